@@ -1,0 +1,52 @@
+# Everything a contributor or a first-time visitor types. Each target sets up what it needs: only Python 3.11 and make
+# have to be there. `make setup` does nothing when requirements.lock and pyproject.toml are unchanged.
+
+PYTHON := $(shell for p in python3.11 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+BIN := .venv/bin
+STAMP := .venv/.set-up
+ARGS ?=
+
+# `python` and `ray` are ours, also in the processes that these commands start
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: setup demo test test-slow lint format bench clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 was not found: install it, or put it on PATH as python3.11 or python3" >&2; exit 2; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@# uv itself comes by the lock's hashes too: its block of the lock is what pip gets
+	@awk '/^[^ ]/ { ours = /^uv==/ } ours' requirements.lock > .venv/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.lock
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/python -m orchestrator.demo $(ARGS)
+
+test: $(STAMP)
+	$(BIN)/pytest $(ARGS)
+
+test-slow: $(STAMP)
+	$(BIN)/pytest -m "(slow or faults) and not gpu and not tpu" $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# one after another: they measure
+bench: $(STAMP)
+	@set -e; for bench in tests/benchmarks/bench_*.py; do \
+		module=$${bench%.py}; $(BIN)/python -m "$$(echo "$$module" | tr / .)" $(ARGS); done
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info

@@ -1,0 +1,65 @@
+"""``t5grid``: what a person asks about finished and unfinished work.
+
+    t5grid status                 what lies in the store
+    t5grid ui                     MLflow's pages, on this machine only
+    t5grid report objectives      one HTML page with the table and its plot
+
+It lives in the topmost room because it may know all others. Errors a user can act on are one line, exit code 2.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from orchestrator.home import default_store_uri, default_tracking_uri
+from t5core.errors import ConfigError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one verb; returns the exit code: 0, or 2 for input that cannot be used."""
+    args = _parser().parse_args(argv)
+    try:
+        if args.verb == "status":
+            from dashboards.status import show_status
+
+            show_status(args.store, as_json=args.json)
+        elif args.verb == "ui":
+            from dashboards.ui import serve
+
+            serve(args.tracking_uri, args.port)
+        else:
+            from dashboards.report import write_report
+
+            out = Path(args.out or f"{args.study}-{args.scale}.html")
+            print(write_report(args.store, args.study, args.scale, out))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `t5grid status | head`
+        sys.stderr.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="t5grid", description="Looks at the results of t5grid's studies.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    status = verbs.add_parser("status", help="what lies in the store: finished, running and interrupted stages")
+    status.add_argument("--json", action="store_true", help="as one JSON object")
+
+    ui = verbs.add_parser("ui", help="MLflow's pages on 127.0.0.1, until Ctrl-C")
+    ui.add_argument("--tracking-uri", default=default_tracking_uri(), help="where the runs are (default: %(default)s)")
+    ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
+
+    report = verbs.add_parser("report", help="one HTML page with a study's table and plot")
+    report.add_argument("study", metavar="STUDY", help="like objectives")
+    report.add_argument("--scale", default="tiny", help="default: %(default)s")
+    report.add_argument("--out", metavar="FILE", help="default: STUDY-SCALE.html in this folder")
+
+    for verb in (status, report):
+        verb.add_argument("--store", default=default_store_uri(), help="where results lie (default: %(default)s)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""From a study to finished runs: plan, cost, schedule on Ray, store, tracking, tables."""

@@ -1,0 +1,219 @@
+"""From a command line to a table: what ``python studies/objectives.py`` does.
+
+    flags ──► plan ──► checks ──► stages on Ray ──► table, reports/STUDY-SCALE.json, MLflow
+
+Exit codes: 0 all rows have their scores; 1 some row failed (a second run does only what is missing); 2 something was
+asked for that cannot be, said in one line before any device was taken.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import fsspec
+import numpy as np
+from rich.console import Console
+
+from orchestrator.cost import plan_cost
+from orchestrator.options import Options
+from orchestrator.outcomes import Accounting, Event, Failed, Finished, Outcomes, Skipped, StageFinished
+from orchestrator.plan import Plan, PlannedRow
+from orchestrator.plan_table import plan_json, render_plan
+from orchestrator.progress import Progress
+from orchestrator.scheduler import run_plan
+from orchestrator.store import Store
+from orchestrator.study import Scale, Study, plan_of
+from orchestrator.table import RowResult, TaskColumn, compare, duration, render, to_dict, to_json
+from orchestrator.tracking import Tracker
+from t5core.devices import resolve_device_name
+from t5core.errors import ConfigError
+from t5core.tasks import get_task
+
+TRACKER_WAIT_S = 60.0
+"""How long the end of a run waits for MLflow to take what is still in the queue."""
+
+FREE_BYTES_WANTED = 200_000_000
+"""Beside the plan's checkpoints: corpus, tokens, logs."""
+
+
+def main(study: Study, scales: Mapping[str, Scale], argv: Sequence[str] | None = None) -> int:
+    """Runs a study from the command line; returns the exit code."""
+    options = Options.parse(study, list(scales), argv)
+    try:
+        return run_study(study.select(options.rows), scales, options)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped: what is finished is kept; the same command goes on from there", file=sys.stderr)
+        return 130
+
+
+def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> int:
+    """Plans, checks, runs and compares; raises ConfigError for what cannot be run."""
+    started_s = time.monotonic()
+    scale = options.scale_of(scales)
+    plan = plan_of(study, scale, options.seeds)
+    store = Store.open(options.store)
+    console = Console(stderr=options.json)
+    if options.plan:
+        if options.json:
+            print(json.dumps(plan_json(plan, store), indent=1))
+        else:
+            render_plan(plan, store, console)
+        return 0
+    store.check_writable(FREE_BYTES_WANTED + plan_cost(plan).checkpoint_bytes)
+    tracker = Tracker.open(options.tracking_uri, study.name, scale.name, store)
+    accelerator = resolve_device_name(options.accelerator)
+    _say_what_was_decided(study, scale, plan, store, tracker, options, console)
+    try:
+        with Progress(plan, console=console) as progress:
+            live = _Live(plan, store, tracker, progress)
+            outcomes = run_plan(
+                plan, store, accelerator=accelerator, num_lanes=options.lanes, events=live, max_attempts=2
+            )
+        results = [_row_result(study, scale, plan, row, outcomes, store) for row in plan.rows]
+        for row, result in zip(plan.rows, results, strict=True):
+            tracker.row_finished(row, "finished" if result.status == "done" else "failed", _all_scores(row, outcomes))
+    finally:
+        tracker.close(TRACKER_WAIT_S)
+    rejected = _rejected_input(plan, outcomes)
+    if rejected is not None:
+        print(f"error: {rejected}", file=sys.stderr)
+        return 2
+    columns = [_column(name) for name in scale.baseline.tasks.names]
+    title = f"{study.title}, scale {scale.name}"
+    comparison = compare(results, columns, baseline=study.baseline, title=title, paper_sd=study.baseline_sd)
+    report = f"{store.uri.rstrip('/')}/reports/{study.name}-{scale.name}.json"
+    with fsspec.open(report, "w", auto_mkdir=True, encoding="utf-8") as file:
+        file.write(to_json(comparison))
+    if options.json:
+        print(json.dumps({**to_dict(comparison), "accounting": _accounting(outcomes.accounting)}, ensure_ascii=False))
+    else:
+        render(comparison, console)
+        _say_where_time_went(outcomes, time.monotonic() - started_s, console)
+    return 0 if outcomes.ok else 1
+
+
+class _Live:
+    """Passes events on to the display, and finished stages to the tracker."""
+
+    def __init__(self, plan: Plan, store: Store, tracker: Tracker, progress: Progress) -> None:
+        self._plan = plan
+        self._store = store
+        self._tracker = tracker
+        self._progress = progress
+        for row in plan.rows:
+            tracker.row_started(row)
+
+    def __call__(self, event: Event) -> None:
+        self._progress(event)
+        if isinstance(event, StageFinished):
+            stage = self._plan.stages[event.key]
+            manifest = self._store.finished(stage)
+            if manifest is not None:
+                self._tracker.stage_finished(self._plan.rows_of(event.key), stage, manifest)
+
+
+def _row_result(
+    study: Study, scale: Scale, plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store
+) -> RowResult:
+    described = next(r for r in study.rows if r.name == row.name)
+    common: dict[str, Any] = {
+        "name": row.name, "label": described.label, "seed": row.seed, "paper": described.paper
+    }
+    for role, key in row.stages.items():
+        match outcomes[key]:
+            case Failed() as failed:
+                log = f" (log: {failed.log})" if failed.log else ""
+                return RowResult(**common, status="failed", reason=f"{role}: {failed.error}{log}")
+            case Skipped() as skipped:
+                reason = f"{role} was not run because {plan.stages[skipped.because].folder} failed"
+                return RowResult(**common, status="failed", reason=reason)
+            case Finished():
+                pass
+    evaluated = outcomes[row.stages["evaluate"]]
+    assert isinstance(evaluated, Finished)
+    folder = store.path(plan.stages[row.stages["evaluate"]])
+    names = scale.baseline.tasks.names
+    return RowResult(
+        **common,
+        scores={name: evaluated.manifest.result["scores"][name][get_task(name).main.name] for name in names},
+        example_scores={name: np.load(folder / f"{name}.scores.npy", allow_pickle=False) for name in names},
+        seconds=sum(_seconds(outcomes, key) for role, key in row.stages.items() if plan.stages[key].accelerated),
+    )
+
+
+def _seconds(outcomes: Outcomes, key: str) -> float:
+    outcome = outcomes[key]
+    return outcome.manifest.seconds if isinstance(outcome, Finished) else 0.0
+
+
+def _all_scores(row: PlannedRow, outcomes: Outcomes) -> dict[str, float]:
+    """Returns every metric of every task, for MLflow: ``doc_qa/em``."""
+    evaluated = outcomes[row.stages["evaluate"]]
+    if not isinstance(evaluated, Finished):
+        return {}
+    scores = evaluated.manifest.result["scores"]
+    return {f"{task}/{metric}": value for task, by_metric in scores.items() for metric, value in by_metric.items()}
+
+
+def _rejected_input(plan: Plan, outcomes: Outcomes) -> str | None:
+    """Returns why preparation refused what it was given, if it did: that is the user's to mend, not a failed row."""
+    for key, outcome in outcomes.items():
+        if isinstance(outcome, Failed) and not plan.stages[key].accelerated:
+            return outcome.error
+    return None
+
+
+def _column(name: str) -> TaskColumn:
+    task = get_task(name)
+    return TaskColumn(
+        task=name,
+        paper_column=task.paper_column,
+        aggregate=task.aggregate,
+        label=f"{name.removeprefix('doc_')} {task.main.name}",
+    )
+
+
+def _say_what_was_decided(
+    study: Study, scale: Scale, plan: Plan, store: Store, tracker: Tracker, options: Options, console: Console
+) -> None:
+    named, distinct = plan.shared()
+    done = sum(store.finished(stage) is not None for stage in plan.stages.values())
+    why = "asked for" if options.accelerator != "auto" else "auto: a TPU if there is one"
+    for name, value in (
+        ("study", f"{study.title}: {len(study.rows)} rows, {options.seeds} seed(s) each"),
+        ("scale", f"{scale.name}: {scale.purpose}"),
+        ("stages", f"{distinct} for {named} places in the rows (shared ones run once); {done} are finished already"),
+        ("accelerator", f"{resolve_device_name(options.accelerator)} ({why})"),
+        ("store", store.shown_uri),
+        ("tracking", f"{tracker.uri}, experiment {tracker.experiment}"),
+    ):
+        console.print(f"{name:12} {value}", highlight=False, soft_wrap=True)
+
+
+def _say_where_time_went(outcomes: Outcomes, wall_s: float, console: Console) -> None:
+    a = outcomes.accounting
+    if not a.lanes:
+        console.print(f"{duration(wall_s)} in all; every stage was finished already, none ran", highlight=False)
+        return
+    console.print(
+        f"{duration(wall_s)} in all; {a.lanes} lane(s) were inside training, evaluation and preparation for "
+        f"{duration(a.lane_s)} + {duration(a.prepared_s)} of {duration(a.lanes * a.wall_s)}: "
+        f"orchestration took {a.orchestration_share:.1%}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _accounting(a: Accounting) -> dict[str, Any]:
+    return {
+        "wall_s": a.wall_s,
+        "lanes": a.lanes,
+        "lane_s": a.lane_s,
+        "prepared_s": a.prepared_s,
+        "orchestration_share": a.orchestration_share,
+    }

@@ -1,0 +1,1 @@
+"""One file per table of the paper: what varies and what the paper reports. Reads like the table."""

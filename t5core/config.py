@@ -1,0 +1,324 @@
+"""Every setting of a run, as frozen dataclasses: one per noun, plain values, JSON and back.
+
+A run is determined by its configs, so a config *is* the identity of a result: ``fingerprint()`` gives the
+part of it that counts, and the orchestrator hashes that. Every field counts unless it is declared with
+``unhashed(...)``: a field that only changes how a run is watched, not what it computes.
+
+    >>> ObjectiveConfig(noise_density=0.15).to_json()
+    '{"kind": "replace_spans", "noise_density": 0.15, "mean_noise_span_length": null, ...}'
+    >>> ObjectiveConfig.from_json(_) == ObjectiveConfig(noise_density=0.15)
+    True
+
+Values are checked where they enter, in ``__post_init__``, so that nobody further in has to doubt them.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from t5core.errors import ConfigError
+
+
+def unhashed(default: Any) -> Any:
+    """A field with ``default`` that does not count towards a run's identity (log interval, device name)."""
+    return dataclasses.field(default=default, metadata={"hashed": False})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Base of all configs: JSON round trip, fingerprint, checks that name the field."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain values, nested configs as dicts, tuples as lists."""
+        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Returns ``to_dict()`` without the fields that are declared not to count."""
+        out = {}
+        for f in dataclasses.fields(self):
+            if f.metadata.get("hashed", True):
+                value = getattr(self, f.name)
+                out[f.name] = value.fingerprint() if isinstance(value, Config) else _plain(value)
+        return out
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Rebuilds a config from ``to_dict()``'s output; raises ConfigError for unknown fields."""
+        hints = typing.get_type_hints(cls)
+        names = [f.name for f in dataclasses.fields(cls)]
+        for name in values:
+            if name not in names:
+                raise ConfigError(name, values[name], f"no such field in {cls.__name__}; it has {', '.join(names)}")
+        return cls(**{name: _typed(hints[name], value) for name, value in values.items()})
+
+    def to_json(self) -> str:
+        """Returns one line of JSON."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Rebuilds a config from ``to_json()``'s output."""
+        return cls.from_dict(json.loads(text))
+
+    def replace(self, **changes: Any) -> Self:
+        """Returns a copy with some fields changed (and checked again)."""
+        return dataclasses.replace(self, **changes)
+
+    def _positive(self, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(name, value, "give a number above 0")
+
+    def _one_of(self, name: str, annotation: Any) -> None:
+        choices = [str(c) for c in typing.get_args(annotation)]
+        value = getattr(self, name)
+        if value not in choices:
+            raise ConfigError(name, value, f"choose one of {', '.join(choices)}", choices=choices)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Config):
+        return value.to_dict()
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        inner = [h for h in typing.get_args(hint) if h is not types.NoneType]
+        return _typed(inner[0], value) if len(inner) == 1 else value
+    if origin is tuple:
+        item = typing.get_args(hint)[0]
+        return tuple(_typed(item, v) for v in value)
+    if isinstance(hint, type) and issubclass(hint, Config) and isinstance(value, dict):
+        return hint.from_dict(value)
+    return value
+
+
+ObjectiveKind = Literal["prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens"]
+SourceKind = Literal["embedded", "files"]
+ScheduleKind = Literal["inverse_sqrt", "constant", "triangular"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusConfig(Config):
+    """Unlabeled text. ``source`` is where it comes from, ``content`` the identity of what lies there.
+
+    Attributes:
+        source: "embedded" (prose of the installed packages) or "files" (JSON Lines with ``text``, or plain text).
+        paths: for "files": absolute paths or globs. Does not count; ``content`` does.
+        content: digest of the source's content, filled in by ``t5core.corpora.identify``; empty until then.
+        validation_fraction: share of the documents, drawn by hash, that is held out.
+        min_chars: shorter documents are dropped.
+    """
+
+    source: str = "embedded"
+    paths: tuple[str, ...] = unhashed(())
+    content: str = ""
+    validation_fraction: float = 0.05
+    min_chars: int = 200
+
+    def __post_init__(self) -> None:
+        self._one_of("source", SourceKind)
+        if not 0 < self.validation_fraction < 1:
+            raise ConfigError("validation_fraction", self.validation_fraction, "give a share between 0 and 1")
+        if self.source == "files" and not self.paths:
+            raise ConfigError("paths", self.paths, "name at least one file or folder of text")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocabularyConfig(Config):
+    """A SentencePiece unigram vocabulary with sentinels (paper section 2.2).
+
+    Attributes:
+        num_pieces: size of the SentencePiece model: 32,000 in the paper.
+        num_sentinels: ``<extra_id_0>`` ... on top of the pieces, ``<extra_id_0>`` with the highest id.
+        train_chars: text sampled from the corpus to train on, in characters.
+        character_coverage: share of the text's characters that get a piece; the rest fall back to bytes.
+        seed: which documents are sampled.
+    """
+
+    num_pieces: int = 32_000
+    num_sentinels: int = 100
+    train_chars: int = 50_000_000
+    character_coverage: float = 0.9995
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._positive("num_pieces", "num_sentinels", "train_chars")
+
+    @property
+    def size(self) -> int:
+        """Rows a model's embedding needs: pieces and sentinels."""
+        return self.num_pieces + self.num_sentinels
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig(Config):
+    """One unsupervised objective: noise mask × what the input shows × what the target asks (Tables 3 to 7).
+
+    Attributes:
+        kind: see ``t5core.objectives.catalogue``; "replace_spans" with i.i.d. noise is the paper's baseline.
+        noise_density: share of the tokens that is corrupted, in (0, 1). Not used by prefix_lm and deshuffling.
+        mean_noise_span_length: None for i.i.d. noise, else the mean length of a corrupted span, in tokens.
+        random_token_fraction: bert_style only: share of the corrupted tokens replaced by a random token.
+    """
+
+    kind: str = "replace_spans"
+    noise_density: float = 0.15
+    mean_noise_span_length: float | None = None
+    random_token_fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        self._one_of("kind", ObjectiveKind)
+        if not 0 < self.noise_density < 1:
+            raise ConfigError("noise_density", self.noise_density, "give a corruption rate between 0 and 1, like 0.15")
+        if self.mean_noise_span_length is not None and not self.mean_noise_span_length >= 1:
+            raise ConfigError("mean_noise_span_length", self.mean_noise_span_length, "give a mean span length of 1 or more tokens")
+        if not 0 <= self.random_token_fraction <= 1:
+            raise ConfigError("random_token_fraction", self.random_token_fraction, "give a share between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(Config):
+    """The encoder-decoder of paper section 2.1; names as in the released configurations.
+
+    Attributes:
+        vocab_size: rows of the embedding: pieces + sentinels, padded up if a device likes it (32,128 in the paper).
+        d_model, d_kv, d_ff, num_heads: widths; the attention's inner width is ``num_heads * d_kv``.
+        num_encoder_layers, num_decoder_layers: blocks in each stack.
+        relative_attention_num_buckets, relative_attention_max_distance: of the learned position bias.
+        layer_norm_epsilon: of the RMS norm.
+    """
+
+    vocab_size: int = 32_128
+    d_model: int = 768
+    d_kv: int = 64
+    d_ff: int = 3072
+    num_heads: int = 12
+    num_encoder_layers: int = 12
+    num_decoder_layers: int = 12
+    relative_attention_num_buckets: int = 32
+    relative_attention_max_distance: int = 128
+    layer_norm_epsilon: float = 1e-6
+
+    def __post_init__(self) -> None:
+        self._positive(
+            "vocab_size", "d_model", "d_kv", "d_ff", "num_heads", "num_encoder_layers", "num_decoder_layers"
+        )
+        if self.relative_attention_num_buckets < 4 or self.relative_attention_num_buckets % 2:
+            raise ConfigError(
+                "relative_attention_num_buckets", self.relative_attention_num_buckets, "give an even number from 4 up"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig(Config):
+    """AdaFactor with the official code's settings (Mesh TensorFlow ``optimize.AdafactorOptimizer``)."""
+
+    decay_exponent: float = 0.8
+    clipping_threshold: float = 1.0
+    epsilon1: float = 1e-30
+    epsilon2: float = 1e-3
+    multiply_by_parameter_scale: bool = True
+    min_dim_size_to_factor: int = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig(Config):
+    """The learning rate as a function of the step (paper section 3.1.2).
+
+    Attributes:
+        kind: "inverse_sqrt": ``learning_rate * sqrt(warmup_steps) / sqrt(max(step, warmup_steps))``, which with the
+            defaults is the paper's ``1 / sqrt(max(step, 10^4))``; "constant"; "triangular".
+        learning_rate: the rate during warm-up (inverse_sqrt), always (constant) or at the top (triangular).
+        warmup_steps: inverse_sqrt only.
+        cut_fraction, ratio: triangular only.
+    """
+
+    kind: str = "inverse_sqrt"
+    learning_rate: float = 0.01
+    warmup_steps: int = 10_000
+    cut_fraction: float = 0.1
+    ratio: float = 32.0
+
+    def __post_init__(self) -> None:
+        self._one_of("kind", ScheduleKind)
+        self._positive("learning_rate", "warmup_steps", "ratio")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Config):
+    """One training run, pre-training or fine-tuning.
+
+    Attributes:
+        steps: optimizer steps of this run.
+        batch_size: sequences in a global batch.
+        inputs_length, targets_length: static shapes in tokens, EOS included. ``targets_length`` None: what the
+            objective needs for ``inputs_length``.
+        dropout_rate: 0.1 in the paper; the released code shares each mask over a sequence's positions.
+        z_loss: weight of ``log(Z)^2``, 1e-4 in the released code.
+        loss_denominator: "targets" divides by the full target tensor as the released code does, "tokens" by the
+            target tokens that are not padding. Reported losses are always per token.
+        seed: of initialisation, feed order, noise and dropout.
+        log_every, checkpoint_every: in steps; do not count towards the identity of the run.
+    """
+
+    steps: int = 524_288
+    batch_size: int = 128
+    inputs_length: int = 512
+    targets_length: int | None = None
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    dropout_rate: float = 0.1
+    z_loss: float = 1e-4
+    loss_denominator: str = "targets"
+    seed: int = 0
+    log_every: int = unhashed(20)
+    checkpoint_every: int = unhashed(5_000)
+
+    def __post_init__(self) -> None:
+        self._positive("steps", "batch_size", "inputs_length", "targets_length", "log_every", "checkpoint_every")
+        self._one_of("loss_denominator", Literal["targets", "tokens"])
+        if not 0 <= self.dropout_rate < 1:
+            raise ConfigError("dropout_rate", self.dropout_rate, "give a rate from 0 up to, not including, 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeConfig(Config):
+    """Greedy decoding: how many tokens at most, and how many sequences at a time (the latter does not count)."""
+
+    max_new_tokens: int = 128
+    batch_size: int = unhashed(128)
+
+    def __post_init__(self) -> None:
+        self._positive("max_new_tokens", "batch_size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TasksConfig(Config):
+    """Which downstream tasks are fine-tuned on together and evaluated, and how many examples of each.
+
+    Attributes:
+        names: task names, see ``t5core.tasks``.
+        train_examples, validation_examples: at most so many of each task.
+        seed: which examples are drawn, and what is scrambled or blanked in them.
+    """
+
+    names: tuple[str, ...] = ()
+    train_examples: int = 8_000
+    validation_examples: int = 400
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._positive("train_examples", "validation_examples")
+        if not self.names:
+            raise ConfigError("tasks", self.names, "name at least one task")

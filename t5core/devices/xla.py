@@ -1,0 +1,68 @@
+"""XLA through torch-xla and PJRT: TPUs, and CPUs for tests (``PJRT_DEVICE=CPU``).
+
+Operations are recorded and compiled at ``end_step``; a step that records the same graph again reuses the program.
+So shapes are static, and numbers that change from step to step (learning rate, decay, position) enter as tensors:
+as Python numbers they would be part of the graph, and every step would compile again.
+
+torch_xla is imported when a device is opened, so that t5core works without it.
+"""
+
+import os
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from t5core.devices.device import Decision, mix
+from t5core.errors import ConfigError
+
+
+class XlaDevice:
+    """One PJRT device."""
+
+    name = "xla"
+
+    def __init__(self) -> None:
+        chosen = os.environ.get("PJRT_DEVICE")
+        if chosen is None:
+            os.environ["PJRT_DEVICE"] = "TPU" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else "CPU"
+        try:
+            import torch_xla
+            from torch_xla.debug import metrics
+        except ImportError as error:
+            raise ConfigError("accelerator", "xla", f"install torch-xla for this machine ({error})") from error
+        self._xla = torch_xla
+        self._metrics = metrics
+        self.torch_device: torch.device = torch_xla.device()
+
+    def put(self, array: np.ndarray) -> Tensor:
+        """Returns the array as a tensor on the device; integers become int64."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        return (tensor if tensor.is_floating_point() else tensor.long()).to(self.torch_device)
+
+    def scalar(self, value: float) -> Tensor:
+        """Returns a float32 tensor of no dimensions, sent to the device as data."""
+        return torch.tensor(value, dtype=torch.float32).to(self.torch_device)
+
+    def end_step(self) -> None:
+        """Compiles what was recorded, if it is new, and runs it."""
+        self._xla.sync()
+
+    def seed(self, *words: int) -> None:
+        """Seeds both the host's and the device's generator."""
+        seed = mix(words)
+        torch.manual_seed(seed)
+        self._xla.manual_seed(seed % 2**31)
+
+    def compilations(self) -> int:
+        """Returns how many graphs were compiled so far in this process."""
+        data = self._metrics.metric_data("CompileTime")
+        return int(data[0]) if data else 0
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """Returns device and precision with their reasons."""
+        return (
+            Decision(what="device", value=f"xla on {os.environ['PJRT_DEVICE']}", why="accelerator=xla was asked for"),
+            Decision(what="precision", value="float32", why="losses are compared with the CPU's"),
+            Decision(what="kernel", value="one program a step", why="shapes are static, so each graph compiles once"),
+        )

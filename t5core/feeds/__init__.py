@@ -1,0 +1,13 @@
+"""Feeds: from stored tokens to batches that are addressed by their index.
+
+Batch ``i`` of a feed is a pure function of (config, seed, i). Nothing is consumed and no state is kept, so resuming a
+run at step 10,000 is asking for batch 10,000, and two processes that ask for the same batch get the same bits.
+"""
+
+from t5core.feeds.batch import Batch
+from t5core.feeds.examples import ExampleFeed, padded_batches
+from t5core.feeds.permutation import permuted
+from t5core.feeds.pretrain import PretrainFeed
+from t5core.feeds.tokenise import load_tokens, tokenise
+
+__all__ = ["Batch", "ExampleFeed", "PretrainFeed", "load_tokens", "padded_batches", "permuted", "tokenise"]

@@ -1,0 +1,64 @@
+"""Relative position buckets and the learned bias they select (paper section 2.1).
+
+T5 knows positions only by offsets. The offset ``key position - query position`` falls into one of a few buckets:
+half of them hold one small offset each, the rest grow logarithmically up to ``max_distance``, beyond which all
+share the last one. Each head learns one number per bucket, added to its attention logits. Encoder buckets are
+two-sided; decoder buckets look only back, so every offset ahead falls into bucket 0 (and is masked anyway).
+
+    offset   ... -9  -8  -7 ... -1   0   1 ...  7   8   9 ...      32 buckets, bidirectional:
+    bucket   ...  8   8   7 ...  1   0  17 ... 23  24  24 ...      0..15 look back, 16..31 look ahead
+
+Shapes: H heads, Q query positions, K key positions.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def relative_position_bucket(
+    offsets: Tensor, bidirectional: bool = True, num_buckets: int = 32, max_distance: int = 128
+) -> Tensor:
+    """Returns the bucket of each offset (key position minus query position), int64, any shape.
+
+    Source: ``_relative_position_bucket`` of Mesh TensorFlow's transformer layers; equal at every offset.
+    """
+    behind = -offsets
+    bucket = torch.zeros_like(offsets, dtype=torch.int64)
+    if bidirectional:
+        num_buckets //= 2
+        bucket = bucket + (behind < 0).to(torch.int64) * num_buckets
+        behind = behind.abs()
+    else:
+        behind = behind.clamp(min=0)
+    exact = num_buckets // 2
+    # float32 on purpose: the reference rounds in it, and the rounding decides buckets at the edges.
+    scaled = torch.log(behind.clamp(min=1).to(torch.float32) / exact) / math.log(max_distance / exact)
+    far = exact + (scaled * (num_buckets - exact)).to(torch.int64)
+    return bucket + torch.where(behind < exact, behind, far.clamp(max=num_buckets - 1))
+
+
+class PositionBias(nn.Module):
+    """The learned bias of one stack, shared by its layers: a ``(num_buckets, H)`` table."""
+
+    def __init__(self, num_buckets: int, max_distance: int, num_heads: int, *, bidirectional: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(num_buckets, num_heads))
+        self.num_buckets = num_buckets
+        self.max_distance = max_distance
+        self.bidirectional = bidirectional
+        self._buckets: dict[tuple[int, int, torch.device], Tensor] = {}
+
+    def forward(self, num_queries: int, num_keys: int) -> Tensor:
+        """Returns the bias ``[1, H, Q, K]`` for queries and keys that both start at position 0."""
+        where = (num_queries, num_keys, self.weight.device)
+        if where not in self._buckets:  # the buckets depend on lengths alone: a run needs them once
+            offsets_QK = torch.arange(num_keys)[None, :] - torch.arange(num_queries)[:, None]
+            buckets_QK = relative_position_bucket(
+                offsets_QK, self.bidirectional, self.num_buckets, self.max_distance
+            )
+            self._buckets[where] = buckets_QK.to(self.weight.device)
+        # index_select: its gradient is a plain sum over the table's rows
+        rows = self.weight.index_select(0, self._buckets[where].reshape(-1))
+        return rows.reshape(num_queries, num_keys, -1).permute(2, 0, 1).unsqueeze(0)

@@ -1,0 +1,133 @@
+"""Noise masks: which tokens of a text are corrupted.
+
+A mask is boolean, True where a token is noise. Three kinds (paper sections 3.1.4 and 3.3):
+
+- i.i.d.: every token is noise with probability ``noise_density``, on its own;
+- random spans: the *number* of noise tokens and of spans is fixed by the length, only the places are random.
+  10 tokens at density 0.3 and mean length 1.5 always give 3 noise tokens in 2 spans. The 3 are cut into 2 parts
+  at random (say 1 + 2), the 7 kept tokens too (say 4 + 3), and the parts are laid out in turns, kept first:
+  ``k k k k N k k k N N``. So a span mask always starts with kept tokens and ends with noise;
+- random prefix: everything from a uniformly drawn cut to the end is noise (the prefix LM objective).
+
+Legend: B rows (texts), L columns (token positions), S spans of the row with most of them. Lengths are in tokens.
+The ``*_masks`` functions take ``lengths_B`` and the width L and return bool ``[B, L]``, False behind a row's length.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Mask = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.integer[Any]]
+
+
+def iid_noise_mask(length: int, noise_density: float, rng: np.random.Generator) -> Mask:
+    """Returns a bool ``[length]`` mask, each token noise with probability ``noise_density``."""
+    noise_L: Mask = iid_noise_masks(np.array([length]), length, noise_density, rng)[0]
+    return noise_L
+
+
+def random_spans_noise_mask(
+    length: int, noise_density: float, mean_noise_span_length: float, rng: np.random.Generator
+) -> Mask:
+    """Returns a bool ``[length]`` mask of random spans; see ``span_counts`` for how many and the module for how."""
+    noise_BL = random_spans_noise_masks(np.array([length]), length, noise_density, mean_noise_span_length, rng)
+    noise_L: Mask = noise_BL[0]
+    return noise_L
+
+
+def random_prefix_noise_mask(length: int, rng: np.random.Generator) -> Mask:
+    """Returns a bool ``[length]`` mask that is noise from a cut drawn from 1 ... length - 1 to the end."""
+    noise_L: Mask = random_prefix_noise_masks(np.array([length]), length, rng)[0]
+    return noise_L
+
+
+def iid_noise_masks(lengths_B: Ints, width: int, noise_density: float, rng: np.random.Generator) -> Mask:
+    """Returns ``[B, width]``, each token noise with probability ``noise_density``."""
+    noise_BL: Mask = rng.random((len(lengths_B), width), dtype=np.float32) < np.float32(noise_density)
+    return _clear_behind(noise_BL, lengths_B)
+
+
+def random_prefix_noise_masks(lengths_B: Ints, width: int, rng: np.random.Generator) -> Mask:
+    """Returns ``[B, width]``, noise from a cut on; the cut is uniform over 1 ... length - 1 (1 for shorter rows)."""
+    cuts_B = rng.integers(1, np.maximum(lengths_B, 2))
+    return _clear_behind(np.arange(width) >= cuts_B[:, None], lengths_B)
+
+
+def span_counts(
+    lengths_B: Ints, noise_density: float, mean_noise_span_length: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Returns per row the number of noise tokens and of noise spans.
+
+    Noise tokens are ``round(length * density)``, but at least 1 and at most length - 1; spans are
+    ``round(noise / mean)``, but at least 1 and no more than there are noise or kept tokens, so that no part is empty.
+    Rounding is to even in float32, as in the released code. Rows shorter than 2 count as 2, as there.
+    """
+    sizes_B = np.maximum(lengths_B, 2).astype(np.int64)
+    noise_B = np.round(sizes_B.astype(np.float32) * np.float32(noise_density)).astype(np.int64)
+    noise_B = np.clip(noise_B, 1, sizes_B - 1)
+    spans_B = np.round(noise_B.astype(np.float32) / np.float32(mean_noise_span_length)).astype(np.int64)
+    return noise_B, np.clip(spans_B, 1, np.minimum(noise_B, sizes_B - noise_B))
+
+
+def random_spans_noise_masks(
+    lengths_B: Ints, width: int, noise_density: float, mean_noise_span_length: float, rng: np.random.Generator
+) -> Mask:
+    """Returns ``[B, width]`` masks of random spans.
+
+    Args:
+        lengths_B: tokens per row, at most ``width``.
+        width: columns of the mask.
+        noise_density: share of noise tokens, in (0, 1).
+        mean_noise_span_length: mean tokens per noise span, 1 or more.
+        rng: drawn from in an amount that depends only on the lengths.
+    """
+    noise_B, spans_B = span_counts(lengths_B, noise_density, mean_noise_span_length)
+    kept_B = np.maximum(lengths_B, 2) - noise_B
+    noise_cuts_BS = _random_cuts(noise_B, spans_B, rng)
+    kept_cuts_BS = _random_cuts(kept_B, spans_B, rng)
+    # span s starts behind s + 1 kept parts and s noise parts, and is one noise part long
+    starts_BS = kept_cuts_BS[:, 1:] + noise_cuts_BS[:, :-1]
+    ends_BS = kept_cuts_BS[:, 1:] + noise_cuts_BS[:, 1:]
+    # +1 where a span starts, -1 where it ends; each row sums to 0, so one running sum serves all rows. Rows with
+    # fewer spans have empty ones at their end, where the -1 of the last real span, written later, wins.
+    columns = max(width, 2) + 1
+    steps_BL = np.zeros((len(lengths_B), columns), dtype=np.int8)
+    first_B1 = (np.arange(len(lengths_B)) * columns)[:, None]
+    steps_BL.ravel()[first_B1 + starts_BS] = 1
+    steps_BL.ravel()[first_B1 + ends_BS] = -1
+    noise_BL = np.cumsum(steps_BL.ravel(), dtype=np.int8).view(np.bool_).reshape(steps_BL.shape)[:, :width]
+    return _clear_behind(noise_BL, lengths_B) if lengths_B.size and lengths_B.min() < 2 else noise_BL
+
+
+def _random_cuts(totals_B: Ints, parts_B: Ints, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Cuts each row's ``total`` items into ``parts`` parts of 1 or more, every way equally likely.
+
+    Returns ``[B, S + 1]``: 0, the sorted places of the cuts, and the total, repeated in rows with fewer parts.
+    """
+    most = int(parts_B.max(initial=1))
+    places = int(totals_B.max(initial=1)) - 1  # between two items
+    cuts_BS = np.empty((len(totals_B), most + 1), dtype=np.int64)
+    cuts_BS[:, 0] = 0
+    cuts_BS[:, 1:] = totals_B[:, None]
+    if most == 1:
+        return cuts_BS
+    # the places with the smallest of independent random keys are a uniform draw without replacement
+    keys_BP = rng.random((len(totals_B), places), dtype=np.float32)
+    if (totals_B == totals_B[0]).all() and (parts_B == parts_B[0]).all():
+        chosen_BS = np.argpartition(keys_BP, most - 2, axis=1)[:, : most - 1]
+    else:
+        keys_BP[np.arange(places) >= totals_B[:, None] - 1] = 2.0
+        chosen_BS = np.argsort(keys_BP, axis=1)[:, : most - 1]
+        surplus_BS = np.arange(most - 1) >= parts_B[:, None] - 1
+        chosen_BS = np.where(surplus_BS, totals_B[:, None] - 1, chosen_BS)
+    cuts_BS[:, 1:most] = np.sort(chosen_BS, axis=1) + 1
+    return cuts_BS
+
+
+def _clear_behind(noise_BL: Mask, lengths_B: Ints) -> Mask:
+    width = noise_BL.shape[1]
+    if lengths_B.size and lengths_B.min() < width:
+        noise_BL = noise_BL & (np.arange(width) < lengths_B[:, None])
+    return noise_BL

@@ -1,0 +1,56 @@
+"""A sentence as written, or its words in random order? (stands in for CoLA in GLUE).
+
+    inputs:  acceptability sentence: the array is converted to a float before the computation
+    targets: acceptable
+
+Capital and full stop are taken off before shuffling, since they would give the order away. The two labels are drawn
+from different sentences and alternate. Works on any text.
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+
+from t5core.metrics import Accuracy, Matthews
+from t5core.tasks.prose import sentences
+from t5core.tasks.task import Document, Task, TextPair
+
+LABELS = ("unacceptable", "acceptable")
+_PER_DOCUMENT = 4
+
+
+def _generate(documents: Iterable[Document], rng: random.Random) -> Iterator[tuple[TextPair, ...]]:
+    waiting: str | None = None
+    for document in documents:
+        found = sentences(document.text)
+        for sentence in rng.sample(found, min(_PER_DOCUMENT, len(found))):
+            words = _bare(sentence).split()
+            if waiting is None:
+                waiting = " ".join(words)
+                continue
+            shuffled = rng.sample(words, len(words))
+            if shuffled == words:
+                continue
+            yield (_pair(waiting, "acceptable"), _pair(" ".join(shuffled), "unacceptable"))
+            waiting = None
+
+
+def _bare(sentence: str) -> str:
+    """The sentence without its full stop, and without its capital unless the first word is a name like ``NaN``."""
+    body = sentence.rstrip(".")
+    return body if body[1:2].isupper() else body[0].lower() + body[1:]
+
+
+def _pair(words: str, label: str) -> TextPair:
+    return TextPair(inputs=f"acceptability sentence: {words}", targets=label)
+
+
+TASK = Task(
+    name="doc_acceptability",
+    paper_column="GLUE",
+    prefix="acceptability",
+    metrics=(Matthews(*LABELS), Accuracy(*LABELS)),
+    max_inputs_tokens=64,
+    max_targets_tokens=8,
+    chance=0.0,
+    generate=_generate,
+)

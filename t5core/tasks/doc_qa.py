@@ -1,0 +1,94 @@
+"""Questions about documented parameters (stands in for SQuAD).
+
+    inputs:  question: what is the type of copy? context: order : str. The memory order. copy : bool, default True. ...
+    targets: bool
+
+The answer is copied from the context, which holds several parameters, so the right one has to be found. Three questions
+are asked: the type, the default, and which parameter has a type (asked only where one has). No answer makes up more
+than about a twentieth of the examples, so that guessing the commonest does not pay.
+
+Needs docstrings in numpydoc's or Google's form: other corpora give no example.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+
+from t5core.metrics import ExactMatch, TokenF1
+from t5core.tasks.prose import Cap, Entry, entries, first_words
+from t5core.tasks.task import Document, Task, TextPair
+
+_MAX_CONTEXT_WORDS = 36
+_MAX_ENTRIES = 4
+_MAX_QUESTIONS = 3  # of one document
+
+
+def _generate(documents: Iterable[Document], rng: random.Random) -> Iterator[TextPair]:
+    cap = Cap(0.05)
+    for document in documents:
+        usable = [e for e in entries(document.text) if _is_usable(e)]
+        if len({e.name for e in usable}) < max(2, len(usable)):
+            continue
+        questions = [question for e in usable for question in _questions(e, usable)]
+        rng.shuffle(questions)
+        asked: set[str] = set()
+        for entry, kind in questions:
+            if entry.name in asked:
+                continue
+            context = _context(entry, usable, rng)
+            pair = _pair(entry, kind, context)
+            if pair is not None and cap.admits(pair.targets):
+                asked.add(entry.name)
+                yield pair
+            if len(asked) == _MAX_QUESTIONS:
+                break
+
+
+def _is_usable(entry: Entry) -> bool:
+    return 0 < len(entry.type) <= 30 and entry.type.count(" ") <= 4 and len(entry.name) <= 24
+
+
+def _questions(entry: Entry, among: Sequence[Entry]) -> list[tuple[Entry, str]]:
+    kinds = ["type"]
+    if entry.default:
+        kinds.append("default")
+    if [e.type for e in among].count(entry.type) == 1:
+        kinds.append("which")
+    return [(entry, kind) for kind in kinds]
+
+
+def _context(asked: Entry, among: Sequence[Entry], rng: random.Random) -> list[Entry]:
+    """The entry that is asked for and its neighbours, in their order; where it stands among them is drawn."""
+    at = among.index(asked)
+    size = min(_MAX_ENTRIES, len(among))
+    low, high = max(0, at - size + 1), min(at, len(among) - size)
+    start = rng.randint(low, high)
+    return list(among[start : start + size])
+
+
+def _pair(asked: Entry, kind: str, context: Sequence[Entry]) -> TextPair | None:
+    said = " ".join(_shown(entry, _MAX_CONTEXT_WORDS // len(context)) for entry in context)
+    if kind == "default":
+        question, answer = f"what is the default of {asked.name}?", asked.default
+    elif kind == "type":
+        question, answer = f"what is the type of {asked.name}?", asked.type
+    else:
+        question, answer = f"which has the type {asked.type}?", asked.name
+    return TextPair(inputs=f"question: {question} context: {said}", targets=answer)
+
+
+def _shown(entry: Entry, max_words: int) -> str:
+    default = f", default {entry.default}" if entry.default else ""
+    about = first_words(entry.description, max(0, max_words - 4), 60)
+    return f"{entry.name} : {entry.type}{default}. {about}".strip()
+
+
+TASK = Task(
+    name="doc_qa",
+    paper_column="SQuAD",
+    prefix="question:",
+    metrics=(ExactMatch(), TokenF1()),
+    max_inputs_tokens=112,
+    max_targets_tokens=16,
+    chance=5.0,
+    generate=_generate,
+)

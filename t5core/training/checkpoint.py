@@ -1,0 +1,117 @@
+"""Checkpoints: safetensors and JSON, checksummed, written under a temporary name and renamed.
+
+    checkpoints/step-00000400/model.safetensors
+                              optimizer.safetensors
+                              state.json             step, configs, sha256 of the other two; written last
+
+A process killed at any moment leaves either a whole checkpoint or a folder that ``newest`` passes over. A file that
+was cut short or altered fails its checksum, and the checkpoint before it is used.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from t5core.config import ModelConfig
+from t5core.errors import CheckpointError
+from t5core.model import T5
+
+MODEL_FILE = "model.safetensors"
+OPTIMIZER_FILE = "optimizer.safetensors"
+STATE_FILE = "state.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint on disk whose checksums hold."""
+
+    folder: Path
+    step: int
+    state: Mapping[str, Any]
+
+    def model(self) -> T5:
+        """Returns the model with its weights, on the CPU, in eval mode."""
+        model = T5(ModelConfig.from_dict(self.state["model"]))
+        model.load_state_dict(load_file(self.folder / MODEL_FILE))
+        return model.eval()
+
+    def optimizer(self) -> dict[str, Tensor]:
+        """Returns AdaFactor's moments by name."""
+        return load_file(self.folder / OPTIMIZER_FILE)
+
+
+def save(folder: Path, step: int, model: T5, moments: Mapping[str, Tensor], extra: Mapping[str, Any]) -> Checkpoint:
+    """Writes a checkpoint as ``folder`` in one rename; an existing one there is replaced."""
+    temporary = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    save_file(_on_cpu(model.state_dict()), temporary / MODEL_FILE)
+    save_file(_on_cpu(moments), temporary / OPTIMIZER_FILE)
+    checksums = {name: _sha256(temporary / name) for name in (MODEL_FILE, OPTIMIZER_FILE)}
+    state = {"step": step, "model": model.config.to_dict(), "sha256": checksums, **extra}
+    (temporary / STATE_FILE).write_text(json.dumps(state, indent=1))
+    for path in temporary.iterdir():
+        _sync(path)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(temporary, folder)
+    _sync(folder.parent)
+    return Checkpoint(folder=folder, step=step, state=state)
+
+
+def load(folder: Path) -> Checkpoint:
+    """Reads a checkpoint; raises CheckpointError if it is missing, cut short or altered."""
+    try:
+        state = json.loads((folder / STATE_FILE).read_text())
+        for name, expected in state["sha256"].items():
+            if _sha256(folder / name) != expected:
+                raise CheckpointError("checkpoint", str(folder / name), "its checksum does not hold; use an older one")
+    except (OSError, json.JSONDecodeError, KeyError) as error:
+        raise CheckpointError("checkpoint", str(folder), f"not a whole checkpoint ({error}); use an older one") from error
+    return Checkpoint(folder=folder, step=state["step"], state=state)
+
+
+def step_folder(root: Path, step: int) -> Path:
+    """Returns where the checkpoint of a step lies below ``root``."""
+    return root / f"step-{step:08d}"
+
+
+def newest(root: Path) -> Checkpoint | None:
+    """Returns the newest checkpoint below ``root`` whose checksums hold, or None."""
+    for folder in sorted(root.glob("step-*"), reverse=True):
+        try:
+            return load(folder)
+        except CheckpointError:
+            continue
+    return None
+
+
+def keep_newest(root: Path, count: int) -> None:
+    """Removes all but the newest ``count`` checkpoints below ``root``."""
+    for folder in sorted(root.glob("step-*"), reverse=True)[count:]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: t.detach().to("cpu", torch.float32).contiguous() for name, t in tensors.items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,71 @@
+"""The demo's Ray: started when none takes jobs, stopped with everything it started, its exit code is the job's."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+JOB = """
+import os, sys, ray
+import orchestrator.home
+ray.init(logging_level="error", log_to_driver=False)
+print("cores", int(ray.cluster_resources()["CPU"]), "of", len(os.sched_getaffinity(0)))
+print("home", orchestrator.home.home())
+sys.exit(int(sys.argv[1]))
+"""
+
+
+def demo(*arguments, **environment):
+    names = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_MODE")
+    inherited = {name: value for name, value in os.environ.items() if name not in names}
+    return subprocess.run(
+        [sys.executable, "-m", "orchestrator.demo", *arguments],
+        cwd=ROOT,
+        env={**inherited, **environment},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_a_ray_of_its_own_runs_the_job_and_leaves_nothing_behind(tmp_path):
+    job = tmp_path / "job.py"
+    job.write_text(JOB)
+    short = Path("/tmp") / f"t5t-{os.getpid()}"  # sockets below it: paths have to be short
+    short.mkdir()
+    try:
+        done = demo("--new-ray", str(job), "3", TMPDIR=str(short), T5GRID_HOME=str(tmp_path / "results"))
+        assert done.returncode == 3, done.stdout + done.stderr
+        cores = len(os.sched_getaffinity(0))
+        assert f"cores {cores} of {cores}" in done.stdout
+        assert f"home {tmp_path / 'results'}" in done.stdout
+        assert "stopped the Ray of this job" in done.stdout
+        assert list(short.iterdir()) == []
+        assert str(short) not in _command_lines()
+    finally:
+        shutil.rmtree(short)
+
+
+def test_an_address_that_does_not_answer_is_one_line_and_starts_nothing():
+    done = demo(RAY_ADDRESS="http://127.0.0.1:9")
+    assert done.returncode == 2
+    assert done.stderr.startswith("RAY_ADDRESS='http://127.0.0.1:9': cannot use this Ray")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def _command_lines():
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:  # ended meanwhile
+            continue
+    return "\n".join(lines)

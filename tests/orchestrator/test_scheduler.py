@@ -1,0 +1,182 @@
+"""Plans run on a real Ray, with real lanes and small real stages."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_stages
+
+from orchestrator.lanes import LaneConfig
+from orchestrator.locally import run_locally
+from orchestrator.outcomes import Event, Failed, Finished, Skipped, StageFailed, StageStarted
+from orchestrator.ray_adapter import RayConnection
+from orchestrator.scheduler import Crew, run_plan
+from orchestrator.store import Store
+from t5core.errors import ConfigError
+
+
+def _run(plan: Any, store: Store, events: list[Event], **options: Any) -> Any:
+    return run_plan(
+        plan,
+        store,
+        accelerator="cpu",
+        events=events.append,
+        run_stage=small_stages.write,
+        open_device=small_stages.no_device,
+        **options,
+    )
+
+
+def test_rows_share_isolate_resume_and_leave_nothing_behind(local_ray: str, tmp_path: Path) -> None:
+    plan = small_stages.rows(
+        "good", "bad", "wrong", "dies", bad={"raise": "value"}, wrong={"raise": "data"}, dies={"die": 1}
+    )
+    store, events = Store.open(str(tmp_path / "store")), list[Event]()
+    outcomes = _run(plan, store, events)
+
+    by_name = {stage.name: outcomes[key] for key, stage in plan.stages.items()}
+    key_of = {stage.name: key for key, stage in plan.stages.items()}
+    # A row that fails does not stop the others; a user's error is not tried again.
+    assert isinstance(by_name["bad"], Failed), by_name["bad"]
+    assert (by_name["bad"].error, by_name["bad"].attempts) == ("ValueError: it went wrong", 2)
+    assert "small_stages.py" in Path(by_name["bad"].log).read_text(encoding="utf-8")
+    assert by_name["bad-fine"] == Skipped(because=key_of["bad"])
+    assert isinstance(by_name["wrong"], Failed) and by_name["wrong"].attempts == 1
+    assert by_name["wrong"].error == "corpus='empty': give it text"
+    # A worker that was killed comes back, finds its work folder and finishes.
+    assert isinstance(by_name["dies"], Finished) and by_name["dies"].attempts == 2
+    assert by_name["dies"].manifest.result["runs"] == 2
+    assert isinstance(by_name["dies-fine"], Finished)
+    assert isinstance(by_name["good-fine"], Finished)
+    assert (store.path(plan.stages[key_of["good-fine"]]) / "text").read_text() == "corpus good good-fine "
+    # The corpus, which all rows share, ran once, without a device; the others with one.
+    started = Counter(event.key for event in events if isinstance(event, StageStarted))
+    assert started[key_of["corpus"]] == 1
+    assert started[key_of["dies"]] == 2
+    assert by_name["corpus"].manifest.result["device"] is None
+    assert by_name["good"].manifest.result["device"] == "cpu:1"
+    assert [event.final for event in events if isinstance(event, StageFailed) and event.key == key_of["bad"]] == [
+        False,
+        True,
+    ]
+    assert outcomes.accounting.lanes == 2
+    assert 0 < outcomes.accounting.orchestration_share < 1
+    assert not outcomes.ok
+    assert _our_actors() == []
+
+    # A second run, by whatever means, does only what is missing; here that fails again.
+    events.clear()
+    again = run_locally(plan, store, run_stage=small_stages.write, device="cpu", events=events.append)
+    assert {event.key for event in events if isinstance(event, StageStarted)} == {key_of["bad"], key_of["wrong"]}
+    good = again[key_of["good"]]
+    assert isinstance(good, Finished) and good.cached
+
+
+def test_a_finished_plan_runs_nothing_and_does_not_import_ray(tmp_path: Path) -> None:
+    plan, store = small_stages.rows("a"), Store.open(str(tmp_path / "store"))
+    assert run_locally(plan, store, run_stage=small_stages.write, device="d").ok
+    code = f"""
+        import sys
+        sys.path.insert(0, {str(Path(small_stages.__file__).parent)!r})
+        import small_stages
+        from orchestrator.outcomes import StageFinished
+        from orchestrator.scheduler import run_plan
+        from orchestrator.store import Store
+        events = []
+        plan, store = small_stages.rows("a"), Store.open({store.uri!r})
+        outcomes = run_plan(plan, store, events=events.append, run_stage=small_stages.write)
+        assert outcomes.ok and all(o.cached for o in outcomes.values())
+        assert [type(e) for e in events] == [StageFinished] * 3 and all(e.cached for e in events)
+        assert outcomes.accounting.orchestration_share == 0
+        assert "ray" not in sys.modules and "torch" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_settings_that_cannot_be_used_are_refused_before_ray_is_there(tmp_path: Path) -> None:
+    plan, store = small_stages.rows("a"), Store.open(str(tmp_path / "store"))
+    with pytest.raises(ConfigError, match=r"accelerator='gpu': choose one of auto, cpu, xla"):
+        run_plan(plan, store, accelerator="gpu")
+    with pytest.raises(ConfigError, match=r"num_lanes=0"):
+        run_plan(plan, store, num_lanes=0)
+    with pytest.raises(ConfigError, match="top-level function"):
+        run_plan(plan, store, run_stage=lambda *_: {})
+
+
+@pytest.mark.faults
+def test_ctrl_c_leaves_no_process_and_no_lease_behind(tmp_path: Path) -> None:
+    store = Store.open(str(tmp_path / "store"))
+    code = f"""
+        import small_stages
+        from orchestrator.scheduler import run_plan
+        from orchestrator.store import Store
+        plan = small_stages.rows("slow", slow={{"steps": 10_000, "sleep_s": 0.05}})
+        run_plan(plan, Store.open({store.uri!r}), accelerator="cpu", events=lambda event: print(event, flush=True),
+                 run_stage=small_stages.write, open_device=small_stages.no_device)
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment["PYTHONPATH"] = str(Path(small_stages.__file__).parent)
+    marker = f"t5grid-test-{tmp_path.name}-{os.getpid()}"
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment | {"T5GRID_TEST_MARKER": marker},
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        next(line for line in process.stdout if line.startswith("StageProgress"))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    assert "KeyboardInterrupt" in errors
+    plan = small_stages.rows("slow", slow={"steps": 10_000, "sleep_s": 0.05})
+    slow = next(stage for stage in plan.stages.values() if stage.name == "slow")
+    with store.lease(slow):
+        assert store.finished(slow) is None
+    until_s = time.monotonic() + 20
+    while _processes_with(marker) and time.monotonic() < until_s:  # they end when they notice that Ray is gone
+        time.sleep(0.5)
+    assert _processes_with(marker) == []
+
+
+def _processes_with(marker: str) -> list[str]:
+    """Command lines of the processes that carry the marker in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker.encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_text())
+        except OSError:  # ended meanwhile, or another user's
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("cpus", "rows", "expected"),
+    [
+        (1, 14, Crew(lanes=1, first=0, slots=1)),
+        (2, 14, Crew(lanes=2, first=1, slots=1)),
+        (8, 3, Crew(lanes=3, first=3, slots=1)),
+        (8, 14, Crew(lanes=8, first=7, slots=1)),
+    ],
+)
+def test_while_stages_are_prepared_one_cpu_is_theirs(cpus: int, rows: int, expected: Crew) -> None:
+    plan = small_stages.rows(*(f"row{i}" for i in range(rows)))
+    connection = RayConnection(address="", cpus=cpus, tpus=0, nodes=1, started_here=True)
+    assert Crew.of(plan, set(), LaneConfig(), connection, None) == expected
+    corpus = {key for key, stage in plan.stages.items() if stage.kind == "corpus"}
+    prepared = Crew.of(plan, corpus, LaneConfig(), connection, None)
+    assert prepared == Crew(lanes=expected.lanes, first=expected.lanes, slots=0)
+
+
+def _our_actors() -> list[str]:
+    from ray.util import list_named_actors
+
+    return [name for name in list_named_actors() if name.startswith("t5grid")]

@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from t5core.config import ObjectiveConfig
+from t5core.errors import ConfigError
+from t5core.objectives import corrupt_batch, lengths, random_spans_lengths, recipe
+
+VOCAB, SENTINELS = 1000, 100
+KINDS = ("prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens")
+
+
+def corrupted(objective, tokens, size=None, lengths_of_rows=None, seed=0):
+    size = size or lengths(objective, tokens.shape[1])
+    return corrupt_batch(
+        objective,
+        tokens,
+        np.full(len(tokens), tokens.shape[1]) if lengths_of_rows is None else lengths_of_rows,
+        vocab_size=VOCAB,
+        extra_ids=SENTINELS,
+        inputs_length=size.inputs,
+        targets_length=size.targets,
+        rng=np.random.default_rng(seed),
+    )
+
+
+def body(row):
+    """A row's ids before EOS; EOS must be there, and nothing but padding behind it."""
+    end = row.tolist().index(1)
+    assert not row[end + 1 :].any()
+    return row[:end].tolist()
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        (ObjectiveConfig(noise_density=0.1), (512, 103)),
+        (ObjectiveConfig(noise_density=0.15), (512, 192)),
+        (ObjectiveConfig(noise_density=0.25), (512, 256)),
+        (ObjectiveConfig(noise_density=0.5), (512, 512)),
+        (ObjectiveConfig(kind="drop_tokens"), (512, 104)),
+        (ObjectiveConfig(mean_noise_span_length=2), (552, 126)),
+        (ObjectiveConfig(mean_noise_span_length=3), (568, 114)),
+        (ObjectiveConfig(mean_noise_span_length=5), (581, 105)),
+        (ObjectiveConfig(mean_noise_span_length=10), (591, 99)),
+        (ObjectiveConfig(kind="prefix_lm"), (512, 512)),
+        (ObjectiveConfig(kind="bert_style"), (512, 512)),
+        (ObjectiveConfig(kind="mass_style"), (512, 512)),
+        (ObjectiveConfig(kind="deshuffling"), (512, 512)),
+    ],
+    ids=str,
+)
+def test_lengths_at_512_are_the_released_configurations(objective, expected):
+    size = lengths(objective, 512)
+    assert (size.raw_tokens, size.targets, size.inputs) == (*expected, 512)
+
+
+@pytest.mark.parametrize("density", [0.1, 0.15, 0.25, 0.5])
+@pytest.mark.parametrize("kind", ["replace_spans", "drop_tokens"])
+def test_at_other_lengths_hardly_any_iid_target_is_cut(kind, density):
+    objective = ObjectiveConfig(kind=kind, noise_density=density)
+    size = lengths(objective, 128)
+    assert size.targets <= 128
+    tokens = np.random.default_rng(0).integers(3, 900, (2000, size.raw_tokens))
+    _, roomy = corrupted(objective, tokens, type(size)(raw_tokens=128, inputs=128, targets=300))
+    needed = np.argmax(roomy == 1, axis=1) + 1
+    assert (needed > size.targets).mean() < 0.005
+
+
+@given(
+    inputs_length=st.integers(16, 600),
+    density=st.floats(0.05, 0.5),
+    mean=st.floats(1.5, 20),
+)
+def test_span_corrupted_text_fills_inputs_and_targets_without_a_gap(inputs_length, density, mean):
+    raw, targets_length = random_spans_lengths(inputs_length, density, mean)
+    objective = ObjectiveConfig(noise_density=density, mean_noise_span_length=mean)
+    size = lengths(objective, inputs_length)
+    assert (size.raw_tokens, size.targets) == (raw, min(targets_length, raw))
+    inputs, targets = corrupted(objective, np.full((2, raw), 5), size)
+    for row in range(2):
+        # one token may be missing: lengths count in whole spans, and rounding at a half differs in the last bit
+        assert inputs_length - 3 <= len(body(inputs[row])) + 1 <= inputs_length
+        assert len(body(targets[row])) + 1 <= size.targets
+
+
+def test_the_baseline_span_example_is_exactly_full():
+    inputs, targets = corrupted(
+        ObjectiveConfig(mean_noise_span_length=3),
+        np.full((4, 568), 5),
+        lengths(ObjectiveConfig(mean_noise_span_length=3), 512),
+    )
+    assert inputs.shape == (4, 512) and targets.shape == (4, 114)
+    assert (inputs[:, -1] == 1).all() and (targets[:, -1] == 1).all()
+    assert [token for token in inputs[0].tolist() if token >= 900] == list(range(999, 999 - 28, -1))
+
+
+def text(rows=50, width=64):
+    return np.random.default_rng(7).integers(3, VOCAB - SENTINELS, (rows, width))
+
+
+def test_bert_style_masks_or_replaces_and_asks_for_the_whole_text():
+    tokens = text(400)
+    inputs, targets = corrupted(ObjectiveConfig(kind="bert_style"), tokens)
+    assert (targets[:, :63] == tokens[:, :63]).all() and (targets[:, 63] == 1).all()
+    changed = inputs[:, :63] != tokens[:, :63]
+    assert changed.mean() == pytest.approx(0.15, abs=0.01)
+    assert (inputs[:, :63][changed] == VOCAB - 1).mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_mass_style_only_masks():
+    tokens = text()
+    inputs, targets = corrupted(ObjectiveConfig(kind="mass_style"), tokens)
+    changed = inputs[:, :63] != tokens[:, :63]
+    assert (inputs[:, :63][changed] == VOCAB - 1).all() and changed.mean() == pytest.approx(0.15, abs=0.03)
+    assert (targets[:, :63] == tokens[:, :63]).all()
+
+
+def test_deshuffling_shows_the_same_tokens_in_another_order():
+    tokens = text(width=64)
+    size = lengths(ObjectiveConfig(kind="deshuffling"), 65)
+    inputs, targets = corrupted(ObjectiveConfig(kind="deshuffling"), tokens, size)
+    for row in range(len(tokens)):
+        assert sorted(body(inputs[row])) == sorted(tokens[row]) and body(inputs[row]) != tokens[row].tolist()
+        assert body(targets[row]) == tokens[row].tolist()
+
+
+def test_prefix_lm_cuts_the_text_in_two_at_a_random_place():
+    tokens = text()
+    inputs, targets = corrupted(ObjectiveConfig(kind="prefix_lm"), tokens)
+    for row in range(len(tokens)):
+        assert body(inputs[row]) + body(targets[row]) == tokens[row].tolist()
+    assert len({len(body(row)) for row in inputs}) > 20
+
+
+def test_noise_of_any_kind_can_come_in_spans():
+    tokens = text()
+    inputs, _ = corrupted(ObjectiveConfig(kind="mass_style", mean_noise_span_length=3), tokens)
+    assert ((inputs == VOCAB - 1).sum(axis=1) >= 9).all()  # exactly 10 of 64, the last of which may be cut
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_row_ends_in_eos_and_short_rows_do_not_read_past_their_end(kind):
+    objective = ObjectiveConfig(kind=kind)
+    row_lengths = np.array([64, 40, 8, 1])
+    tokens = text(4)
+    size = lengths(objective, 64)
+    inputs, targets = corrupted(objective, tokens, size, row_lengths)
+    other = tokens.copy()
+    for row, length in enumerate(row_lengths):
+        other[row, length:] = 899
+    again = corrupted(objective, other, size, row_lengths)
+    assert (inputs == again[0]).all() and (targets == again[1]).all()
+    for row in range(4):
+        assert len(body(inputs[row])) <= min(row_lengths[row] + 1, 63)
+        assert len(body(targets[row])) <= size.targets - 1
+
+
+def test_only_prefix_lm_and_deshuffling_cut_documents_alone():
+    assert {kind for kind in KINDS if not recipe(ObjectiveConfig(kind=kind)).joined} == {"prefix_lm", "deshuffling"}
+
+
+def test_inputs_too_short_for_a_text_are_refused():
+    with pytest.raises(ConfigError, match="inputs_length=4"):
+        lengths(ObjectiveConfig(), 4)
