@@ -73,7 +73,7 @@ def status_of(store: Store) -> StoreStatus:
         for kind, count in sorted(counts.items())
     )
     last = tuple(sorted(stages, key=lambda stage: -stage.at)[:LAST])
-    return StoreStatus(store=store.uri, kinds=kinds, last=last)
+    return StoreStatus(store=store.shown_uri, kinds=kinds, last=last)
 
 
 def show_status(store_uri: str, *, as_json: bool = False, file: TextIO | None = None) -> None:

@@ -47,7 +47,9 @@ def plan_json(plan: Plan, store: Store) -> dict[str, Any]:
 def render_plan(plan: Plan, store: Store, console: Console) -> None:
     """Prints ``plan_json`` for people."""
     p = plan_json(plan, store)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"{p['study']} at scale {p['scale']}", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, title=f"{p['study']} at scale {p['scale']}", title_justify="left"
+    )
     for head in ("stage", "rows", "state", "parameters", "tokens", "FLOPs"):
         table.add_column(head, justify="left" if head in ("stage", "state") else "right")
     for s in p["stages"]:

@@ -117,13 +117,9 @@ class _Live:
                 self._tracker.stage_finished(self._plan.rows_of(event.key), stage, manifest)
 
 
-def _row_result(
-    study: Study, scale: Scale, plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store
-) -> RowResult:
+def _row_result(study: Study, scale: Scale, plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) -> RowResult:
     described = next(r for r in study.rows if r.name == row.name)
-    common: dict[str, Any] = {
-        "name": row.name, "label": described.label, "seed": row.seed, "paper": described.paper
-    }
+    common: dict[str, Any] = {"name": row.name, "label": described.label, "seed": row.seed, "paper": described.paper}
     for role, key in row.stages.items():
         match outcomes[key]:
             case Failed() as failed:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,11 +33,13 @@ from t5core.config import (
     VocabularyConfig,
 )
 from t5core.corpora import build_corpus, read_documents
-from t5core.devices import Device
 from t5core.errors import DataError
 from t5core.feeds import ExampleFeed, PretrainFeed, load_tokens, padded_batches, tokenise
 from t5core.tasks import TextPair, get_task, load_documents, make_splits
 from t5core.vocabulary import Vocabulary, train_vocabulary
+
+if TYPE_CHECKING:  # importing torch costs preparatory stages seconds that they do not need
+    from t5core.devices import Device
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -52,7 +54,7 @@ class Work:
     stage: Stage
     inputs: Mapping[str, Path]
     folder: Path
-    device: Device
+    device: "Device"
     report: Report
 
     def setting(self, name: str) -> dict[str, Any]:
@@ -60,9 +62,7 @@ class Work:
         return dict(self.stage.settings[name])
 
 
-def run_stage(
-    stage: Stage, inputs: Mapping[str, Path], work: Path, device: Device, report: Report
-) -> dict[str, Any]:
+def run_stage(stage: Stage, inputs: Mapping[str, Path], work: Path, device: "Device", report: Report) -> dict[str, Any]:
     """Runs one stage in ``work`` and returns its result; whatever it raises is the stage's failure."""
     functions: dict[str, Callable[[Work], dict[str, Any]]] = {
         "corpus": _corpus,

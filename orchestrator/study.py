@@ -64,9 +64,7 @@ class Study:
         if not chosen:
             raise ConfigError("rows", pattern, f"matches none of {', '.join(names)}", choices=names)
         kept = tuple(row for row in self.rows if row.name in chosen or row.name == self.baseline)
-        return Study(
-            name=self.name, title=self.title, rows=kept, baseline=self.baseline, baseline_sd=self.baseline_sd
-        )
+        return Study(name=self.name, title=self.title, rows=kept, baseline=self.baseline, baseline_sd=self.baseline_sd)
 
 
 @dataclass(frozen=True, kw_only=True)

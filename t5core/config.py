@@ -182,7 +182,9 @@ class ObjectiveConfig(Config):
         if not 0 < self.noise_density < 1:
             raise ConfigError("noise_density", self.noise_density, "give a corruption rate between 0 and 1, like 0.15")
         if self.mean_noise_span_length is not None and not self.mean_noise_span_length >= 1:
-            raise ConfigError("mean_noise_span_length", self.mean_noise_span_length, "give a mean span length of 1 or more tokens")
+            raise ConfigError(
+                "mean_noise_span_length", self.mean_noise_span_length, "give a mean span length of 1 or more tokens"
+            )
         if not 0 <= self.random_token_fraction <= 1:
             raise ConfigError("random_token_fraction", self.random_token_fraction, "give a share between 0 and 1")
 
@@ -196,6 +198,8 @@ class ModelConfig(Config):
         d_model, d_kv, d_ff, num_heads: widths; the attention's inner width is ``num_heads * d_kv``.
         num_encoder_layers, num_decoder_layers: blocks in each stack.
         relative_attention_num_buckets, relative_attention_max_distance: of the learned position bias.
+        relative_attention_init_std: standard deviation of the position bias at the start; None: Glorot's for a table
+            of buckets by heads, about 0.2, which is what the released code's framework gives it.
         layer_norm_epsilon: of the RMS norm.
     """
 
@@ -208,12 +212,11 @@ class ModelConfig(Config):
     num_decoder_layers: int = 12
     relative_attention_num_buckets: int = 32
     relative_attention_max_distance: int = 128
+    relative_attention_init_std: float | None = None
     layer_norm_epsilon: float = 1e-6
 
     def __post_init__(self) -> None:
-        self._positive(
-            "vocab_size", "d_model", "d_kv", "d_ff", "num_heads", "num_encoder_layers", "num_decoder_layers"
-        )
+        self._positive("vocab_size", "d_model", "d_kv", "d_ff", "num_heads", "num_encoder_layers", "num_decoder_layers")
         if self.relative_attention_num_buckets < 4 or self.relative_attention_num_buckets % 2:
             raise ConfigError(
                 "relative_attention_num_buckets", self.relative_attention_num_buckets, "give an even number from 4 up"

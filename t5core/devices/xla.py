@@ -25,7 +25,9 @@ class XlaDevice:
     def __init__(self) -> None:
         chosen = os.environ.get("PJRT_DEVICE")
         if chosen is None:
-            os.environ["PJRT_DEVICE"] = "TPU" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else "CPU"
+            os.environ["PJRT_DEVICE"] = (
+                "TPU" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else "CPU"
+            )
         try:
             import torch_xla
             from torch_xla.debug import metrics

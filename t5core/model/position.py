@@ -55,9 +55,7 @@ class PositionBias(nn.Module):
         where = (num_queries, num_keys, self.weight.device)
         if where not in self._buckets:  # the buckets depend on lengths alone: a run needs them once
             offsets_QK = torch.arange(num_keys)[None, :] - torch.arange(num_queries)[:, None]
-            buckets_QK = relative_position_bucket(
-                offsets_QK, self.bidirectional, self.num_buckets, self.max_distance
-            )
+            buckets_QK = relative_position_bucket(offsets_QK, self.bidirectional, self.num_buckets, self.max_distance)
             self._buckets[where] = buckets_QK.to(self.weight.device)
         # index_select: its gradient is a plain sum over the table's rows
         rows = self.weight.index_select(0, self._buckets[where].reshape(-1))

@@ -2,7 +2,7 @@
 
 | name  | layers  | d_model | d_ff   | d_kv | heads | source |
 |-------|---------|---------|--------|------|-------|--------|
-| tiny  | 2 + 2   | 128     | 512    | 32   | 4     | ours: a study in minutes on two CPU cores |
+| tiny  | 1 + 1   | 64      | 256    | 8    | 8     | ours: a study in minutes on two CPU cores |
 | mini  | 4 + 4   | 384     | 1,536  | 64   | 6     | ours: a study in an hour on one GPU |
 | small | 6 + 6   | 512     | 2,048  | 64   | 8     | paper section 3.7 |
 | base  | 12 + 12 | 768     | 3,072  | 64   | 12    | paper section 3.1.1, the baseline |
@@ -18,7 +18,7 @@ from t5core.errors import ConfigError
 def preset(name: str, *, vocab_size: int = 32_128) -> ModelConfig:
     """Returns the config of a named size; raises ConfigError for an unknown name."""
     sizes = {
-        "tiny": (2, 128, 512, 32, 4),
+        "tiny": (1, 64, 256, 8, 8),
         "mini": (4, 384, 1536, 64, 6),
         "small": (6, 512, 2048, 64, 8),
         "base": (12, 768, 3072, 64, 12),

@@ -47,8 +47,8 @@ class T5(nn.Module):
     def initialise(self, seed: int) -> "T5":
         """Draws all weights from ``seed`` as the released code does; returns itself.
 
-        Normal with standard deviation: embedding 1; q (d_model·d_kv)^-½; k, v, wi, position bias d_model^-½;
-        o (heads·d_kv)^-½; wo d_ff^-½. Norm scales are 1.
+        Normal with standard deviation: embedding 1; q (d_model·d_kv)^-½; k, v, wi d_model^-½; o (heads·d_kv)^-½;
+        wo d_ff^-½; position bias as ``relative_attention_init_std`` says. Norm scales are 1.
         """
         c = self.config
         std = {
@@ -59,7 +59,8 @@ class T5(nn.Module):
             "o": (c.num_heads * c.d_kv) ** -0.5,
             "wi": c.d_model**-0.5,
             "wo": c.d_ff**-0.5,
-            "position_bias": c.d_model**-0.5,
+            "position_bias": c.relative_attention_init_std
+            or (2.0 / (c.relative_attention_num_buckets + c.num_heads)) ** 0.5,
         }
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():

@@ -17,8 +17,8 @@ from t5core.metrics import ExactMatch, TokenF1
 from t5core.tasks.prose import Cap, Entry, entries, first_words
 from t5core.tasks.task import Document, Task, TextPair
 
-_MAX_CONTEXT_WORDS = 36
-_MAX_ENTRIES = 4
+_MAX_CONTEXT_WORDS = 16
+_MAX_ENTRIES = 2
 _MAX_QUESTIONS = 3  # of one document
 
 

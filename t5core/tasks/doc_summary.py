@@ -3,7 +3,7 @@
     inputs:  summarize: It is used when the tool needs to write a group of files, so that ...
     targets: Writes a group of files in one go.
 
-The summary is the first sentence; the body is what follows, cut to 40 words. Only documents whose summary shares at
+The summary is the first sentence; the body is what follows, cut to 24 words. Only documents whose summary shares at
 least a third of its content words with the body are taken, so that the line can be told from the text. Works on any
 text: there the first sentence of a document is asked, given what follows.
 
@@ -19,9 +19,9 @@ from t5core.metrics import Rouge
 from t5core.tasks.prose import content_words, entries, first_words, squeezed
 from t5core.tasks.task import Document, Task, TextPair
 
-_MAX_BODY_WORDS = 40
-_MAX_BODY_CHARS = 260
-_MAX_SUMMARY_WORDS, _MAX_SUMMARY_CHARS = 16, 90
+_MAX_BODY_WORDS = 24
+_MAX_BODY_CHARS = 160
+_MAX_SUMMARY_WORDS, _MAX_SUMMARY_CHARS = 12, 72
 _MIN_BODY_WORDS = 12
 
 

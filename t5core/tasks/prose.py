@@ -9,8 +9,8 @@ from t5core.corpora.cleaning import split_sentences
 
 MIN_SENTENCE_CHARS = 40  # the corpus promises that no longer line or sentence is in both splits
 MIN_SENTENCE_WORDS = 6
-MAX_SENTENCE_WORDS = 20
-MAX_SENTENCE_CHARS = 150
+MAX_SENTENCE_WORDS = 14
+MAX_SENTENCE_CHARS = 90
 _MAX_WORD_CHARS = 24
 
 _STOP_TEXT = """
@@ -51,7 +51,7 @@ def squeezed(text: str) -> str:
 def sentences(text: str) -> list[str]:
     """Returns the well-formed sentences of a document's paragraphs and descriptions.
 
-    Six to twenty words, 40 to 150 characters, from a capital letter to a full stop, letters for the most part.
+    Six to fourteen words, 40 to 90 characters, from a capital letter to a full stop, letters for the most part.
     """
     found = []
     for line in text.split("\n"):

@@ -75,7 +75,9 @@ def load(folder: Path) -> Checkpoint:
             if _sha256(folder / name) != expected:
                 raise CheckpointError("checkpoint", str(folder / name), "its checksum does not hold; use an older one")
     except (OSError, json.JSONDecodeError, KeyError) as error:
-        raise CheckpointError("checkpoint", str(folder), f"not a whole checkpoint ({error}); use an older one") from error
+        raise CheckpointError(
+            "checkpoint", str(folder), f"not a whole checkpoint ({error}); use an older one"
+        ) from error
     return Checkpoint(folder=folder, step=state["step"], state=state)
 
 

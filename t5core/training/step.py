@@ -40,8 +40,6 @@ class TrainStep:
         training, cross_entropy, tokens = token_losses(logits_BTV, targets_BT, self.config.z_loss)
         denominator = targets_BT.numel() if self.config.loss_denominator == "targets" else tokens
         torch.autograd.backward(training / denominator)
-        self.optimizer.step(
-            self.device.scalar(self.schedule(count)), self.device.scalar(self.optimizer.decay(count))
-        )
+        self.optimizer.step(self.device.scalar(self.schedule(count)), self.device.scalar(self.optimizer.decay(count)))
         self.device.end_step()
         return cross_entropy / tokens

@@ -1,0 +1,115 @@
+"""The sizes at which every study runs: the same code at all of them.
+
+| scale | for | model | pre-training | fine-tuning |
+|-------|-----|-------|--------------|-------------|
+| tiny  | first contact: a study in minutes on two CPU cores | 1 + 1 layers of 64 | about 0.7M input tokens | all embedded tasks together |
+| mini  | a real answer from one GPU | 4 + 4 layers of 384 | 2^28 tokens | the same |
+| paper | the paper's own settings | Base, 12 + 12 layers of 768 | 2^19 steps of 128 x 512 | 2^18 steps |
+
+``tiny`` was chosen by measurement; docs/tiny.md tells what was tried.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from orchestrator.experiment import Experiment
+from orchestrator.study import Scale
+from t5core.config import (
+    CorpusConfig,
+    DecodeConfig,
+    ModelConfig,
+    ScheduleConfig,
+    TasksConfig,
+    TrainConfig,
+    VocabularyConfig,
+)
+from t5core.model import preset
+from t5core.tasks import EMBEDDED_TASKS
+
+EMBEDDED_TASK_NAMES = tuple(task.name for task in EMBEDDED_TASKS)
+
+
+def tiny() -> Scale:
+    """Returns the scale of a first look: every choice was made so that a row takes about 110 s on one core."""
+    vocabulary = VocabularyConfig(num_pieces=4_000, num_sentinels=100, train_chars=4_000_000)
+    return Scale(
+        name="tiny",
+        purpose="a first look in minutes on two CPU cores",
+        baseline=Experiment(
+            corpus=CorpusConfig(),
+            vocabulary=vocabulary,
+            objective=None,
+            model=preset("tiny", vocab_size=vocabulary.size).replace(relative_attention_init_std=0.5),
+            pretrain=TrainConfig(
+                steps=1_500,
+                batch_size=32,
+                inputs_length=32,
+                schedule=ScheduleConfig(learning_rate=0.02),
+                dropout_rate=0.0,
+                checkpoint_every=500,
+            ),
+            tasks=TasksConfig(names=EMBEDDED_TASK_NAMES, train_examples=8_000, validation_examples=400),
+            finetune=TrainConfig(
+                steps=500,
+                batch_size=32,
+                inputs_length=48,
+                targets_length=16,
+                schedule=ScheduleConfig(kind="constant", learning_rate=0.01),
+                dropout_rate=0.0,
+                checkpoint_every=250,
+            ),
+            decode=DecodeConfig(max_new_tokens=16, batch_size=100),
+        ),
+    )
+
+
+def mini() -> Scale:
+    """Returns the scale for one GPU."""
+    vocabulary = VocabularyConfig(num_pieces=16_000, num_sentinels=100, train_chars=20_000_000)
+    return Scale(
+        name="mini",
+        purpose="a real answer from one GPU",
+        baseline=Experiment(
+            corpus=CorpusConfig(),
+            vocabulary=vocabulary,
+            objective=None,
+            model=preset("mini", vocab_size=vocabulary.size),
+            pretrain=TrainConfig(steps=8_192, batch_size=128, inputs_length=256, schedule=ScheduleConfig()),
+            tasks=TasksConfig(names=EMBEDDED_TASK_NAMES, train_examples=8_000, validation_examples=400),
+            finetune=TrainConfig(
+                steps=2_048,
+                batch_size=128,
+                inputs_length=112,
+                targets_length=32,
+                schedule=ScheduleConfig(kind="constant", learning_rate=0.001),
+            ),
+            decode=DecodeConfig(max_new_tokens=32),
+        ),
+    )
+
+
+def paper() -> Scale:
+    """Returns the paper's baseline settings (sections 3.1.1 and 3.1.2); embedding rows as in the released models."""
+    return Scale(
+        name="paper",
+        purpose="the paper's own settings, for TPU pods",
+        baseline=Experiment(
+            corpus=CorpusConfig(),
+            vocabulary=VocabularyConfig(),
+            objective=None,
+            model=ModelConfig(),
+            pretrain=TrainConfig(steps=2**19, batch_size=128, inputs_length=512),
+            tasks=TasksConfig(names=EMBEDDED_TASK_NAMES, train_examples=8_000, validation_examples=400),
+            finetune=TrainConfig(
+                steps=2**18,
+                batch_size=128,
+                inputs_length=512,
+                targets_length=512,
+                schedule=ScheduleConfig(kind="constant", learning_rate=0.001),
+            ),
+            decode=DecodeConfig(max_new_tokens=128),
+        ),
+    )
+
+
+SCALES: Mapping[str, Scale] = MappingProxyType({scale.name: scale for scale in (tiny(), mini(), paper())})
