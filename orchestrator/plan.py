@@ -15,7 +15,7 @@ Nothing here runs anything. ``Plan.order`` is a topological order; ``shared()`` 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -118,7 +118,7 @@ class Plan:
     stages: Mapping[str, Stage]
 
     @classmethod
-    def of(cls, study: str, scale: str, rows: list[tuple[str, str, int, Mapping[str, Stage]]]) -> "Plan":
+    def of(cls, study: str, scale: str, rows: Sequence[tuple[str, str, int, Mapping[str, Stage]]]) -> "Plan":
         """Builds a plan from ``(row name, label, seed, role -> stage)``; roles in the order they run."""
         stages: dict[str, Stage] = {}
         for _, _, _, by_role in rows:

@@ -25,7 +25,7 @@ from orchestrator.progress import Progress
 from orchestrator.scheduler import run_plan
 from orchestrator.store import Store
 from orchestrator.study import Scale, Study, plan_of
-from orchestrator.table import RowResult, TaskColumn, compare, duration, render, to_dict, to_json
+from orchestrator.table import PLAIN_WIDTH, RowResult, TaskColumn, compare, duration, render, to_dict, to_json
 from orchestrator.tracking import Tracker
 from t5core.devices import resolve_device_name
 from t5core.errors import ConfigError
@@ -58,6 +58,8 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
     plan = plan_of(study, scale, options.seeds)
     store = Store.open(options.store)
     console = Console(stderr=options.json)
+    if not console.is_terminal:
+        console = Console(stderr=options.json, width=PLAIN_WIDTH, highlight=False)
     if options.plan:
         if options.json:
             print(json.dumps(plan_json(plan, store), indent=1))

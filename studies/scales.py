@@ -1,10 +1,8 @@
 """The sizes at which every study runs: the same code at all of them.
 
-| scale | for | model | pre-training | fine-tuning |
-|-------|-----|-------|--------------|-------------|
-| tiny  | first contact: a study in minutes on two CPU cores | 1 + 1 layers of 64 | about 0.7M input tokens | all embedded tasks together |
-| mini  | a real answer from one GPU | 4 + 4 layers of 384 | 2^28 tokens | the same |
-| paper | the paper's own settings | Base, 12 + 12 layers of 768 | 2^19 steps of 128 x 512 | 2^18 steps |
+    tiny    first contact: a study in minutes on two CPU cores
+    mini    a real answer from one GPU
+    paper   the paper's own settings, for TPU pods
 
 ``tiny`` was chosen by measurement; docs/tiny.md tells what was tried.
 """

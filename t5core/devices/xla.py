@@ -8,6 +8,8 @@ torch_xla is imported when a device is opened, so that t5core works without it.
 """
 
 import os
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,18 +25,15 @@ class XlaDevice:
     name = "xla"
 
     def __init__(self) -> None:
-        chosen = os.environ.get("PJRT_DEVICE")
-        if chosen is None:
-            os.environ["PJRT_DEVICE"] = (
-                "TPU" if os.path.exists("/dev/accel0") or os.path.exists("/dev/vfio/0") else "CPU"
-            )
+        chips = any(Path(path).exists() for path in ("/dev/accel0", "/dev/vfio/0"))
+        os.environ.setdefault("PJRT_DEVICE", "TPU" if chips else "CPU")
         try:
             import torch_xla
             from torch_xla.debug import metrics
         except ImportError as error:
             raise ConfigError("accelerator", "xla", f"install torch-xla for this machine ({error})") from error
-        self._xla = torch_xla
-        self._metrics = metrics
+        self._xla: Any = torch_xla
+        self._metrics: Any = metrics
         self.torch_device: torch.device = torch_xla.device()
 
     def put(self, array: np.ndarray) -> Tensor:

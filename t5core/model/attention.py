@@ -39,7 +39,7 @@ class Attention(nn.Module):
         self.dropout_rate = 0.0
 
     def _heads(self, x_BTI: Tensor) -> Tensor:
-        return x_BTI.unflatten(-1, (self.num_heads, self.d_kv)).transpose(1, 2)
+        return x_BTI.view(*x_BTI.shape[:-1], self.num_heads, self.d_kv).transpose(1, 2)
 
     def key_values(self, source_BKD: Tensor) -> KeyValues:
         """Returns the keys and values of ``source``, for attention over it."""

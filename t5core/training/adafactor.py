@@ -11,6 +11,7 @@ There is no first moment. ``learning_rate`` and ``decay`` come in as tensors, so
 program while they change.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -43,7 +44,7 @@ class AdaFactor:
 
     def decay(self, step: int) -> float:
         """Returns the second moment's decay at ``step`` (from 0, counted over pre-training and fine-tuning)."""
-        return 1.0 - float(step + 1) ** -self.config.decay_exponent
+        return 1.0 - math.pow(step + 1, -self.config.decay_exponent)
 
     @torch.no_grad()
     def step(self, learning_rate: Tensor, decay: Tensor) -> None:
@@ -85,4 +86,5 @@ class AdaFactor:
 
 
 def _rms(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x) / (x.numel() ** 0.5)
+    norm: Tensor = torch.linalg.vector_norm(x)
+    return norm / math.sqrt(x.numel())

@@ -62,7 +62,7 @@ def save(folder: Path, step: int, model: T5, moments: Mapping[str, Tensor], extr
     for path in temporary.iterdir():
         _sync(path)
     shutil.rmtree(folder, ignore_errors=True)
-    os.replace(temporary, folder)
+    temporary.replace(folder)
     _sync(folder.parent)
     return Checkpoint(folder=folder, step=step, state=state)
 

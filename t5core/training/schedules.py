@@ -25,14 +25,11 @@ def constant(value: float = 0.001) -> Schedule:
 def triangular(
     total_steps: int, cut_fraction: float = 0.1, ratio: float = 32.0, max_learning_rate: float = 0.01
 ) -> Schedule:
-    """Returns the slanted triangle: up over ``cut_fraction`` of the steps, then down; the ends are 1/ratio of the top."""
+    """Returns the slanted triangle: up over ``cut_fraction`` of the steps, then down; it starts and ends at top / ratio."""
     cut = int(total_steps * cut_fraction)
 
     def rate(step: int) -> float:
-        if step < cut:
-            share = step / cut
-        else:
-            share = 1.0 - (step - cut) / (cut * (1.0 / cut_fraction - 1.0))
+        share = step / cut if step < cut else 1.0 - (step - cut) / (cut * (1.0 / cut_fraction - 1.0))
         return max_learning_rate * (1.0 + share * (ratio - 1.0)) / ratio
 
     return rate
