@@ -25,7 +25,7 @@ def constant(value: float = 0.001) -> Schedule:
 def triangular(
     total_steps: int, cut_fraction: float = 0.1, ratio: float = 32.0, max_learning_rate: float = 0.01
 ) -> Schedule:
-    """Returns the slanted triangle: up over ``cut_fraction`` of the steps, then down; it starts and ends at top / ratio."""
+    """Returns the slanted triangle: up over ``cut_fraction`` of the steps, then down; its ends are top / ratio."""
     cut = int(total_steps * cut_fraction)
 
     def rate(step: int) -> float:
