@@ -122,7 +122,7 @@ def _pretrain(work: Work) -> dict[str, Any]:
 
     from t5core.model import T5
     from t5core.training import TrainingRun
-    from t5core.training.loss import token_losses
+    from t5core.training.loss import projected_token_losses
 
     train = TrainConfig.from_dict(work.setting("train"))
     vocabulary = Vocabulary.load(work.inputs["vocabulary"] / "vocabulary.model")
@@ -150,8 +150,9 @@ def _pretrain(work: Work) -> dict[str, Any]:
         for i in range(VALIDATION_BATCHES):
             batch = held_out.batch(i)
             targets_BT = work.device.put(batch.targets)
-            logits_BTV = run.step.model(work.device.put(batch.inputs), targets_BT)
-            _, cross_entropy, tokens = token_losses(logits_BTV, targets_BT, 0.0)
+            hidden_BTD = run.step.model.hidden(work.device.put(batch.inputs), targets_BT)
+            weight_VD = run.step.model.embedding.weight
+            _, cross_entropy, tokens = projected_token_losses(hidden_BTD, weight_VD, targets_BT, 0.0)
             work.device.end_step()
             total, count = total + float(cross_entropy), count + float(tokens)
     return {

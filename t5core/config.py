@@ -14,12 +14,13 @@ Values are checked where they enter, in ``__post_init__``, so that nobody furthe
 
 import dataclasses
 import json
+import numbers
 import types
 import typing
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from t5core.errors import ConfigError
+from t5core.errors import ConfigError, did_you_mean
 
 
 def unhashed(default: Any) -> Any:
@@ -51,7 +52,8 @@ class Config:
         names = [f.name for f in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
-                raise ConfigError(name, values[name], f"no such field in {cls.__name__}; it has {', '.join(names)}")
+                way_out = f"no such field in {cls.__name__}; it has {', '.join(names)}"
+                raise ConfigError(name, values[name], way_out + did_you_mean(name, names))
         return cls(**{name: _typed(hints[name], value) for name, value in values.items()})
 
     def to_json(self) -> str:
@@ -68,9 +70,12 @@ class Config:
         return dataclasses.replace(self, **changes)
 
     def _positive(self, *names: str) -> None:
+        optional = {f.name for f in dataclasses.fields(self) if f.default is None}
         for name in names:
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is None and name in optional:
+                continue
+            if not isinstance(value, numbers.Real) or not value > 0:
                 raise ConfigError(name, value, "give a number above 0")
 
     def _one_of(self, name: str, annotation: Any) -> None:

@@ -33,17 +33,17 @@ def greedy(model: T5, inputs_BS: np.ndarray, config: DecodeConfig, device: Devic
     previous_B1 = torch.zeros_like(inputs[:, :1])
     ended_B1 = torch.zeros_like(previous_B1, dtype=torch.bool)
     position_1 = torch.zeros(1, dtype=torch.int64, device=device.torch_device)
-    steps = []
+    # a fixed buffer: joining the steps at the end would be another program for each number of steps
+    generated_BN = inputs.new_zeros(inputs.shape[0], config.max_new_tokens)
     for n in range(config.max_new_tokens):
         token_B1 = model.step(previous_B1, position_1, state).argmax(dim=-1, keepdim=True)
         previous_B1 = torch.where(ended_B1, PAD_ID, token_B1)
         ended_B1 = ended_B1 | (previous_B1 == EOS_ID)
+        generated_BN.index_copy_(1, position_1, previous_B1)
         position_1 = position_1 + 1
-        steps.append(previous_B1)
         device.end_step()
         if n % ASK_EVERY == ASK_EVERY - 1 and bool(ended_B1.all()):
             break
-    generated_BN = torch.cat(steps, dim=1).cpu().numpy()
     model.train(was_training)
-    out: np.ndarray = np.pad(generated_BN, ((0, 0), (0, config.max_new_tokens - generated_BN.shape[1])))
+    out: np.ndarray = generated_BN.cpu().numpy()
     return out

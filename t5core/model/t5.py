@@ -88,14 +88,18 @@ class T5(nn.Module):
 
     def forward(self, inputs_BS: Tensor, targets_BT: Tensor) -> Tensor:
         """Returns logits ``[B, T, V]`` for every target position, teacher-forced."""
+        return functional.linear(self.hidden(inputs_BS, targets_BT), self.embedding.weight)
+
+    def hidden(self, inputs_BS: Tensor, targets_BT: Tensor) -> Tensor:
+        """Returns ``[B, T, D]``, what is multiplied by the embedding to give the logits."""
         source_BSD, source_bias_B11S = self.encode(inputs_BS)
         shifted_BT = functional.pad(targets_BT, (1, 0))[:, :-1]  # the pad id is also the start token
         x_BTD = self.decoder(self.embedding(shifted_BT), source_BSD, source_bias_B11S)
-        return self.logits(x_BTD)
+        return self._scaled(x_BTD)
 
-    def logits(self, x_BTD: Tensor) -> Tensor:
-        """Returns ``[B, T, V]``: the decoder's output, scaled, against every embedding."""
-        return functional.linear(x_BTD * self.config.d_model**-0.5, self.embedding.weight)
+    def _scaled(self, x_BTD: Tensor) -> Tensor:
+        """The embedding has unit variance, so the tied softmax needs the decoder's output scaled down."""
+        return x_BTD * self.config.d_model**-0.5
 
     def start(self, inputs_BS: Tensor, max_length: int) -> DecoderState:
         """Encodes the inputs and returns the state for decoding up to ``max_length`` tokens."""
@@ -116,7 +120,7 @@ class T5(nn.Module):
         x_B1D = self.embedding(previous_B1)
         for block, cache, source in zip(self._decoder_blocks(), state.caches, state.source, strict=True):
             x_B1D = block.cached(x_B1D, cache, position_1, bias_1H1T, source, state.source_bias_B11S)
-        return self.logits(self.decoder.final_norm(x_B1D))[:, 0]
+        return functional.linear(self._scaled(self.decoder.final_norm(x_B1D)), self.embedding.weight)[:, 0]
 
     def _decoder_blocks(self) -> list[DecoderBlock]:
         return [block for block in self.decoder.blocks if isinstance(block, DecoderBlock)]

@@ -97,7 +97,7 @@ def lengths(objective: ObjectiveConfig, inputs_length: int) -> Lengths:
     Span corruption reads just as much text as fills the inputs (``random_spans_lengths``). Everything else reads
     ``inputs_length`` tokens, the last of which makes room for EOS where nothing else does. With i.i.d. noise the
     number of target tokens varies: at 512 the released configurations' numbers are used (103, 192, 256, 512 for
-    10, 15, 25, 50 %; 104 for dropping 15 %), elsewhere the expected number and three standard deviations, at most
+    10, 15, 25, 50 %; 104 for dropping 15 %), elsewhere the expected number and one standard deviation, at most
     ``inputs_length``. What does not fit is cut off, on either side.
 
     Raises:
@@ -131,4 +131,4 @@ def _iid_targets(objective: ObjectiveConfig, inputs_length: int) -> int:
     if objective.kind == "replace_spans":  # and one sentinel for each run of kept tokens
         mean += inputs_length * variance + 1
         deviation += math.sqrt(inputs_length * variance * max(0.0, 1 - 3 * variance))
-    return min(inputs_length, math.ceil(mean + 3 * deviation) + 1)
+    return min(inputs_length, math.ceil(mean + deviation) + 1)

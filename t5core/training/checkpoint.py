@@ -2,7 +2,7 @@
 
     checkpoints/step-00000400/model.safetensors
                               optimizer.safetensors
-                              state.json             step, configs, sha256 of the other two; written last
+                              state.json             step, configs, sha256 of the other two and of itself; written last
 
 A process killed at any moment leaves either a whole checkpoint or a folder that ``newest`` passes over. A file that
 was cut short or altered fails its checksum, and the checkpoint before it is used.
@@ -58,6 +58,7 @@ def save(folder: Path, step: int, model: T5, moments: Mapping[str, Tensor], extr
     save_file(_on_cpu(moments), temporary / OPTIMIZER_FILE)
     checksums = {name: _sha256(temporary / name) for name in (MODEL_FILE, OPTIMIZER_FILE)}
     state = {"step": step, "model": model.config.to_dict(), "sha256": checksums, **extra}
+    state["state_sha256"] = _state_digest(state)
     (temporary / STATE_FILE).write_text(json.dumps(state, indent=1))
     for path in temporary.iterdir():
         _sync(path)
@@ -70,14 +71,18 @@ def save(folder: Path, step: int, model: T5, moments: Mapping[str, Tensor], extr
 def load(folder: Path) -> Checkpoint:
     """Reads a checkpoint; raises CheckpointError if it is missing, cut short or altered."""
     try:
-        state = json.loads((folder / STATE_FILE).read_text())
-        for name, expected in state["sha256"].items():
-            if _sha256(folder / name) != expected:
-                raise CheckpointError("checkpoint", str(folder / name), "its checksum does not hold; use an older one")
-    except (OSError, json.JSONDecodeError, KeyError) as error:
+        state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+        digests = {
+            folder / name: (_sha256(folder / name), state["sha256"][name]) for name in (MODEL_FILE, OPTIMIZER_FILE)
+        }
+        digests[folder / STATE_FILE] = (_state_digest(state), state.get("state_sha256", _state_digest(state)))
+    except (OSError, ValueError, KeyError, TypeError) as error:  # ValueError: neither JSON nor UTF-8
         raise CheckpointError(
             "checkpoint", str(folder), f"not a whole checkpoint ({error}); use an older one"
         ) from error
+    for path, (found, expected) in digests.items():
+        if found != expected:
+            raise CheckpointError("checkpoint", str(path), "its checksum does not hold; use an older one")
     return Checkpoint(folder=folder, step=state["step"], state=state)
 
 
@@ -104,6 +109,12 @@ def keep_newest(root: Path, count: int) -> None:
 
 def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: t.detach().to("cpu", torch.float32).contiguous() for name, t in tensors.items()}
+
+
+def _state_digest(state: Mapping[str, Any]) -> str:
+    """Returns the digest of everything in ``state`` but the digest itself."""
+    text = json.dumps({name: value for name, value in state.items() if name != "state_sha256"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

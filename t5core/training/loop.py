@@ -157,5 +157,7 @@ class TrainingRun:
                     break
                 if row["step"] <= self.begin:
                     rows.append(row)
-        self.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        temporary = self.metrics_path.with_name(f".{self.metrics_path.name}.partial")
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        temporary.replace(self.metrics_path)  # at once: a kill in between must not lose the curve
         return rows

@@ -1,12 +1,22 @@
 """The loss: teacher-forced cross-entropy with z-loss (paper section 3.1.1; Mesh TensorFlow ``softmax_cross_entropy``).
 
-Shapes: B batch, T target positions, V vocabulary.
+Two paths to the same numbers. ``token_losses`` is the formula, on logits that are there. ``projected_token_losses`` is
+what training uses: it multiplies the decoder's output by the embedding a few rows at a time and takes loss and
+gradient of these rows at once, so that the logits of a batch never exist as a whole: a small vocabulary then stays in
+the processor's cache, a large one out of a device's memory.
+
+Shapes: B batch, T target positions, V vocabulary, D d_model, N = B·T positions, C positions of one chunk.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
 PAD_ID = 0
+CHUNK_BYTES = 1 << 20
+"""Logits of one chunk: about what fits into a core's own cache."""
+MIN_CHUNK = 32
 
 
 def token_losses(logits_BTV: Tensor, targets_BT: Tensor, z_loss: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -23,3 +33,49 @@ def token_losses(logits_BTV: Tensor, targets_BT: Tensor, z_loss: float) -> tuple
     cross_entropy_BT = negative_log_likelihood_BT * weights_BT
     training_BT = cross_entropy_BT + z_loss * log_z_BT.square() * weights_BT
     return training_BT.sum(), cross_entropy_BT.sum().detach(), weights_BT.sum()
+
+
+def projected_token_losses(
+    hidden_BTD: Tensor, embedding_VD: Tensor, targets_BT: Tensor, z_loss: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns ``token_losses(hidden @ embedding.T, targets, z_loss)`` without keeping the logits."""
+    training, cross_entropy = _ProjectedLoss.apply(
+        hidden_BTD.flatten(0, 1), embedding_VD, targets_BT.flatten(), z_loss
+    )  # type: ignore[no-untyped-call]
+    return training, cross_entropy, (targets_BT != PAD_ID).sum().to(torch.float32)
+
+
+class _ProjectedLoss(torch.autograd.Function):
+    """Forward computes the gradients as well: they need the same logits."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor, z_loss: float
+    ) -> tuple[Tensor, Tensor]:
+        needed = any(ctx.needs_input_grad[:2])
+        hidden_gradients, embedding_gradient_VD = [], torch.zeros_like(embedding_VD) if needed else None
+        training, cross_entropy = hidden_ND.new_zeros(()), hidden_ND.new_zeros(())
+        size = max(MIN_CHUNK, CHUNK_BYTES // (4 * embedding_VD.shape[0]))
+        for hidden_CD, targets_C in zip(hidden_ND.split(size), targets_N.split(size), strict=True):
+            logits_CV = hidden_CD @ embedding_VD.T
+            weights_C = (targets_C != PAD_ID).to(torch.float32)
+            log_z_C = torch.logsumexp(logits_CV, dim=-1)
+            nll_C = (log_z_C - logits_CV.gather(-1, targets_C[:, None])[:, 0]) * weights_C
+            cross_entropy = cross_entropy + nll_C.sum()
+            training = training + (nll_C + z_loss * log_z_C.square() * weights_C).sum()
+            if embedding_gradient_VD is None:
+                continue
+            # d training / d logits = (softmax * (1 + 2 z log Z) - one hot of the target) * weight
+            gradient_CV = logits_CV.sub_(log_z_C[:, None]).exp_().mul_((weights_C * (1 + 2 * z_loss * log_z_C))[:, None])
+            gradient_CV.scatter_add_(1, targets_C[:, None], -weights_C[:, None])
+            hidden_gradients.append(gradient_CV @ embedding_VD)
+            embedding_gradient_VD.addmm_(gradient_CV.T, hidden_CD)
+        if embedding_gradient_VD is not None:
+            ctx.save_for_backward(torch.cat(hidden_gradients), embedding_gradient_VD)
+        ctx.mark_non_differentiable(cross_entropy)
+        return training, cross_entropy
+
+    @staticmethod
+    def backward(ctx: Any, training_gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        hidden_gradient_ND, embedding_gradient_VD = ctx.saved_tensors
+        return hidden_gradient_ND * training_gradient, embedding_gradient_VD * training_gradient, None, None

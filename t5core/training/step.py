@@ -8,7 +8,7 @@ from t5core.devices import Device
 from t5core.feeds.batch import Batch
 from t5core.model import T5
 from t5core.training.adafactor import AdaFactor
-from t5core.training.loss import token_losses
+from t5core.training.loss import projected_token_losses
 from t5core.training.schedules import Schedule, schedule_of
 
 
@@ -36,10 +36,13 @@ class TrainStep:
         if self.config.dropout_rate > 0:
             self.device.seed(self.config.seed, count)
         inputs_BS, targets_BT = self.device.put(batch.inputs), self.device.put(batch.targets)
-        logits_BTV = self.model(inputs_BS, targets_BT)
-        training, cross_entropy, tokens = token_losses(logits_BTV, targets_BT, self.config.z_loss)
+        hidden_BTD = self.model.hidden(inputs_BS, targets_BT)
+        training, cross_entropy, tokens = projected_token_losses(
+            hidden_BTD, self.model.embedding.weight, targets_BT, self.config.z_loss
+        )
         denominator = targets_BT.numel() if self.config.loss_denominator == "targets" else tokens
         torch.autograd.backward(training / denominator)
         self.optimizer.step(self.device.scalar(self.schedule(count)), self.device.scalar(self.optimizer.decay(count)))
+        loss = cross_entropy / tokens  # before the end of the step, so that it belongs to the step's own program
         self.device.end_step()
-        return cross_entropy / tokens
+        return loss

@@ -1,0 +1,121 @@
+"""The objectives study: thirteen objectives and one row without, each with the paper's numbers."""
+
+import pytest
+
+from orchestrator.study import plan_of
+from studies.objectives import study
+from studies.paper import (
+    ENGLISH_COLUMNS,
+    baseline_standard_deviation,
+    objective_row,
+    objective_rows,
+    paper_table,
+)
+from studies.scales import SCALES
+from t5core.config import ObjectiveConfig
+from t5core.tasks import EMBEDDED_TASKS
+
+ROWS = {row.name: row for row in study().rows}
+
+
+def test_fourteen_rows_thirteen_objectives() -> None:
+    assert list(ROWS) == [
+        "replace-spans",
+        "prefix-lm",
+        "bert",
+        "deshuffle",
+        "mass",
+        "drop",
+        "rate-10",
+        "rate-25",
+        "rate-50",
+        "span-2",
+        "span-3",
+        "span-5",
+        "span-10",
+        "no-pretraining",
+    ]
+    objectives = [row.changes["objective"] for row in ROWS.values()]
+    assert objectives[0] == ObjectiveConfig() and objectives[-1] is None
+    assert len({objective.to_json() for objective in objectives[:-1]}) == 13
+    assert all(set(row.changes) == {"objective"} for row in ROWS.values())
+    assert study().baseline == "replace-spans"
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "glue", "squad"),
+    [
+        ("replace-spans", 5, 83.28, 80.88),
+        ("prefix-lm", 4, 80.69, 77.99),
+        ("deshuffle", 4, 73.17, 67.61),
+        ("drop", 5, 84.44, 80.52),
+        ("rate-50", 6, 81.27, 79.80),
+        ("span-3", 7, 83.49, 81.84),
+        ("no-pretraining", 1, 66.22, 50.31),
+    ],
+)
+def test_rows_carry_the_published_numbers(name: str, table: int, glue: float, squad: float) -> None:
+    row = ROWS[name]
+    assert (row.paper["GLUE"], row.paper["SQuAD"]) == (glue, squad)
+    assert row.paper_cell.startswith(f"Table {table}, ")
+    assert row.paper == paper_table(table).row(row.paper_cell.partition(", ")[2]).scores
+
+
+def test_each_row_has_the_numbers_of_its_own_objective() -> None:
+    """The row's config, not its name, is looked up in the paper's tables."""
+    found = []
+    for row in ROWS.values():
+        objective = row.changes["objective"]
+        if objective is None:
+            continue
+        span = objective.mean_noise_span_length
+        kind = {"replace_spans": "random_spans" if span else "iid_replace_spans", "drop_tokens": "iid_drop_tokens"}
+        published = objective_row(
+            kind.get(objective.kind, objective.kind),
+            corruption_rate=objective.noise_density,
+            mean_span_length=int(span) if span else None,
+        )
+        found.append(published)
+        assert {c: row.paper[c] for c in ENGLISH_COLUMNS} == {c: published.scores[c] for c in ENGLISH_COLUMNS}, row.name
+    assert len(found) == 13 and {id(row) for row in found} == {id(row) for row in objective_rows()}
+
+
+def test_the_papers_noise_comes_with_the_study() -> None:
+    assert study().baseline_sd == baseline_standard_deviation()
+    assert study().baseline_sd["GLUE"] == 0.235
+    assert {task.paper_column for task in EMBEDDED_TASKS} <= set(study().baseline_sd)
+    assert all({task.paper_column for task in EMBEDDED_TASKS} <= set(row.paper) for row in ROWS.values())
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_thirteen_pre_trainings_share_one_preparation_at_every_scale(scale: str) -> None:
+    plan = plan_of(study(), SCALES[scale])
+    kinds = [stage.kind for stage in plan.stages.values()]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "corpus": 1,
+        "vocabulary": 1,
+        "tasks": 1,
+        "tokens": 1,
+        "pretrain": 13,
+        "finetune": 14,
+        "evaluate": 14,
+    }
+    assert plan.shared() == (13 * 7 + 5, 45)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_at_every_scale_the_vocabulary_fits_the_model_and_the_tasks_are_embedded_ones(scale: str) -> None:
+    baseline = SCALES[scale].baseline
+    assert baseline.vocabulary.size <= baseline.model.vocab_size
+    assert set(baseline.tasks.names) <= {task.name for task in EMBEDDED_TASKS} and len(baseline.tasks.names) >= 5
+    assert baseline.finetune.targets_length is not None
+
+
+def test_the_paper_scale_is_the_papers() -> None:
+    baseline = SCALES["paper"].baseline
+    assert (baseline.pretrain.steps, baseline.finetune.steps) == (2**19, 2**18)
+    assert baseline.pretrain.batch_size * baseline.pretrain.inputs_length == 2**16
+    assert (baseline.vocabulary.num_pieces, baseline.model.vocab_size) == (32_000, 32_128)
+    assert (baseline.model.d_model, baseline.model.num_encoder_layers, baseline.model.num_decoder_layers) == (768, 12, 12)
+    assert baseline.pretrain.dropout_rate == baseline.finetune.dropout_rate == 0.1
+    assert (baseline.finetune.schedule.kind, baseline.finetune.schedule.learning_rate) == ("constant", 0.001)
