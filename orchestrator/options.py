@@ -19,6 +19,9 @@ from t5core.devices import DEVICE_NAMES, resolve_device_name
 from t5core.errors import ConfigError
 from t5core.tasks import get_task
 
+PIECES_BEFORE_CHARACTERS = 3 + 256
+"""What every vocabulary holds; how many characters the text has besides, only training the vocabulary tells."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -82,6 +85,9 @@ class Options:
         if self.tasks:
             tasks = tasks.replace(names=self.tasks)
         if self.vocabulary_pieces is not None:
+            if self.vocabulary_pieces <= PIECES_BEFORE_CHARACTERS:
+                way_out = f"{PIECES_BEFORE_CHARACTERS} are 3 special pieces and 256 bytes: give some hundreds more"
+                raise ConfigError("vocabulary_pieces", self.vocabulary_pieces, way_out)
             vocabulary = vocabulary.replace(num_pieces=self.vocabulary_pieces)
             model = model.replace(vocab_size=vocabulary.size)
         return baseline.replace(corpus=identify(corpus), tasks=tasks, vocabulary=vocabulary, model=model)

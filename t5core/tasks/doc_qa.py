@@ -5,7 +5,7 @@
 
 The answer is copied from the context, which holds several parameters, so the right one has to be found. Three questions
 are asked: the type, the default, and which parameter has a type (asked only where one has). No answer makes up more
-than about a twentieth of the examples, so that guessing the commonest does not pay.
+than about a fiftieth of the examples, so that guessing the commonest does not pay.
 
 Needs docstrings in numpydoc's or Google's form: other corpora give no example.
 """
@@ -23,7 +23,7 @@ _MAX_QUESTIONS = 3  # of one document
 
 
 def _generate(documents: Iterable[Document], rng: random.Random) -> Iterator[TextPair]:
-    cap = Cap(0.05)
+    cap = Cap(0.02)
     for document in documents:
         usable = [e for e in entries(document.text) if _is_usable(e)]
         if len({e.name for e in usable}) < max(2, len(usable)):
@@ -89,6 +89,6 @@ TASK = Task(
     metrics=(ExactMatch(), TokenF1()),
     max_inputs_tokens=112,
     max_targets_tokens=16,
-    chance=5.0,
+    chance=2.0,
     generate=_generate,
 )

@@ -76,7 +76,7 @@ def test_every_config_comes_back_from_json(config):
 
 
 def test_every_config_is_among_those_tested():
-    assert {c.__name__ for c in Config.__subclasses__()} == {
+    assert {c.__name__ for c in Config.__subclasses__() if c.__module__ == "t5core.config"} == {
         "CorpusConfig",
         "VocabularyConfig",
         "ObjectiveConfig",

@@ -1,0 +1,167 @@
+"""Bad input: one line that names the field, the value and the way out; exit code 2; nothing was started."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.options import Options
+from studies.objectives import study
+from studies.scales import SCALES
+from t5core.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+REFUSED = {
+    "scale": (["--scale", "tinny"], "scale='tinny': choose one of tiny, mini, paper (did you mean 'tiny'?)"),
+    "rows": (["--rows", "spam-3"], "rows='spam-3': matches none of replace-spans, prefix-lm, "),
+    "accelerator": (["--accelerator", "gpu"], "accelerator='gpu': choose one of auto, cpu, xla"),
+    "seeds": (["--seeds", "0"], "seeds=0: give 1 or more"),
+    "lanes": (["--lanes", "0"], "lanes=0: give 1 or more"),
+    "tasks": (["--tasks", "doc_qa,doc_clozze"], "tasks='doc_clozze': choose from doc_acceptability, "),
+    "missing corpus": (["--corpus", "{tmp}/absent"], "corpus='{tmp}/absent': no such file or folder: give "),
+    "corpus without text": (["--corpus", "{tmp}/folder"], "corpus='{tmp}/folder': no text there: give "),
+    "empty corpus": (["--corpus", "{tmp}/empty.txt"], "corpus='{tmp}/empty.txt': no text there, the files are empty"),
+    "vocabulary": (["--vocabulary-pieces", "259"], "vocabulary_pieces=259: 259 are 3 special pieces and 256 bytes: give"),
+    "negative vocabulary": (["--vocabulary-pieces", "-5"], "vocabulary_pieces=-5: 259 are 3 special pieces"),
+    "tracking": (
+        ["--tracking-uri", "http://127.0.0.1:9"],
+        "tracking_uri='http://127.0.0.1:9': does not answer (",
+    ),
+    "kind of tracking": (["--tracking-uri", "htp://host"], "tracking_uri='htp://host': start it with one of http://"),
+    "store": (["--store", "{tmp}/empty.txt/store"], "store='{tmp}/empty.txt/store': "),
+    "store that may not be made": (["--store", "/proc/t5grid"], "store='/proc/t5grid': "),
+    "kind of store": (["--store", "s4://bucket"], "store='s4://bucket': "),
+    "store without space": (["--scale", "paper"], "store='{tmp}/store': needs 22.61 GiB and its disk has 9.313 GiB free; "),
+}
+
+RUNNER = """
+import contextlib, io, json, shutil, sys
+from collections import namedtuple
+from orchestrator.run import main
+from studies.objectives import study
+from studies.scales import SCALES
+
+shutil.disk_usage = lambda path: namedtuple("usage", "total used free")(10**10, 0, 10**10)
+results = {}
+for name, argv in json.load(sys.stdin).items():
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(study(), SCALES, argv)
+    results[name] = [code, out.getvalue(), err.getvalue(), [m for m in ("ray", "mlflow") if m in sys.modules]]
+print(json.dumps(results))
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty folder and an empty file in it."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "folder").mkdir()
+    (folder / "empty.txt").write_text("")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(place: Path) -> dict[str, Any]:
+    """What each bad command line came to, asked in one process: importing takes longer than refusing."""
+    defaults = ["--store", f"{place}/store", "--tracking-uri", f"sqlite:///{place}/mlflow.db"]
+    asked = {name: [*defaults, *(word.format(tmp=place) for word in argv)] for name, (argv, _) in REFUSED.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER],
+        input=json.dumps(asked),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_bad_input_is_one_line_and_exit_code_2_before_ray_is_there(
+    name: str, answers: dict[str, Any], place: Path
+) -> None:
+    code, out, err, started = answers[name]
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: " + REFUSED[name][1].format(tmp=place)), err
+    assert err.count("\n") == 1 and err.endswith("\n")
+    assert started == []
+
+
+def test_the_command_itself_leaves_with_code_2_and_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "studies/objectives.py", "--scale", "papr", "--json"],
+        cwd=ROOT,
+        env={**os.environ, "T5GRID_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: scale='papr': choose one of tiny, mini, paper (did you mean 'paper'?)\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("argv", [["--seeds", "two"], ["--scail", "tiny"], ["stray"]])
+def test_flags_that_cannot_be_read_are_exit_code_2_too(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        Options.parse(study(), list(SCALES), argv)
+    assert left.value.code == 2
+    assert argv[0] in capsys.readouterr().err
+
+
+def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("T5GRID_HOME", str(tmp_path / "home"))
+    options = Options.parse(study(), list(SCALES), [])
+    assert options == Options(
+        scale="tiny",
+        rows="*",
+        seeds=1,
+        accelerator="auto",
+        corpus=(),
+        tasks=(),
+        vocabulary_pieces=None,
+        lanes=None,
+        store=str(tmp_path / "home" / "store"),
+        tracking_uri=f"sqlite:///{tmp_path / 'home' / 'mlflow.db'}",
+        plan=False,
+        json=False,
+    )
+
+
+def test_flags_change_the_baseline_of_the_chosen_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notes.txt").write_text("Some text to read.")
+    monkeypatch.chdir(tmp_path)
+    argv = ["--scale", "mini", "--corpus", "notes.txt", "--tasks", "doc_qa, doc_cloze,", "--vocabulary-pieces", "900"]
+    options = Options.parse(study(), list(SCALES), argv)
+    assert options.corpus == (str(tmp_path / "notes.txt"),)  # workers have other working directories
+    scale, before = options.scale_of(SCALES), SCALES["mini"]
+    baseline = scale.baseline
+    assert (scale.name, scale.purpose) == (before.name, before.purpose)
+    assert (baseline.corpus.source, baseline.corpus.paths) == ("files", options.corpus)
+    assert len(baseline.corpus.content) == 16
+    assert baseline.tasks == before.baseline.tasks.replace(names=("doc_qa", "doc_cloze"))
+    assert (baseline.vocabulary.num_pieces, baseline.model.vocab_size) == (900, 1000)
+    assert (baseline.pretrain, baseline.finetune) == (before.baseline.pretrain, before.baseline.finetune)
+
+
+def test_without_flags_only_the_corpus_is_identified() -> None:
+    baseline = Options.parse(study(), list(SCALES), []).scale_of(SCALES).baseline
+    assert len(baseline.corpus.content) == 16
+    assert baseline.replace(corpus=baseline.corpus.replace(content="")) == SCALES["tiny"].baseline
+
+
+def test_xla_without_torch_xla_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"^accelerator='xla': install torch-xla"):
+        Options.parse(study(), list(SCALES), ["--accelerator", "xla"]).scale_of(SCALES)

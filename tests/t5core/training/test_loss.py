@@ -1,0 +1,82 @@
+import math
+
+import pytest
+import torch
+from small_run import MODEL, TRAIN, CopyFeed
+
+from t5core.devices import open_device
+from t5core.model import T5
+from t5core.training.loss import token_losses
+from t5core.training.step import TrainStep
+
+LOGITS = torch.tensor([[[0.0, 1.0, 2.0], [3.0, -1.0, 0.5], [9.0, 9.0, 9.0]]])
+TARGETS = torch.tensor([[2, 1, 0]])  # the last one is padding
+
+
+def log_z(*logits):
+    return math.log(sum(math.exp(x) for x in logits))
+
+
+def test_cross_entropy_and_z_loss_are_summed_over_tokens_without_padding():
+    first, second = log_z(0, 1, 2), log_z(3, -1, 0.5)
+    training, cross_entropy, tokens = token_losses(LOGITS, TARGETS, 0.1)
+    assert tokens.item() == 2
+    assert cross_entropy.item() == pytest.approx(first - 2 + second + 1)
+    assert training.item() == pytest.approx(cross_entropy.item() + 0.1 * (first**2 + second**2), rel=1e-6)
+
+
+def test_without_z_loss_training_loss_is_the_cross_entropy():
+    training, cross_entropy, _ = token_losses(LOGITS, TARGETS, 0.0)
+    assert training.item() == cross_entropy.item()
+
+
+def test_gradients_of_z_loss_are_those_of_log_z_squared():
+    logits = LOGITS.clone().requires_grad_()
+    weight = 0.01
+    token_losses(logits, TARGETS, weight)[0].backward()
+    plain = LOGITS.clone().requires_grad_()
+    nll = torch.nn.functional.cross_entropy(plain[0, :2], TARGETS[0, :2], reduction="sum")
+    (nll + weight * plain[0, :2].logsumexp(-1).square().sum()).backward()
+    torch.testing.assert_close(logits.grad, plain.grad)
+    assert logits.grad[0, 2].eq(0).all()
+
+
+def test_large_logits_stay_finite():
+    training, cross_entropy, _ = token_losses(torch.tensor([[[1e4, -1e4]]]), torch.tensor([[1]]), 1e-4)
+    assert cross_entropy.item() == pytest.approx(2e4)
+    assert training.item() == pytest.approx(2e4 + 1e-4 * 1e8)
+
+
+def test_both_denominators_divide_the_gradient_and_neither_the_reported_loss():
+    batch = CopyFeed().batch(0)
+    tokens, places = (batch.targets != 0).sum(), batch.targets.size
+    assert tokens < places
+    moments, reported = {}, {}
+    for name in ("targets", "tokens"):
+        config = TRAIN.replace(loss_denominator=name, dropout_rate=0.0)
+        step = TrainStep(T5(MODEL).initialise(0), config, open_device("cpu"))
+        reported[name] = step(batch, 0).item()
+        # the first decay is 0: the second moment is the squared gradient
+        moments[name] = step.optimizer.state()["decoder.final_norm.weight/full"].clone()
+    assert reported["targets"] == reported["tokens"]
+    torch.testing.assert_close(moments["tokens"] / moments["targets"], torch.full((32,), (places / tokens) ** 2))
+
+
+def test_the_reported_loss_is_the_mean_over_target_tokens():
+    batch = CopyFeed().batch(0)
+    model = T5(MODEL).initialise(0)
+    logits = model(torch.from_numpy(batch.inputs).long(), targets := torch.from_numpy(batch.targets).long())
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=0).item()
+    loss = TrainStep(model, TRAIN.replace(dropout_rate=0.0), open_device("cpu"))(batch, 0)
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_dropout_of_a_step_depends_on_seed_and_step_alone():
+    def loss(seed, i, first_step=0):
+        step = TrainStep(T5(MODEL).initialise(0), TRAIN.replace(seed=seed), open_device("cpu"), first_step=first_step)
+        torch.rand(7)
+        return step(CopyFeed().batch(0), i).item()
+
+    assert loss(1, 5) == loss(1, 5) == loss(1, 2, first_step=3)
+    assert loss(1, 5) != loss(1, 6)
+    assert loss(1, 5) != loss(2, 5)
