@@ -16,6 +16,7 @@ our own always has one: its ports take code from whoever may speak to them.
 import argparse
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -31,6 +32,7 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from orchestrator.home import HOME_VARIABLE, default_store_uri, default_tracking_uri
+from orchestrator.ray_adapter import LOOPBACK_VARIABLE
 from orchestrator.table import duration
 from t5core.errors import ConfigError
 
@@ -38,6 +40,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_COMMAND = ("studies/objectives.py", "--scale", "tiny")
 START_LIMIT_S = 120
 STOP_LIMIT_S = 30
+_RAY_CHATTER = re.compile(
+    r"\d{4}-\d\d-\d\d [\d:,]+\s+(INFO|SUCC) (packaging|cli|dashboard_sdk|job_manager)\.py|Running entrypoint for job"
+)
+"""What ``ray job submit`` says about itself: two dozen lines around the study's own."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -123,7 +129,7 @@ def own_ray(environment: Mapping[str, str]) -> Iterator[str]:
     )
     folder = Path(tempfile.mkdtemp(prefix="t5g-"))  # short: paths of sockets below it may have 107 characters
     # TMPDIR: what Ray's processes and the job leave lying about goes with the folder
-    environment = {"RAY_AUTH_MODE": "token", **environment, "TMPDIR": str(folder)}
+    environment = {"RAY_AUTH_MODE": "token", **environment, "TMPDIR": str(folder), LOOPBACK_VARIABLE: "0"}
     dashboard, client = _free_ports(2)
     command = [_program("ray"), "start", "--head", "--block", "--disable-usage-stats"]
     command += ["--node-ip-address", "127.0.0.1", "--dashboard-host", "127.0.0.1"]
@@ -173,8 +179,20 @@ def run_job(
     if job_environment:
         submit += ["--runtime-env-json", json.dumps({"env_vars": dict(job_environment)})]
     print(f"$ ray job submit --working-dir . -- python {shlex.join(command)}", flush=True)
-    process = subprocess.Popen([*submit, "--", "python", *command], env=environment, cwd=ROOT)
+    process = subprocess.Popen(
+        [*submit, "--", "python", *command],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    assert process.stdout is not None
     try:
+        for line in process.stdout:
+            if not _RAY_CHATTER.match(line):
+                print(line, end="", flush=True)
         code = process.wait()
     except KeyboardInterrupt:
         stop = [_program("ray"), "job", "stop", "--address", address, name]

@@ -75,7 +75,7 @@ class Config:
             value = getattr(self, name)
             if value is None and name in optional:
                 continue
-            if not isinstance(value, numbers.Real) or not value > 0:
+            if not isinstance(value, numbers.Real) or not float(value) > 0:
                 raise ConfigError(name, value, "give a number above 0")
 
     def _one_of(self, name: str, annotation: Any) -> None:

@@ -9,6 +9,7 @@ behind the pad id, as in the released code. ``encode`` and ``step`` are what dec
 Shapes: B batch, S source positions, T target positions, D d_model, V vocab_size.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -94,12 +95,12 @@ class T5(nn.Module):
         """Returns ``[B, T, D]``, what is multiplied by the embedding to give the logits."""
         source_BSD, source_bias_B11S = self.encode(inputs_BS)
         shifted_BT = functional.pad(targets_BT, (1, 0))[:, :-1]  # the pad id is also the start token
-        x_BTD = self.decoder(self.embedding(shifted_BT), source_BSD, source_bias_B11S)
+        x_BTD: Tensor = self.decoder(self.embedding(shifted_BT), source_BSD, source_bias_B11S)
         return self._scaled(x_BTD)
 
     def _scaled(self, x_BTD: Tensor) -> Tensor:
         """The embedding has unit variance, so the tied softmax needs the decoder's output scaled down."""
-        return x_BTD * self.config.d_model**-0.5
+        return x_BTD * (1.0 / math.sqrt(self.config.d_model))
 
     def start(self, inputs_BS: Tensor, max_length: int) -> DecoderState:
         """Encodes the inputs and returns the state for decoding up to ``max_length`` tokens."""

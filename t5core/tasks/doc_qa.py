@@ -3,8 +3,8 @@
     inputs:  question: what is the type of copy? context: order : str. The memory order. copy : bool, default True. ...
     targets: bool
 
-The answer is copied from the context, which holds several parameters, so the right one has to be found. Three questions
-are asked: the type, the default, and which parameter has a type (asked only where one has). No answer makes up more
+The answer is copied from the context, which holds one or two parameters, so the right one has to be found. Two
+questions are asked: the type and the default. No answer makes up more
 than about a fiftieth of the examples, so that guessing the commonest does not pay.
 
 Needs docstrings in numpydoc's or Google's form: other corpora give no example.
@@ -28,7 +28,7 @@ def _generate(documents: Iterable[Document], rng: random.Random) -> Iterator[Tex
         usable = [e for e in entries(document.text) if _is_usable(e)]
         if len({e.name for e in usable}) < max(2, len(usable)):
             continue
-        questions = [question for e in usable for question in _questions(e, usable)]
+        questions = [question for e in usable for question in _questions(e)]
         rng.shuffle(questions)
         asked: set[str] = set()
         for entry, kind in questions:
@@ -47,19 +47,14 @@ def _is_usable(entry: Entry) -> bool:
     return 0 < len(entry.type) <= 30 and entry.type.count(" ") <= 4 and len(entry.name) <= 24
 
 
-def _questions(entry: Entry, among: Sequence[Entry]) -> list[tuple[Entry, str]]:
-    kinds = ["type"]
-    if entry.default:
-        kinds.append("default")
-    if [e.type for e in among].count(entry.type) == 1:
-        kinds.append("which")
-    return [(entry, kind) for kind in kinds]
+def _questions(entry: Entry) -> list[tuple[Entry, str]]:
+    return [(entry, kind) for kind in ("type", "default") if kind == "type" or entry.default]
 
 
 def _context(asked: Entry, among: Sequence[Entry], rng: random.Random) -> list[Entry]:
     """The entry that is asked for and its neighbours, in their order; where it stands among them is drawn."""
     at = among.index(asked)
-    size = min(_MAX_ENTRIES, len(among))
+    size = min(rng.randint(1, _MAX_ENTRIES), len(among))
     low, high = max(0, at - size + 1), min(at, len(among) - size)
     start = rng.randint(low, high)
     return list(among[start : start + size])
@@ -69,10 +64,8 @@ def _pair(asked: Entry, kind: str, context: Sequence[Entry]) -> TextPair | None:
     said = " ".join(_shown(entry, _MAX_CONTEXT_WORDS // len(context)) for entry in context)
     if kind == "default":
         question, answer = f"what is the default of {asked.name}?", asked.default
-    elif kind == "type":
-        question, answer = f"what is the type of {asked.name}?", asked.type
     else:
-        question, answer = f"which has the type {asked.type}?", asked.name
+        question, answer = f"what is the type of {asked.name}?", asked.type
     return TextPair(inputs=f"question: {question} context: {said}", targets=answer)
 
 

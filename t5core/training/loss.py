@@ -39,9 +39,7 @@ def projected_token_losses(
     hidden_BTD: Tensor, embedding_VD: Tensor, targets_BT: Tensor, z_loss: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Returns ``token_losses(hidden @ embedding.T, targets, z_loss)`` without keeping the logits."""
-    training, cross_entropy = _ProjectedLoss.apply(
-        hidden_BTD.flatten(0, 1), embedding_VD, targets_BT.flatten(), z_loss
-    )  # type: ignore[no-untyped-call]
+    training, cross_entropy = _ProjectedLoss.apply(hidden_BTD.flatten(0, 1), embedding_VD, targets_BT.flatten(), z_loss)  # type: ignore[no-untyped-call]
     return training, cross_entropy, (targets_BT != PAD_ID).sum().to(torch.float32)
 
 
@@ -56,7 +54,7 @@ class _ProjectedLoss(torch.autograd.Function):
         hidden_gradients, embedding_gradient_VD = [], torch.zeros_like(embedding_VD) if needed else None
         training, cross_entropy = hidden_ND.new_zeros(()), hidden_ND.new_zeros(())
         size = max(MIN_CHUNK, CHUNK_BYTES // (4 * embedding_VD.shape[0]))
-        for hidden_CD, targets_C in zip(hidden_ND.split(size), targets_N.split(size), strict=True):
+        for hidden_CD, targets_C in zip(torch.split(hidden_ND, size), torch.split(targets_N, size), strict=True):
             logits_CV = hidden_CD @ embedding_VD.T
             weights_C = (targets_C != PAD_ID).to(torch.float32)
             log_z_C = torch.logsumexp(logits_CV, dim=-1)
@@ -66,7 +64,9 @@ class _ProjectedLoss(torch.autograd.Function):
             if embedding_gradient_VD is None:
                 continue
             # d training / d logits = (softmax * (1 + 2 z log Z) - one hot of the target) * weight
-            gradient_CV = logits_CV.sub_(log_z_C[:, None]).exp_().mul_((weights_C * (1 + 2 * z_loss * log_z_C))[:, None])
+            gradient_CV = (
+                logits_CV.sub_(log_z_C[:, None]).exp_().mul_((weights_C * (1 + 2 * z_loss * log_z_C))[:, None])
+            )
             gradient_CV.scatter_add_(1, targets_C[:, None], -weights_C[:, None])
             hidden_gradients.append(gradient_CV @ embedding_VD)
             embedding_gradient_VD.addmm_(gradient_CV.T, hidden_CD)

@@ -20,11 +20,12 @@ from t5core.config import (
 TASK_NAMES = ("doc_acceptability", "doc_qa", "doc_cloze")
 STAGE_KINDS = {"corpus", "vocabulary", "tasks", "tokens", "pretrain", "finetune", "evaluate"}
 
-_WORDS = """
+_WORDS_TEXT = """
     reader writer record packet window garden river bridge letter signal market planet engine harbor forest valley
     copper silver marble velvet candle basket ladder mirror needle pencil ribbon saddle temple tunnel violin wagon
     gathers measures carries follows replaces divides compares announces collects delivers forgets inspects
-""".split()
+"""
+_WORDS = _WORDS_TEXT.split()
 _TYPES = ["int", "str", "bool", "float", "dict", "callable", "ndarray", "list of str", "Path", "bytes"]
 _DEFAULTS = ["None", "True", "3", "0.5", "7", "False", "12", "2.5"]
 

@@ -61,7 +61,9 @@ def test_longer_targets_and_more_steps_cost_more() -> None:
 def test_a_plan_counts_the_stages_that_rows_share_once() -> None:
     objective = ObjectiveConfig()
     rows = tuple(
-        Row(name=f"decode-{n}", label=f"{n}", changes={"objective": objective, "decode": DecodeConfig(max_new_tokens=n)})
+        Row(
+            name=f"decode-{n}", label=f"{n}", changes={"objective": objective, "decode": DecodeConfig(max_new_tokens=n)}
+        )
         for n in (1, 2, 3, 4)
     )
     study = Study(name="lengths", title="Lengths", baseline="decode-1", rows=rows)

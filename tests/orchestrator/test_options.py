@@ -26,7 +26,10 @@ REFUSED = {
     "missing corpus": (["--corpus", "{tmp}/absent"], "corpus='{tmp}/absent': no such file or folder: give "),
     "corpus without text": (["--corpus", "{tmp}/folder"], "corpus='{tmp}/folder': no text there: give "),
     "empty corpus": (["--corpus", "{tmp}/empty.txt"], "corpus='{tmp}/empty.txt': no text there, the files are empty"),
-    "vocabulary": (["--vocabulary-pieces", "259"], "vocabulary_pieces=259: 259 are 3 special pieces and 256 bytes: give"),
+    "vocabulary": (
+        ["--vocabulary-pieces", "259"],
+        "vocabulary_pieces=259: 259 are 3 special pieces and 256 bytes: give",
+    ),
     "negative vocabulary": (["--vocabulary-pieces", "-5"], "vocabulary_pieces=-5: 259 are 3 special pieces"),
     "tracking": (
         ["--tracking-uri", "http://127.0.0.1:9"],
@@ -36,7 +39,10 @@ REFUSED = {
     "store": (["--store", "{tmp}/empty.txt/store"], "store='{tmp}/empty.txt/store': "),
     "store that may not be made": (["--store", "/proc/t5grid"], "store='/proc/t5grid': "),
     "kind of store": (["--store", "s4://bucket"], "store='s4://bucket': "),
-    "store without space": (["--scale", "paper"], "store='{tmp}/store': needs 22.61 GiB and its disk has 9.313 GiB free; "),
+    "store without space": (
+        ["--scale", "paper"],
+        "store='{tmp}/store': needs 22.61 GiB and its disk has 9.313 GiB free; ",
+    ),
 }
 
 RUNNER = """

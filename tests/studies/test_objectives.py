@@ -116,6 +116,10 @@ def test_the_paper_scale_is_the_papers() -> None:
     assert (baseline.pretrain.steps, baseline.finetune.steps) == (2**19, 2**18)
     assert baseline.pretrain.batch_size * baseline.pretrain.inputs_length == 2**16
     assert (baseline.vocabulary.num_pieces, baseline.model.vocab_size) == (32_000, 32_128)
-    assert (baseline.model.d_model, baseline.model.num_encoder_layers, baseline.model.num_decoder_layers) == (768, 12, 12)
+    assert (baseline.model.d_model, baseline.model.num_encoder_layers, baseline.model.num_decoder_layers) == (
+        768,
+        12,
+        12,
+    )
     assert baseline.pretrain.dropout_rate == baseline.finetune.dropout_rate == 0.1
     assert (baseline.finetune.schedule.kind, baseline.finetune.schedule.learning_rate) == ("constant", 0.001)

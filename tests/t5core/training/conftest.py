@@ -1,14 +1,5 @@
-"""Makes ``small_run`` importable here and says where it lies to tests that start processes."""
-
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-
-HERE = str(Path(__file__).parent)
-if HERE not in sys.path:
-    sys.path.append(HERE)
 
 
 @pytest.fixture(autouse=True)

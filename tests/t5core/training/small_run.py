@@ -1,7 +1,7 @@
 """A small model on made-up batches, for tests here and for the processes that they start.
 
-    python small_run.py train FOLDER STEPS        trains, or goes on with what an earlier attempt left in FOLDER
-    python small_run.py golden                    prints golden_losses.json as the code now computes it
+python small_run.py train FOLDER STEPS        trains, or goes on with what an earlier attempt left in FOLDER
+python small_run.py golden                    prints golden_losses.json as the code now computes it
 """
 
 import json
@@ -18,9 +18,7 @@ from t5core.model import T5
 from t5core.training import TrainingRun
 from t5core.training.step import TrainStep
 
-MODEL = ModelConfig(
-    vocab_size=48, d_model=32, d_kv=8, d_ff=64, num_heads=4, num_encoder_layers=2, num_decoder_layers=2
-)
+MODEL = ModelConfig(vocab_size=48, d_model=32, d_kv=8, d_ff=64, num_heads=4, num_encoder_layers=2, num_decoder_layers=2)
 TRAIN = TrainConfig(
     steps=20,
     batch_size=6,
@@ -59,6 +57,30 @@ def run_in(folder: Path, config: TrainConfig = TRAIN, *, feed=None, model=None, 
     """Returns a run in ``folder``, with a fresh model unless one is given."""
     model = model or T5(MODEL).initialise(config.seed)
     return TrainingRun(model, feed or CopyFeed(config), config, open_device("cpu"), folder, **more)
+
+
+ENDING_MODEL = MODEL.replace(vocab_size=40, d_ff=48, num_decoder_layers=3)
+
+
+def ending_model() -> T5:
+    """Returns a random model that ends its rows of ``ending_inputs`` after different numbers of tokens."""
+    model = T5(ENDING_MODEL).initialise(1)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.split(".")[-2] in ("o", "wo"):
+                weight.mul_(4.0)  # otherwise the token before decides all, through the tied embedding
+        model.embedding.weight[1].mul_(2.0)
+    return model.eval()
+
+
+def ending_inputs() -> np.ndarray:
+    """Returns 12 rows of up to 10 tokens; with ``ending_model`` five rows end within 4 tokens, six never."""
+    rng = np.random.default_rng(0)
+    ids = rng.integers(2, ENDING_MODEL.vocab_size, (12, 10))
+    for row, length in enumerate(rng.integers(3, 11, 12)):
+        ids[row, length - 1] = 1
+        ids[row, length:] = 0
+    return ids
 
 
 def losses(config: TrainConfig, device) -> list[float]:

@@ -1,4 +1,3 @@
-import json
 import random
 import subprocess
 import sys
@@ -44,7 +43,7 @@ def test_a_checkpoint_comes_back_in_the_same_bits(trained, tmp_path):
     assert all(torch.equal(value, moments[name]) for name, value in trained.optimizer.state().items())
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", FILES[:2])
 def test_one_altered_byte_anywhere_is_noticed_and_the_one_before_is_taken(trained, tmp_path, name):
     save(trained, tmp_path, 2)
     path = save(trained, tmp_path, 4).folder / name
@@ -52,23 +51,34 @@ def test_one_altered_byte_anywhere_is_noticed_and_the_one_before_is_taken(traine
     rng = random.Random(name)
     for place in [0, len(whole) - 1, *rng.sample(range(len(whole)), 12)]:
         altered = bytearray(whole)
-        altered[place] ^= rng.choice([1, 2, 128, 255])
+        altered[place] ^= 1 << rng.randrange(8)
         path.write_bytes(altered)
-        if name == "state.json" and means_the_same(whole, altered):
-            continue
-        with pytest.raises(CheckpointError, match="use an older one"):
+        with pytest.raises(CheckpointError, match="its checksum does not hold; use an older one"):
             checkpoint.load(path.parent)
         assert checkpoint.newest(tmp_path).step == 2, place
     path.write_bytes(whole)
     assert checkpoint.newest(tmp_path).step == 4
 
 
-def means_the_same(whole, altered):
-    """White space turned into other white space alters nothing."""
-    try:
-        return json.loads(whole) == json.loads(altered)
-    except ValueError:
-        return False
+def test_one_altered_byte_in_the_state_is_noticed_or_alters_nothing(trained, tmp_path):
+    path = save(trained, tmp_path, 4).folder / "state.json"
+    whole = path.read_bytes()
+    before = content(path.parent)
+    noticed = 0
+    for place in range(0, len(whole), 3):
+        altered = bytearray(whole)
+        altered[place] ^= 1 << (place % 8)
+        path.write_bytes(altered)
+        try:
+            assert content(path.parent) == before, altered[max(0, place - 20) : place + 20]
+        except CheckpointError:
+            noticed += 1
+    assert noticed > len(whole) / 3 / 2
+
+
+def content(folder):
+    state = checkpoint.load(folder).state
+    return {name: state.get(name) for name in ("step", "model", "sha256", "total_step")}
 
 
 def test_an_altered_step_in_the_state_is_noticed(trained, tmp_path):

@@ -59,7 +59,8 @@ def test_both_denominators_divide_the_gradient_and_neither_the_reported_loss():
         # the first decay is 0: the second moment is the squared gradient
         moments[name] = step.optimizer.state()["decoder.final_norm.weight/full"].clone()
     assert reported["targets"] == reported["tokens"]
-    torch.testing.assert_close(moments["tokens"] / moments["targets"], torch.full((32,), (places / tokens) ** 2))
+    ratio = moments["tokens"] / moments["targets"]
+    torch.testing.assert_close(ratio, torch.full((32,), (places / tokens) ** 2), rtol=1e-4, atol=0)
 
 
 def test_the_reported_loss_is_the_mean_over_target_tokens():
