@@ -31,9 +31,7 @@ def study() -> Study:
         baseline="replace-spans",
         baseline_sd=baseline_standard_deviation(),
         rows=(
-            _row(
-                "replace-spans", "Replace corrupted spans (baseline)", 5, "Replace corrupted spans", ObjectiveConfig()
-            ),
+            _row("replace-spans", "Replace corrupted spans", 5, "Replace corrupted spans", ObjectiveConfig()),
             _row("prefix-lm", "Prefix language modeling", 4, "Prefix language modeling", _kind("prefix_lm")),
             _row("bert", "BERT-style", 4, "BERT-style (Devlin et al., 2018)", _kind("bert_style")),
             _row("deshuffle", "Deshuffling", 4, "Deshuffling", _kind("deshuffling")),

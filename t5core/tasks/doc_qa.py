@@ -4,8 +4,8 @@
     targets: bool
 
 The answer is copied from the context, which holds one or two parameters, so the right one has to be found. Two
-questions are asked: the type and the default. No answer makes up more
-than about a fiftieth of the examples, so that guessing the commonest does not pay.
+questions are asked: the type and the default. No answer makes up more than about a fiftieth of the examples, so that
+guessing the commonest does not pay.
 
 Needs docstrings in numpydoc's or Google's form: other corpora give no example.
 """

@@ -3,8 +3,8 @@
     inputs:  similarity sentence1: the array is copied to the device sentence2: the array each copied to returns device
     targets: 3.6
 
-The second sentence is the first with a random share of its words replaced by words of the sentences before it. The
-score is the share of words that the two have in common (twice the common ones over all), times 5, rounded to the
+The second sentence is the first with none, a quarter, half, three quarters or all of its words replaced by words of
+the sentences before it. The score is the share of words that the two have in common (twice the common ones over all), times 5, rounded to the
 nearest 0.2 as STS-B is in the paper (section 2.4). Works on any text.
 """
 
@@ -18,6 +18,7 @@ from t5core.tasks.task import Document, Task, TextPair
 
 _PER_DOCUMENT = 3
 _POOL_SENTENCES = 50
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def _generate(documents: Iterable[Document], rng: random.Random) -> Iterator[TextPair]:
@@ -39,7 +40,7 @@ def _words(sentence: str) -> list[str]:
 
 
 def _changed(words: list[str], pool: Sequence[list[str]], rng: random.Random) -> list[str]:
-    at = set(rng.sample(range(len(words)), rng.randint(0, len(words))))
+    at = set(rng.sample(range(len(words)), round(rng.choice(_SHARES) * len(words))))
     return [rng.choice(rng.choice(pool)) if i in at else word for i, word in enumerate(words)]
 
 
