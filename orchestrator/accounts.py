@@ -82,7 +82,7 @@ def _outcome(plan: Plan, store: Store, key: str, report: StageReport) -> Outcome
                 return Failed(error="its result was removed from the store during the run", attempts=report.attempts)
             return Finished(manifest=manifest, cached=report.cached, seconds=report.seconds, attempts=report.attempts)
         case "failed":
-            return Failed(error=report.error, attempts=report.attempts, log=report.log)
+            return Failed(error=report.error, attempts=report.attempts, log=report.log, refused=report.refused)
         case "skipped":
             return Skipped(because=report.because)
         case "unfinished":

@@ -23,7 +23,7 @@ ASSUMED_FLOPS_PER_S: Mapping[str, tuple[float, str]] = MappingProxyType(
 """Rates taken where nothing was measured: an assumption, printed as one."""
 
 BYTES_PER_PARAMETER = 8
-"""A float32 weight and its gradient; AdaFactor's factored moments are small beside them."""
+"""Of a checkpoint, at most: a float32 weight and a moment (AdaFactor's factored moments take less)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def stage_cost(stage: Stage) -> StageCost:
         parameters=parameters,
         tokens=train.steps * train.batch_size * train.inputs_length,
         flops=stage.cost,
-        checkpoint_bytes=4 * parameters,
+        checkpoint_bytes=BYTES_PER_PARAMETER * parameters,
     )
 
 

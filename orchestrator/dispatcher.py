@@ -103,6 +103,7 @@ class StageReport:
     error: str = ""
     log: str = ""
     because: str = ""
+    refused: bool = False
 
 
 class Dispatcher:
@@ -179,6 +180,8 @@ class Dispatcher:
             return known.answers[turn]
         if self._stopping or known.barren >= MAX_BARREN_INCARNATIONS or not self._left(preparatory):
             return Stop()
+        if known.running is not None:  # another rank is still at the lane's last stage
+            return Wait()
         stage = self._choose(known, preparatory)
         if stage is None:
             return Wait()
@@ -368,7 +371,8 @@ class Dispatcher:
             self._state[key] = "waiting"
             return
         self._state[key] = "failed"
-        self._report[key] = StageReport(state="failed", attempts=attempts, error=error, log=log)
+        refused = not retry and not self.plan.stages[key].accelerated
+        self._report[key] = StageReport(state="failed", attempts=attempts, error=error, log=log, refused=refused)
         # The plan's order is topological: one pass reaches everything downstream.
         gone = {key}
         for other, stage in self.plan.stages.items():
@@ -377,6 +381,8 @@ class Dispatcher:
                 self._state[other] = "skipped"
                 self._report[other] = StageReport(state="skipped", because=key)
                 self._events.append(StageSkipped(key=other, because=key))
+        if refused:  # the input has to be mended: nothing that was prepared from it is worth training on
+            self.stop()
 
 
 def remaining_paths(plan: Plan, cost: Mapping[str, float]) -> dict[str, float]:

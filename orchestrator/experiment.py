@@ -52,7 +52,9 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
         vocabulary=e.vocabulary,
     )
     text = {"corpus": stages["corpus"], "vocabulary": stages["vocabulary"]}
-    stages["tasks"] = Stage.of("tasks", f"{len(e.tasks.names)}-tasks", inputs=text, tasks=e.tasks)
+    stages["tasks"] = Stage.of(
+        "tasks", f"{len(e.tasks.names)}-tasks", inputs={"corpus": stages["corpus"]}, tasks=e.tasks
+    )
     start = {"vocabulary": stages["vocabulary"]}
     pretrain = e.pretrain.replace(seed=e.pretrain.seed + e.seed)
     finetune = e.finetune.replace(seed=e.finetune.seed + e.seed)

@@ -27,7 +27,7 @@ from typing import Any, Literal, Protocol
 from orchestrator.dispatcher import Answer, Assignment, Preparatory, Stop, Wait
 from orchestrator.outcomes import StageProgress
 from orchestrator.plan import Stage
-from orchestrator.store import StageBusy, Store
+from orchestrator.store import StageBusy, Store, StoreError
 from t5core.errors import ConfigError, NonFiniteLoss
 
 Report = Callable[[dict[str, Any]], None]
@@ -274,7 +274,8 @@ def _lead(
         port.interrupted(stage.key, time.monotonic() - started_s)
         raise
     except Exception as error:
-        retry = not isinstance(error, ConfigError | NonFiniteLoss)
+        # what a store says of itself (a full disk) may pass; what a config or a text says stays true
+        retry = isinstance(error, StoreError) or not isinstance(error, ConfigError | NonFiniteLoss)
         log = _write_log(work)
         port.failed(stage.key, one_line(error), time.monotonic() - started_s, retry=retry, log=log)
         if reraise:

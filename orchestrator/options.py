@@ -1,11 +1,10 @@
 """The flags that every study has, as one frozen value, and how they change the study's baseline.
 
-    --scale tiny --rows 'span*' --seeds 3 --accelerator xla --corpus 'notes/*.txt' --tasks doc_qa --store s3://bucket/t5
+    --scale tiny --rows 'span*' --seeds 3 --accelerator xla --corpus notes/ --tasks doc_cloze,doc_pair --store s3://bucket/t5
 
 Everything is checked here or where it is used first, before any device is taken.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from orchestrator.experiment import Experiment
 from orchestrator.home import default_store_uri, default_tracking_uri
 from orchestrator.study import Scale, Study
+from t5core.arguments import OneLineParser
 from t5core.config import CorpusConfig
 from t5core.corpora import identify
 from t5core.devices import DEVICE_NAMES, resolve_device_name
@@ -42,8 +42,8 @@ class Options:
 
     @classmethod
     def parse(cls, study: Study, scales: Sequence[str], argv: Sequence[str] | None) -> "Options":
-        """Reads the command line; argparse itself leaves with exit code 2 on flags that do not exist."""
-        parser = argparse.ArgumentParser(description=study.title)
+        """Reads the command line; raises ConfigError for one that cannot be read."""
+        parser = OneLineParser(description=study.title)
         add = parser.add_argument
         add("--scale", default=scales[0], help=f"one of {', '.join(scales)} (default: %(default)s)")
         add("--rows", default="*", metavar="GLOB", help="only rows that match, like 'span*' or 'bert,mass'")
@@ -71,7 +71,7 @@ class Options:
         if self.scale not in scales:
             raise ConfigError("scale", self.scale, f"choose one of {', '.join(scales)}", choices=scales)
         for name in self.tasks:
-            get_task(name)
+            get_task(name)  # raises for an unknown one
         resolve_device_name(self.accelerator)
         if self.lanes is not None and self.lanes < 1:
             raise ConfigError("lanes", self.lanes, "give 1 or more")
@@ -80,10 +80,13 @@ class Options:
 
     def _changed(self, baseline: Experiment) -> Experiment:
         corpus, tasks, vocabulary, model = baseline.corpus, baseline.tasks, baseline.vocabulary, baseline.model
+        names = tasks.names
         if self.corpus:
             corpus = CorpusConfig(source="files", paths=self.corpus)
-        if self.tasks:
-            tasks = tasks.replace(names=self.tasks)
+            names = tuple(name for name in names if not get_task(name).needs_docstrings)
+        if self.tasks:  # in the order of the table, each once: the same tasks are the same stages
+            names = tuple(name for name in tasks.names if name in self.tasks)
+        tasks = tasks.replace(names=names)
         if self.vocabulary_pieces is not None:
             if self.vocabulary_pieces <= PIECES_BEFORE_CHARACTERS:
                 way_out = f"{PIECES_BEFORE_CHARACTERS} are 3 special pieces and 256 bytes: give some hundreds more"

@@ -44,11 +44,13 @@ class Failed:
         error: the reason, one line.
         attempts: how often it was tried.
         log: path of the file with the whole traceback, "" when there is none (the process was killed).
+        refused: preparation refused what it was given: corpus, vocabulary or tasks have to be changed by the user.
     """
 
     error: str
     attempts: int
     log: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

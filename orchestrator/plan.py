@@ -5,7 +5,7 @@ its kind, the declared version of its code, its config and the keys of the stage
 same thing therefore name the same stage, and it is done once: within a study, across studies, across months.
 
     corpus ─► vocabulary ─► tokens ─► pretrain ─► finetune ─► evaluate
-       └──────────┴───────► tasks ───────────────────┴───────────┘
+       └────► tasks ─────────────────────────────────┴───────────┘
 
 Thirteen rows of the objectives study share the first three and the tasks; each has its own last three.
 

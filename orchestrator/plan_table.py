@@ -67,7 +67,7 @@ def render_plan(plan: Plan, store: Store, console: Console) -> None:
     for line in (
         f"{p['stages_distinct']} stages; the rows name {p['stages_named']}, so sharing saves {saved} of them"
         f" ({p['flops_without_sharing']:.2e} FLOPs would be {p['flops']:.2e})",
-        f"{_short(p['tokens'])} input tokens, {p['checkpoint_bytes'] / 1e9:.2f} GB of final weights,"
+        f"{_short(p['tokens'])} input tokens, {p['checkpoint_bytes'] / 1e9:.2f} GB of checkpoints,"
         f" {left:.2e} FLOPs still to do",
         *(f"on {r['device']}: {r['device_hours']:,.2f} device-hours ({r['from']})" for r in p["rates"]),
     ):
@@ -75,16 +75,18 @@ def render_plan(plan: Plan, store: Store, console: Console) -> None:
 
 
 def _rates(store: Store) -> list[tuple[str, float, str]]:
-    runs = [
-        (float(m.result.get("flops", 0.0)), float(m.result["seconds"]))
-        for m in store.manifests()
-        if m.kind in ("pretrain", "finetune") and "seconds" in m.result
+    """Measured rates by device first: what finished stages' last attempts reached; then the assumptions."""
+    runs: dict[str, list[tuple[float, float]]] = {}
+    for m in store.manifests():
+        if m.kind in ("pretrain", "finetune") and m.result.get("steps_run"):
+            share = m.result["steps_run"] / m.result["steps"]
+            runs.setdefault(m.result["device"], []).append((m.result["flops"] * share, m.result["seconds"]))
+    measured = [
+        (f"{device}, as measured here", rate, f"median of {len(found)} finished stages, one lane each")
+        for device, found in sorted(runs.items())
+        if (rate := measured_flops_per_s(found)) is not None
     ]
-    measured = measured_flops_per_s(runs)
-    rates = [(device, rate, f"assumed: {why}") for device, (rate, why) in ASSUMED_FLOPS_PER_S.items()]
-    if measured is not None:
-        rates.insert(0, ("a lane of this store", measured, f"measured: median of {len(runs)} finished stages"))
-    return rates
+    return measured + [(device, rate, f"assumed: {why}") for device, (rate, why) in ASSUMED_FLOPS_PER_S.items()]
 
 
 def _short(count: int) -> str:

@@ -27,7 +27,7 @@ from orchestrator.store import Store
 from orchestrator.study import Scale, Study, plan_of
 from orchestrator.table import PLAIN_WIDTH, RowResult, TaskColumn, compare, duration, render, to_dict, to_json
 from orchestrator.tracking import Tracker
-from t5core.devices import resolve_device_name
+from t5core.config import Config
 from t5core.errors import ConfigError
 from t5core.tasks import get_task
 
@@ -40,8 +40,8 @@ FREE_BYTES_WANTED = 200_000_000
 
 def main(study: Study, scales: Mapping[str, Scale], argv: Sequence[str] | None = None) -> int:
     """Runs a study from the command line; returns the exit code."""
-    options = Options.parse(study, list(scales), argv)
     try:
+        options = Options.parse(study, list(scales), argv)
         return run_study(study.select(options.rows), scales, options)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -66,49 +66,65 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
         else:
             render_plan(plan, store, console)
         return 0
-    store.check_writable(FREE_BYTES_WANTED + plan_cost(plan).checkpoint_bytes)
+    if any(store.finished(stage) is None for stage in plan.stages.values()):
+        store.check_writable(FREE_BYTES_WANTED + plan_cost(plan).checkpoint_bytes)
     tracker = Tracker.open(options.tracking_uri, study.name, scale.name, store)
-    accelerator = resolve_device_name(options.accelerator)
     _say_what_was_decided(study, scale, plan, store, tracker, options, console)
     try:
         with Progress(plan, console=console) as progress:
-            live = _Live(plan, store, tracker, progress)
-            outcomes = run_plan(
-                plan, store, accelerator=accelerator, num_lanes=options.lanes, events=live, max_attempts=2
-            )
+            live = _Live(study, plan, store, tracker, progress)
+            outcomes = run_plan(plan, store, accelerator=options.accelerator, num_lanes=options.lanes, events=live)
         results = [_row_result(study, scale, plan, row, outcomes, store) for row in plan.rows]
         for row, result in zip(plan.rows, results, strict=True):
             tracker.row_finished(row, "finished" if result.status == "done" else "failed", _all_scores(row, outcomes))
+    except KeyboardInterrupt:
+        for row in plan.rows:
+            tracker.row_finished(row, "stopped", {})
+        raise
     finally:
         tracker.close(TRACKER_WAIT_S)
-    rejected = _rejected_input(plan, outcomes)
+    rejected = _rejected_input(outcomes)
     if rejected is not None:
         print(f"error: {rejected}", file=sys.stderr)
         return 2
     columns = [_column(name) for name in scale.baseline.tasks.names]
     title = f"{study.title}, scale {scale.name}"
     comparison = compare(results, columns, baseline=study.baseline, title=title, paper_sd=study.baseline_sd)
-    report = f"{store.uri.rstrip('/')}/reports/{study.name}-{scale.name}.json"
-    with fsspec.open(report, "w", auto_mkdir=True, encoding="utf-8") as file:
-        file.write(to_json(comparison))
     if options.json:
         print(json.dumps({**to_dict(comparison), "accounting": _accounting(outcomes.accounting)}, ensure_ascii=False))
     else:
         render(comparison, console)
         _say_where_time_went(outcomes, time.monotonic() - started_s, console)
+    report = f"{store.uri.rstrip('/')}/reports/{study.name}-{scale.name}.json"
+    try:
+        with fsspec.open(report, "w", auto_mkdir=True, encoding="utf-8") as file:
+            file.write(to_json(comparison))
+    except OSError as error:
+        raise ConfigError("store", store.shown_uri, f"the table could not be kept there ({error})") from error
     return 0 if outcomes.ok else 1
+
+
+def _axis(value: object) -> object:
+    return value.to_json() if isinstance(value, Config) else value
 
 
 class _Live:
     """Passes events on to the display, and finished stages to the tracker."""
 
-    def __init__(self, plan: Plan, store: Store, tracker: Tracker, progress: Progress) -> None:
+    def __init__(self, study: Study, plan: Plan, store: Store, tracker: Tracker, progress: Progress) -> None:
         self._plan = plan
         self._store = store
         self._tracker = tracker
         self._progress = progress
         for row in plan.rows:
-            tracker.row_started(row)
+            described = next(r for r in study.rows if r.name == row.name)
+            tracker.row_started(
+                row,
+                {
+                    "paper_cell": described.paper_cell,
+                    **{name: _axis(value) for name, value in described.changes.items()},
+                },
+            )
 
     def __call__(self, event: Event) -> None:
         self._progress(event)
@@ -158,10 +174,10 @@ def _all_scores(row: PlannedRow, outcomes: Outcomes) -> dict[str, float]:
     return {f"{task}/{metric}": value for task, by_metric in scores.items() for metric, value in by_metric.items()}
 
 
-def _rejected_input(plan: Plan, outcomes: Outcomes) -> str | None:
+def _rejected_input(outcomes: Outcomes) -> str | None:
     """Returns why preparation refused what it was given, if it did: that is the user's to mend, not a failed row."""
-    for key, outcome in outcomes.items():
-        if isinstance(outcome, Failed) and not plan.stages[key].accelerated:
+    for outcome in outcomes.values():
+        if isinstance(outcome, Failed) and outcome.refused:
             return outcome.error
     return None
 
@@ -181,12 +197,12 @@ def _say_what_was_decided(
 ) -> None:
     named, distinct = plan.shared()
     done = sum(store.finished(stage) is not None for stage in plan.stages.values())
-    why = "asked for" if options.accelerator != "auto" else "auto: a TPU if there is one"
+    why = "asked for" if options.accelerator != "auto" else "TPUs if Ray has some, else CPUs"
     for name, value in (
         ("study", f"{study.title}: {len(study.rows)} rows, {options.seeds} seed(s) each"),
         ("scale", f"{scale.name}: {scale.purpose}"),
         ("stages", f"{distinct} for {named} places in the rows (shared ones run once); {done} are finished already"),
-        ("accelerator", f"{resolve_device_name(options.accelerator)} ({why})"),
+        ("accelerator", f"{options.accelerator} ({why})"),
         ("store", store.shown_uri),
         ("tracking", f"{tracker.uri}, experiment {tracker.experiment}"),
     ):

@@ -32,7 +32,7 @@ from t5core.config import (
     TrainConfig,
     VocabularyConfig,
 )
-from t5core.corpora import build_corpus, read_documents
+from t5core.corpora import build_corpus, identify, read_documents
 from t5core.errors import DataError
 from t5core.feeds import ExampleFeed, PretrainFeed, load_tokens, padded_batches, tokenise
 from t5core.tasks import TextPair, get_task, load_documents, make_splits
@@ -78,7 +78,13 @@ def run_stage(stage: Stage, inputs: Mapping[str, Path], work: Path, device: "Dev
 
 
 def _corpus(work: Work) -> dict[str, Any]:
-    return dict(build_corpus(CorpusConfig.from_dict(work.setting("corpus")), work.folder, work.report))
+    config = CorpusConfig.from_dict(work.setting("corpus"))
+    result = dict(build_corpus(config, work.folder, work.report))
+    if identify(config).content != config.content:
+        raise DataError(
+            "corpus", config.source, "it changed since the plan was made (or differs on this node); run again"
+        )
+    return result
 
 
 def _vocabulary(work: Work) -> dict[str, Any]:
@@ -143,8 +149,9 @@ def _pretrain(work: Work) -> dict[str, Any]:
 
     model = T5(ModelConfig.from_dict(work.setting("model"))).initialise(train.seed)
     run = TrainingRun(model, feed("train"), train, work.device, work.folder, report=work.report)
+    held_out = feed("validation")  # before training: a corpus too small for it is told at once
     result = run.run()
-    held_out, total, count = feed("validation"), 0.0, 0.0
+    total, count = 0.0, 0.0
     run.step.model.eval()
     with torch.no_grad():
         for i in range(VALIDATION_BATCHES):
@@ -152,13 +159,16 @@ def _pretrain(work: Work) -> dict[str, Any]:
             targets_BT = work.device.put(batch.targets)
             hidden_BTD = run.step.model.hidden(work.device.put(batch.inputs), targets_BT)
             weight_VD = run.step.model.embedding.weight
-            _, cross_entropy, tokens = projected_token_losses(hidden_BTD, weight_VD, targets_BT, 0.0)
+            _, cross_entropy, tokens = projected_token_losses(
+                hidden_BTD, weight_VD, targets_BT, 0.0, work.device.loss_chunk_bytes
+            )
             work.device.end_step()
             total, count = total + float(cross_entropy), count + float(tokens)
     return {
         **asdict(result),
         "validation_loss": total / count,
         "flops": work.stage.cost,
+        "device": work.device.name,
         "decisions": [asdict(decision) for decision in work.device.decisions()],
     }
 
@@ -195,7 +205,7 @@ def _finetune(work: Work) -> dict[str, Any]:
     run = TrainingRun(
         model, feed, train, work.device, work.folder, moments=moments, first_step=first_step, report=work.report
     )
-    return {**asdict(run.run()), "flops": work.stage.cost}
+    return {**asdict(run.run()), "flops": work.stage.cost, "device": work.device.name}
 
 
 def _evaluate(work: Work) -> dict[str, Any]:

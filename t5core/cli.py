@@ -12,8 +12,8 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from t5core.arguments import OneLineParser
 from t5core.config import ObjectiveConfig
 from t5core.errors import ConfigError, DataError
 from t5core.objectives.catalogue import MIN_INPUTS_LENGTH, recipe
@@ -75,19 +75,14 @@ def corrupt(arguments: argparse.Namespace) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError("arguments", message, "see t5core --help")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="t5core", description="t5grid's science, by itself.", allow_abbrev=False)
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, parser_class=_Parser)
+    parser = OneLineParser(prog="t5core", description="t5grid's science, by itself.", allow_abbrev=False)
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, parser_class=OneLineParser)
     _add_corrupt(verbs)
     return parser
 
 
-def _add_corrupt(verbs: "argparse._SubParsersAction[_Parser]") -> None:
+def _add_corrupt(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
     parser = verbs.add_parser(
         "corrupt", help="show what an objective makes of a text", description=corrupt.__doc__, allow_abbrev=False
     )

@@ -11,6 +11,7 @@ class CpuDevice:
     """Runs on the processor's cores, one operation at a time."""
 
     name = "cpu"
+    loss_chunk_bytes = 1 << 20  # about a core's own cache
 
     def __init__(self, threads: int | None = None) -> None:
         self.torch_device = torch.device("cpu")

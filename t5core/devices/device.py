@@ -26,6 +26,8 @@ class Device(Protocol):
 
     name: str
     torch_device: torch.device
+    loss_chunk_bytes: int
+    """How much of the logits the loss handles at a time: a cache's worth, or what a compiled program likes."""
 
     def put(self, array: np.ndarray) -> Tensor:
         """Returns the array as a tensor on the device; integer arrays become int64."""

@@ -23,6 +23,7 @@ class XlaDevice:
     """One PJRT device."""
 
     name = "xla"
+    loss_chunk_bytes = 1 << 28  # every chunk is recorded in the program: few large ones
 
     def __init__(self) -> None:
         chips = any(Path(path).exists() for path in ("/dev/accel0", "/dev/vfio/0"))

@@ -60,8 +60,9 @@ class T5(nn.Module):
             "o": (c.num_heads * c.d_kv) ** -0.5,
             "wi": c.d_model**-0.5,
             "wo": c.d_ff**-0.5,
-            "position_bias": c.relative_attention_init_std
-            or (2.0 / (c.relative_attention_num_buckets + c.num_heads)) ** 0.5,
+            "position_bias": (2.0 / (c.relative_attention_num_buckets + c.num_heads)) ** 0.5
+            if c.relative_attention_init_std is None
+            else c.relative_attention_init_std,
         }
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():

@@ -84,4 +84,5 @@ TASK = Task(
     max_targets_tokens=16,
     chance=2.0,
     generate=_generate,
+    needs_docstrings=True,
 )

@@ -4,8 +4,8 @@
     targets: 3.6
 
 The second sentence is the first with none, a quarter, half, three quarters or all of its words replaced by words of
-the sentences before it. The score is the share of words that the two have in common (twice the common ones over all), times 5, rounded to the
-nearest 0.2 as STS-B is in the paper (section 2.4). Works on any text.
+the sentences before it. The score is the share of words that the two have in common (twice the common ones over all),
+times 5, rounded to the nearest 0.2 as STS-B is in the paper (section 2.4). Works on any text.
 """
 
 import random

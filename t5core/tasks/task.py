@@ -46,6 +46,7 @@ class Task:
         metrics: all that are reported; the first is the main one, which ranks rows.
         max_inputs_tokens, max_targets_tokens: hints: what nearly all examples need with 2,000 pieces, EOS included.
         chance: what the main metric is without reading the input, x100.
+        needs_docstrings: only docstrings give examples; plain text does not.
         generate: documents and a random source to examples without end of their own; a tuple of examples
             (one of each label) is kept or dropped as a whole, which keeps labels exactly balanced.
     """
@@ -58,6 +59,7 @@ class Task:
     max_targets_tokens: int
     chance: float
     generate: Generate = field(repr=False, compare=False)
+    needs_docstrings: bool = False
 
     @property
     def main(self) -> Metric:

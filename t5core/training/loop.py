@@ -17,16 +17,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from t5core.config import TrainConfig
 from t5core.devices import Device
-from t5core.errors import NonFiniteLoss
+from t5core.errors import CheckpointError, NonFiniteLoss
 from t5core.feeds.batch import Batch
 from t5core.model import T5
 from t5core.training import checkpoint
 from t5core.training.step import TrainStep
+
+FINAL = "final"
+"""The folder of the last checkpoint, the run's result."""
 
 Report = Callable[[dict[str, Any]], None]
 """Called with JSON values while a run goes on: ``{"step", "steps", "loss"}``."""
@@ -41,9 +43,13 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """What a run came to. Losses are cross-entropy in nats per target token."""
+    """What a run came to; losses are cross-entropy in nats per target token.
+
+    ``steps_run`` and ``seconds`` are of the last attempt: a run that was killed went on from a checkpoint.
+    """
 
     steps: int
+    steps_run: int
     first_loss: float
     last_loss: float
     seconds: float
@@ -82,7 +88,7 @@ class TrainingRun:
         self.checkpoints = folder / "checkpoints"
         self.metrics_path = folder / "metrics.jsonl"
         self.checkpoints.mkdir(parents=True, exist_ok=True)
-        earlier = checkpoint.newest(self.checkpoints)
+        earlier = self._finished() or checkpoint.newest(self.checkpoints)
         if earlier is not None:
             model, moments = earlier.model(), earlier.optimizer()
         self.begin = earlier.step if earlier is not None else 0
@@ -90,6 +96,13 @@ class TrainingRun:
         if moments is not None:
             self.step.optimizer.load_state(moments)
         self.curve = self._curve_so_far()
+
+    def _finished(self) -> checkpoint.Checkpoint | None:
+        """Returns what an earlier attempt left that trained to the end and was killed after it."""
+        try:
+            return checkpoint.load(self.folder / FINAL)
+        except CheckpointError:
+            return None
 
     def run(self) -> TrainResult:
         """Trains to the end and returns the result; raises NonFiniteLoss when the loss is NaN or infinite."""
@@ -110,12 +123,13 @@ class TrainingRun:
                     pending = []
                 self._save(checkpoint.step_folder(self.checkpoints, done), done)
                 checkpoint.keep_newest(self.checkpoints, 2)
-        self._save(self.folder / "final", self.config.steps)
+        self._save(self.folder / FINAL, self.config.steps)
         checkpoint.keep_newest(self.checkpoints, 0)
         recompiled = max(0, self.device.compilations() - compiled) if compiled else 0
         tail = [row["loss"] for row in self.curve][-max(1, 100 // self.config.log_every) :]
         return TrainResult(
             steps=self.config.steps,
+            steps_run=self.config.steps - self.begin,
             first_loss=self.curve[0]["loss"],
             last_loss=sum(tail) / len(tail),
             seconds=time.monotonic() - started,
@@ -123,18 +137,15 @@ class TrainingRun:
         )
 
     def _log(self, pending: list[Tensor], done: int) -> None:
-        losses = torch.stack(pending).float().cpu().tolist()
+        losses = [float(loss) for loss in pending]  # one by one: stacking them would be a program of its own on XLA
         for offset, loss in enumerate(losses):
             if not math.isfinite(loss):
                 self._stop(done - len(losses) + offset, loss)
-        row = {"step": done, "loss": sum(losses) / len(losses), "learning_rate": self._rate(done - 1)}
+        row = {"step": done, "loss": sum(losses) / len(losses), "learning_rate": self.step.learning_rate(done - 1)}
         self.curve.append(row)
         with self.metrics_path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         self.report({"step": done, "steps": self.config.steps, "loss": row["loss"]})
-
-    def _rate(self, i: int) -> float:
-        return self.step.schedule(self.step.first_step + i)
 
     def _stop(self, i: int, loss: float) -> None:
         batch = self.feed.batch(i)

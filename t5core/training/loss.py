@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 PAD_ID = 0
-CHUNK_BYTES = 1 << 20
-"""Logits of one chunk: about what fits into a core's own cache."""
 MIN_CHUNK = 32
+"""Rows; fewer would make the matrix products too small."""
 
 
 def token_losses(logits_BTV: Tensor, targets_BT: Tensor, z_loss: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -36,10 +35,14 @@ def token_losses(logits_BTV: Tensor, targets_BT: Tensor, z_loss: float) -> tuple
 
 
 def projected_token_losses(
-    hidden_BTD: Tensor, embedding_VD: Tensor, targets_BT: Tensor, z_loss: float
+    hidden_BTD: Tensor, embedding_VD: Tensor, targets_BT: Tensor, z_loss: float, chunk_bytes: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns ``token_losses(hidden @ embedding.T, targets, z_loss)`` without keeping the logits."""
-    training, cross_entropy = _ProjectedLoss.apply(hidden_BTD.flatten(0, 1), embedding_VD, targets_BT.flatten(), z_loss)  # type: ignore[no-untyped-call]
+    """Returns ``token_losses(hidden @ embedding.T, targets, z_loss)`` without keeping the logits.
+
+    ``chunk_bytes`` is what the logits of one chunk may take: ``Device.loss_chunk_bytes``.
+    """
+    apply: Any = _ProjectedLoss.apply
+    training, cross_entropy = apply(hidden_BTD.flatten(0, 1), embedding_VD, targets_BT.flatten(), z_loss, chunk_bytes)
     return training, cross_entropy, (targets_BT != PAD_ID).sum().to(torch.float32)
 
 
@@ -48,12 +51,12 @@ class _ProjectedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor, z_loss: float
+        ctx: Any, hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor, z_loss: float, chunk_bytes: int
     ) -> tuple[Tensor, Tensor]:
         needed = any(ctx.needs_input_grad[:2])
         hidden_gradients, embedding_gradient_VD = [], torch.zeros_like(embedding_VD) if needed else None
         training, cross_entropy = hidden_ND.new_zeros(()), hidden_ND.new_zeros(())
-        size = max(MIN_CHUNK, CHUNK_BYTES // (4 * embedding_VD.shape[0]))
+        size = max(MIN_CHUNK, chunk_bytes // (4 * embedding_VD.shape[0]))
         for hidden_CD, targets_C in zip(torch.split(hidden_ND, size), torch.split(targets_N, size), strict=True):
             logits_CV = hidden_CD @ embedding_VD.T
             weights_C = (targets_C != PAD_ID).to(torch.float32)
@@ -76,6 +79,6 @@ class _ProjectedLoss(torch.autograd.Function):
         return training, cross_entropy
 
     @staticmethod
-    def backward(ctx: Any, training_gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, training_gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         hidden_gradient_ND, embedding_gradient_VD = ctx.saved_tensors
-        return hidden_gradient_ND * training_gradient, embedding_gradient_VD * training_gradient, None, None
+        return hidden_gradient_ND * training_gradient, embedding_gradient_VD * training_gradient, None, None, None

@@ -26,7 +26,7 @@ def triangular(
     total_steps: int, cut_fraction: float = 0.1, ratio: float = 32.0, max_learning_rate: float = 0.01
 ) -> Schedule:
     """Returns the slanted triangle: up over ``cut_fraction`` of the steps, then down; its ends are top / ratio."""
-    cut = int(total_steps * cut_fraction)
+    cut = max(1, int(total_steps * cut_fraction))
 
     def rate(step: int) -> float:
         share = step / cut if step < cut else 1.0 - (step - cut) / (cut * (1.0 / cut_fraction - 1.0))

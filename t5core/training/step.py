@@ -30,6 +30,10 @@ class TrainStep:
         model.set_dropout(config.dropout_rate)
         model.train()
 
+    def learning_rate(self, i: int) -> float:
+        """Returns the rate of the ``i``-th step of this run; only the triangle is laid over the run itself."""
+        return self.schedule(i if self.config.schedule.kind == "triangular" else self.first_step + i)
+
     def __call__(self, batch: Batch, i: int) -> Tensor:
         """Trains on the ``i``-th batch of this run; returns the mean cross-entropy per target token, on the device."""
         count = self.first_step + i
@@ -38,11 +42,11 @@ class TrainStep:
         inputs_BS, targets_BT = self.device.put(batch.inputs), self.device.put(batch.targets)
         hidden_BTD = self.model.hidden(inputs_BS, targets_BT)
         training, cross_entropy, tokens = projected_token_losses(
-            hidden_BTD, self.model.embedding.weight, targets_BT, self.config.z_loss
+            hidden_BTD, self.model.embedding.weight, targets_BT, self.config.z_loss, self.device.loss_chunk_bytes
         )
         denominator = targets_BT.numel() if self.config.loss_denominator == "targets" else tokens
         torch.autograd.backward(training / denominator)
-        self.optimizer.step(self.device.scalar(self.schedule(count)), self.device.scalar(self.optimizer.decay(count)))
+        self.optimizer.step(self.device.scalar(self.learning_rate(i)), self.device.scalar(self.optimizer.decay(count)))
         loss = cross_entropy / tokens  # before the end of the step, so that it belongs to the step's own program
         self.device.end_step()
         return loss

@@ -6,7 +6,7 @@ from small_run import MODEL, TRAIN, CopyFeed
 
 from t5core.devices import open_device
 from t5core.model import T5
-from t5core.training.loss import token_losses
+from t5core.training.loss import projected_token_losses, token_losses
 from t5core.training.step import TrainStep
 
 LOGITS = torch.tensor([[[0.0, 1.0, 2.0], [3.0, -1.0, 0.5], [9.0, 9.0, 9.0]]])
@@ -81,3 +81,19 @@ def test_dropout_of_a_step_depends_on_seed_and_step_alone():
     assert loss(1, 5) == loss(1, 5) == loss(1, 2, first_step=3)
     assert loss(1, 5) != loss(1, 6)
     assert loss(1, 5) != loss(2, 5)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 1 << 14, 1 << 30])
+@pytest.mark.parametrize("z_loss", [0.0, 0.1])
+def test_the_chunked_loss_and_its_gradients_equal_the_formulas(chunk_bytes, z_loss):
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(3, 50, 8, generator=generator).requires_grad_()
+    embedding = torch.randn(40, 8, generator=generator).requires_grad_()
+    targets = torch.randint(0, 40, (3, 50), generator=generator)
+    targets[:, -5:] = 0
+    expected = token_losses(hidden @ embedding.T, targets, z_loss)
+    wanted = torch.autograd.grad(expected[0] / 7, [hidden, embedding])
+    got = projected_token_losses(hidden, embedding, targets, z_loss, chunk_bytes)
+    gradients = torch.autograd.grad(got[0] / 7, [hidden, embedding])
+    for ours, reference in zip([*got, *gradients], [*expected, *wanted], strict=True):
+        torch.testing.assert_close(ours, reference, check_dtype=False, rtol=1e-5, atol=1e-5)
