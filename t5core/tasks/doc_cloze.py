@@ -18,6 +18,7 @@ from t5core.tasks.task import Document, Task, TextPair
 
 BLANK = "<extra_id_0>"
 _WORD = re.compile(r"(?<![\w.-])[a-z]{2,}(?![\w.]*\w)")
+_ARTICLES = ("an", "the")  # SQuAD's scoring, which is used here, drops them from every answer
 _PER_DOCUMENT = 3
 
 
@@ -28,7 +29,7 @@ def _generate(documents: Iterable[Document], rng: random.Random) -> Iterator[Tex
         for sentence in sentences(document.text):
             places = list(_WORD.finditer(sentence))
             rng.shuffle(places)
-            at = next((place for place in places if cap.admits(place.group())), None)
+            at = next((p for p in places if p.group() not in _ARTICLES and cap.admits(p.group())), None)
             if at is None:
                 continue
             yield TextPair(

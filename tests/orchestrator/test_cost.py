@@ -41,7 +41,7 @@ def test_pre_training_base_on_the_papers_baseline_takes_3_3e19_operations() -> N
     assert cost.flops == pytest.approx(3.3e19, rel=0.01)
     assert cost.tokens == 2**35  # 2^19 steps of 2^16 tokens
     assert cost.parameters == BASE_PARAMETERS
-    assert cost.checkpoint_bytes == 4 * BASE_PARAMETERS
+    assert cost.checkpoint_bytes == 8 * BASE_PARAMETERS
     # Six operations per parameter of a stack and token that goes through it; attention and logits come on top.
     stack = 12 * (4 * 768 * 768 + 2 * 768 * 3072)
     least = 6 * 2**19 * 128 * (512 * stack + 192 * (stack + 12 * 4 * 768 * 768))
@@ -71,7 +71,7 @@ def test_a_plan_counts_the_stages_that_rows_share_once() -> None:
     one = plan_cost(paper_plan("replace-spans"))
     assert cost.flops == one.flops and cost.tokens == one.tokens == 2**35 + 2**34
     assert cost.unshared_flops == 4 * one.flops == 4 * one.unshared_flops
-    assert cost.checkpoint_bytes == 2 * 4 * BASE_PARAMETERS
+    assert cost.checkpoint_bytes == 2 * 8 * BASE_PARAMETERS
 
 
 def test_every_seed_costs_as_much_as_the_first() -> None:
@@ -139,11 +139,11 @@ def test_what_is_finished_is_marked_and_gives_the_rate(tmp_path: Path) -> None:
     stage = next(stage for stage in plan.stages.values() if stage.kind == "pretrain")
     work = store.work(stage)
     (work / "metrics.jsonl").write_text("")
-    store.commit(stage, work, {"flops": 6e9, "seconds": 2.0})
+    store.commit(stage, work, {"flops": 8e9, "seconds": 2.0, "steps": 4, "steps_run": 3, "device": "cpu"})
     said = plan_json(plan, store)
     assert [s["folder"] for s in said["stages"] if s["finished"]] == [stage.folder]
     rate = said["rates"][0]
-    assert rate["flops_per_s"] == 3e9 and rate["from"] == "measured: median of 1 finished stages"
+    assert rate["flops_per_s"] == 3e9 and rate["from"] == "median of 1 finished stages, one lane each"
     out = io.StringIO()
     render_plan(plan, store, Console(file=out, width=140))
     left = said["flops"] - stage.cost

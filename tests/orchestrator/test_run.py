@@ -97,8 +97,8 @@ def without_ray(first: Said, monkeypatch: pytest.MonkeyPatch) -> None:
 def on_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs plans in this process: quicker, where how they run does not matter."""
 
-    def locally(plan: Plan, store: Store, *, events: Any, max_attempts: int, **_: Any) -> Any:
-        return run_locally(plan, store, events=events, max_attempts=max_attempts)
+    def locally(plan: Plan, store: Store, *, events: Any, **_: Any) -> Any:
+        return run_locally(plan, store, events=events)
 
     monkeypatch.setattr("orchestrator.run.run_plan", locally)
 
@@ -212,7 +212,7 @@ def test_a_plan_says_what_is_finished(first: Said, place: Place, without_ray: No
     said = place.run("--plan", "--json")
     stages = json.loads(said.out)["stages"]
     assert said.code == 0 and Counter(stage["finished"] for stage in stages) == {True: 9, False: 3}
-    assert json.loads(said.out)["rates"][0]["from"].startswith("measured: median of 3")
+    assert json.loads(said.out)["rates"][0]["from"].startswith("median of 3 finished stages")
 
 
 def test_a_vocabulary_too_small_for_its_characters_is_the_users_to_mend(

@@ -58,14 +58,15 @@ def test_lengths_at_512_are_the_released_configurations(objective, expected):
 
 @pytest.mark.parametrize("density", [0.1, 0.15, 0.25, 0.5])
 @pytest.mark.parametrize("kind", ["replace_spans", "drop_tokens"])
-def test_at_other_lengths_hardly_any_iid_target_is_cut(kind, density):
+def test_at_other_lengths_most_iid_targets_fit_and_few_columns_stay_empty(kind, density):
     objective = ObjectiveConfig(kind=kind, noise_density=density)
     size = lengths(objective, 128)
     assert size.targets <= 128
     tokens = np.random.default_rng(0).integers(3, 900, (2000, size.raw_tokens))
     _, roomy = corrupted(objective, tokens, type(size)(raw_tokens=128, inputs=128, targets=300))
     needed = np.argmax(roomy == 1, axis=1) + 1
-    assert (needed > size.targets).mean() < 0.005
+    assert (needed > size.targets).mean() < 0.2
+    assert size.targets - np.median(needed) < 0.2 * size.targets + 4
 
 
 @given(

@@ -111,13 +111,13 @@ def test_entries_are_read_in_both_forms():
     ]
 
 
-def test_answers_of_questions_and_clozes_stand_in_the_inputs(splits):
+def test_answers_of_questions_stand_in_the_context_and_clozes_have_one_gap(splits):
     for pair in get_task("doc_qa").examples(splits[0], seed=0, limit=200):
         question, _, context = pair.inputs.partition(" context: ")
         assert pair.targets in context, pair
         assert pair.targets not in re.sub(r"(of|type) .*", "", question.removeprefix("question: "))
     for pair in get_task("doc_cloze").examples(splits[0], seed=0, limit=200):
-        assert pair.inputs.count("[blank]") == 1 and pair.targets in pair.inputs
+        assert pair.inputs.count("<extra_id_0>") == 1 and " " not in pair.targets
 
 
 def test_a_similarity_is_the_share_of_common_words_in_steps_of_a_fifth(splits):
