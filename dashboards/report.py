@@ -13,6 +13,7 @@ from typing import Any
 import fsspec
 import jinja2
 
+from orchestrator.store import Store
 from orchestrator.table import duration
 from t5core.errors import ConfigError
 
@@ -35,6 +36,7 @@ def write_report(store_uri: str, study: str, scale: str, out: Path) -> Path:
 
 def load_comparison(store_uri: str, study: str, scale: str) -> dict[str, Any]:
     """Reads ``reports/STUDY-SCALE.json`` of a store, a folder or a bucket; raises ConfigError if it is not there."""
+    store_uri = Store.open(store_uri).uri  # says in one line what is wrong with an address
     files, root = fsspec.core.url_to_fs(store_uri)
     folder = f"{root.rstrip('/')}/reports"
     wanted = f"{study}-{scale}"

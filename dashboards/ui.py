@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from orchestrator.tracking_uri import check_tracking_uri
 from t5core.errors import ConfigError
 
 HOST = "127.0.0.1"
@@ -37,6 +38,7 @@ def server_command(tracking_uri: str, port: int) -> list[str]:
     database = tracking_uri.removeprefix("sqlite:///")
     if database != tracking_uri and not Path(database).is_file():
         raise ConfigError("tracking_uri", tracking_uri, "holds no runs yet: start with `make demo`")
+    check_tracking_uri(tracking_uri)
     if not 1 <= port <= 65_535:
         raise ConfigError("port", port, "give a number from 1 to 65535")
     with socket.socket() as probe:

@@ -120,13 +120,15 @@ def own_ray(environment: Mapping[str, str]) -> Iterator[str]:
 
     Its folder is removed, unless Ray does not start or dies: then its logs stay to be read.
     """
-    subprocess.run(
+    made = subprocess.run(
         [_program("ray"), "get-auth-token", "--generate"],
         env=dict(environment),
         stdout=subprocess.DEVNULL,  # the token itself
         stderr=subprocess.DEVNULL,
-        check=True,
+        check=False,
     )
+    if made.returncode:
+        raise ConfigError("RAY_AUTH_MODE", "token", "no token could be made: see `ray get-auth-token --generate`")
     folder = Path(tempfile.mkdtemp(prefix="t5g-"))  # short: paths of sockets below it may have 107 characters
     # TMPDIR: what Ray's processes and the job leave lying about goes with the folder
     environment = {"RAY_AUTH_MODE": "token", **environment, "TMPDIR": str(folder), LOOPBACK_VARIABLE: "0"}

@@ -83,6 +83,12 @@ def build_corpus(config: CorpusConfig, folder: Path, report: Report | None = Non
         share = int.from_bytes(key[:8], "big") / 2**64
         (held_out if share < config.validation_fraction else training).append(document)
 
+    # by chance a small corpus may have nothing on one side: one document makes the difference
+    if len(by_hash) > 1 and not held_out:
+        held_out.append(training.pop(0))
+    elif len(by_hash) > 1 and not training:
+        training.append(held_out.pop(0))
+
     folder.mkdir(parents=True, exist_ok=True)
     writer = _Writer(config.min_chars)
     with (folder / VALIDATION_FILE).open("w", encoding="utf-8") as file:

@@ -1,8 +1,9 @@
 """A user's own text: files, folders and globs.
 
-``.jsonl`` (also ``.gz``) holds one document per line under ``text``; ``.txt`` and ``.md`` (also ``.gz``) are one
-document per file. A folder stands for all such files below it. The identity of such a corpus is the digest of the
-files' bytes, so that moving or renaming them changes nothing.
+``.jsonl`` (also ``.gz``) holds one document per line under ``text``. ``.txt`` and ``.md`` (also ``.gz``) are one
+document per file, or, where they are long, one for about every 2,000 characters, cut between paragraphs: a book is a corpus. A
+folder stands for all such files below it. The identity of such a corpus is the digest of the files' bytes and kinds, so
+that moving or renaming them changes nothing as long as they keep their endings.
 """
 
 import glob
@@ -16,6 +17,7 @@ from t5core.errors import ConfigError
 
 _JSON_ENDINGS = (".jsonl", ".jsonl.gz")
 _TEXT_ENDINGS = (".txt", ".txt.gz", ".md", ".md.gz")
+_LONG_CHARS = 2_000
 _WAY_OUT = "give .jsonl (with text), .txt or .md files, a folder or a glob of them"
 
 
@@ -45,20 +47,22 @@ def find_files(paths: Sequence[str]) -> tuple[Path, ...]:
 
 
 def content_digest(paths: Sequence[str]) -> str:
-    """Returns 16 hex digits that stand for the files' bytes, whatever their names and order.
+    """Returns 16 hex digits that stand for the files' bytes and kinds, whatever their names and order.
 
     Raises:
-        ConfigError: as ``find_files``; or a file that cannot be read; or nothing but empty files.
+        ConfigError: as ``find_files``; or a file that cannot be read; or nothing but white space.
     """
     digests = []
+    text_seen = False
     for path in find_files(paths):
         try:
             with path.open("rb") as file:
-                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+                text_seen = text_seen or any(block.strip() for block in iter(lambda: file.read(1 << 20), b""))
+                file.seek(0)
+                digests.append(f"{_kind(path)}:{hashlib.file_digest(file, 'sha256').hexdigest()}")
         except OSError as error:
             raise ConfigError("corpus", str(path), f"cannot be read: {error.strerror}") from error
-    empty = hashlib.sha256(b"").hexdigest()
-    if all(digest == empty for digest in digests):
+    if not text_seen:
         raise ConfigError("corpus", ", ".join(paths), f"no text there, the files are empty: {_WAY_OUT}")
     return hashlib.sha256("\n".join(sorted(set(digests))).encode()).hexdigest()[:16]
 
@@ -72,17 +76,37 @@ def read_files(paths: Sequence[str], min_chars: int) -> Iterator[SourceDocument]
     """
     for path in find_files(paths):
         texts: Iterable[tuple[str, str]]
-        if path.name.endswith(_JSON_ENDINGS):
+        kind = _kind(path)
+        if kind == "json":
             texts = ((document["text"], str(document["source"])) for document in read_documents(path))
             clean = clean_text
         else:
             with open_text(path) as file:
                 texts = [(file.read(), path.name)]
-            clean = clean_readme if ".md" in path.suffixes else clean_text
+            clean = clean_readme if kind == "markdown" else clean_text
         for raw, source in texts:
             text = clean(raw)
-            if len(text) >= min_chars:
-                yield SourceDocument(text=text, source=source)
+            for piece in [text] if kind == "json" else _pieces(text):
+                if len(piece) >= min_chars:
+                    yield SourceDocument(text=piece, source=source)
+
+
+def _kind(path: Path) -> str:
+    """How a file is read and cleaned."""
+    if path.name.endswith(_JSON_ENDINGS):
+        return "json"
+    return "markdown" if ".md" in path.suffixes else "text"
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A long text in documents of about _LONG_CHARS, cut where a paragraph (a line, after cleaning) ends."""
+    held: list[str] = []
+    for line in text.split("\n"):
+        if held and sum(map(len, held)) + len(line) > _LONG_CHARS:
+            yield "\n".join(held).strip()
+            held = []
+        held.append(line)
+    yield "\n".join(held).strip()
 
 
 def _is_text(path: Path) -> bool:

@@ -126,3 +126,26 @@ def test_a_broken_line_is_named_with_its_number(tmp_path):
     (tmp_path / "x.jsonl").write_text('{"text": "fine"}\n{"text": 3}\n')
     with pytest.raises(ConfigError, match=r"x\.jsonl:2"):
         build_corpus(files_config(tmp_path / "x.jsonl"), tmp_path / "out")
+
+
+def test_a_single_long_text_is_cut_into_documents_at_paragraphs(tmp_path):
+    paragraphs = [
+        f"Paragraph number {i} says in many words that it is not like the others at all. " * 6 for i in range(20)
+    ]
+    book = tmp_path / "book.txt"
+    book.write_text("\n\n".join(paragraphs))
+    counts = build_corpus(identify(CorpusConfig(source="files", paths=(str(book),))), tmp_path / "corpus")
+    assert counts["train_documents"] >= 3 and counts["validation_documents"] >= 1
+
+
+def test_white_space_is_no_text(tmp_path):
+    (tmp_path / "empty.txt").write_text(" \n\n\t")
+    with pytest.raises(ConfigError, match="no text there"):
+        identify(CorpusConfig(source="files", paths=(str(tmp_path / "empty.txt"),)))
+
+
+def test_how_a_file_is_read_is_part_of_its_identity(tmp_path):
+    for name in ("a.txt", "b.md"):
+        (tmp_path / name).write_text("The same words in both, read in two ways.")
+    contents = {identify(CorpusConfig(source="files", paths=(str(tmp_path / n),))).content for n in ("a.txt", "b.md")}
+    assert len(contents) == 2
