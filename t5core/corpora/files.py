@@ -1,9 +1,9 @@
 """A user's own text: files, folders and globs.
 
 ``.jsonl`` (also ``.gz``) holds one document per line under ``text``. ``.txt`` and ``.md`` (also ``.gz``) are one
-document per file, or, where they are long, one for about every 2,000 characters, cut between paragraphs: a book is a corpus. A
-folder stands for all such files below it. The identity of such a corpus is the digest of the files' bytes and kinds, so
-that moving or renaming them changes nothing as long as they keep their endings.
+document per file, or, where they are long, one for about every 2,000 characters, cut between paragraphs: a book is a
+corpus. A folder stands for all such files below it. The identity of such a corpus is the digest of the files' bytes and
+kinds, so that moving or renaming them changes nothing as long as they keep their endings.
 """
 
 import glob
