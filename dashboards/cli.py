@@ -7,18 +7,18 @@
 It lives in the topmost room because it may know all others. Errors a user can act on are one line, exit code 2.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from orchestrator.home import default_store_uri, default_tracking_uri
+from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one verb; returns the exit code: 0, or 2 for input that cannot be used."""
-    args = _parser().parse_args(argv)
     try:
+        args = _parser().parse_args(argv)
         if args.verb == "status":
             from dashboards.status import show_status
 
@@ -40,8 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="t5grid", description="Looks at the results of t5grid's studies.")
+def _parser() -> OneLineParser:
+    parser = OneLineParser(prog="t5grid", description="Looks at the results of t5grid's studies.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     status = verbs.add_parser("status", help="what lies in the store: finished, running and interrupted stages")

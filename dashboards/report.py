@@ -15,6 +15,7 @@ import jinja2
 
 from orchestrator.store import Store
 from orchestrator.table import duration
+from orchestrator.uris import masked
 from t5core.errors import ConfigError
 
 THRESHOLD_SD = 1.96
@@ -45,7 +46,7 @@ def load_comparison(store_uri: str, study: str, scale: str) -> dict[str, Any]:
     except FileNotFoundError:
         there = sorted(Path(name).stem for name in (files.ls(folder, detail=False) if files.isdir(folder) else []))
         known = f"there are {', '.join(there)}" if there else f"run `python studies/{study}.py --scale {scale}` first"
-        raise ConfigError("report", wanted, f"none in {store_uri}: {known}", choices=there) from None
+        raise ConfigError("report", wanted, f"none in {masked(store_uri)}: {known}", choices=there) from None
     except ValueError:
         raise ConfigError("report", wanted, f"{folder}/{wanted}.json is not JSON: run the study again") from None
     return content

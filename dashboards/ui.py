@@ -7,26 +7,24 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from orchestrator.tracking_uri import check_tracking_uri
+from orchestrator.uris import masked
 from t5core.errors import ConfigError
 
 HOST = "127.0.0.1"
 
 
 def serve(tracking_uri: str, port: int) -> None:
-    """Becomes an MLflow server over ``tracking_uri``; for a server that runs already, says where it is.
+    """Becomes an MLflow server over ``tracking_uri``.
 
     Args:
-        tracking_uri: ``sqlite:///absolute/path.db`` or any database MLflow takes, or the http address of a server.
+        tracking_uri: ``sqlite:///absolute/path.db`` or any database MLflow takes.
         port: on 127.0.0.1.
 
     Raises:
-        ConfigError: no runs there yet, or the port is taken.
+        ConfigError: as ``server_command``.
     """
-    if urlsplit(tracking_uri).scheme in ("http", "https"):
-        print(f"MLflow serves these runs itself: open {tracking_uri}")
-        return
     command = server_command(tracking_uri, port)
-    print(f"MLflow: http://{HOST}:{port}   (runs from {tracking_uri}; Ctrl-C ends it)", flush=True)
+    print(f"MLflow: http://{HOST}:{port}   (runs from {masked(tracking_uri)}; Ctrl-C ends it)", flush=True)
     # only pages: no reports to MLflow's makers, no workers for jobs that nobody here submits
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     environment = {**quiet, **os.environ}
@@ -34,7 +32,15 @@ def serve(tracking_uri: str, port: int) -> None:
 
 
 def server_command(tracking_uri: str, port: int) -> list[str]:
-    """Returns the program and arguments of the server; raises ConfigError if it could not work."""
+    """Returns the program and arguments of the server.
+
+    Raises:
+        ConfigError: a server runs there already, no runs lie there yet, the address cannot be used, or the port is
+            taken.
+    """
+    if urlsplit(tracking_uri).scheme in ("http", "https"):
+        way_out = "a server shows these runs itself: open that address in the browser"
+        raise ConfigError("tracking_uri", masked(tracking_uri), way_out)
     database = tracking_uri.removeprefix("sqlite:///")
     if database != tracking_uri and not Path(database).is_file():
         raise ConfigError("tracking_uri", tracking_uri, "holds no runs yet: start with `make demo`")

@@ -34,6 +34,8 @@ from urllib.parse import urlsplit
 from orchestrator.home import HOME_VARIABLE, default_store_uri, default_tracking_uri
 from orchestrator.ray_adapter import LOOPBACK_VARIABLE
 from orchestrator.table import duration
+from orchestrator.uris import masked
+from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,9 +73,27 @@ def main(argv: list[str] | None = None) -> int:
         print("interrupted: what is finished is kept, the next run does only the rest", file=sys.stderr)
         return 130
     print(f"\nall in {duration(time.monotonic() - started_s)}, exit code {code}")
-    print(f"  results   {default_store_uri()}     t5grid status")
-    print(f"  MLflow    {default_tracking_uri()}     t5grid ui")
+    for line in _where(command):
+        print(line)
     return code
+
+
+def _where(command: tuple[str, ...]) -> list[str]:
+    """Where the results of a command are and what shows them: as its flags say, by default where nobody says."""
+    flags = OneLineParser(add_help=False)
+    flags.add_argument("--store")
+    flags.add_argument("--tracking-uri")
+    try:
+        given = flags.parse_known_args(command[1:])[0]
+    except ConfigError:  # a flag without its value: the script has said so
+        return []
+    store = f"{default_store_uri()} (default)     t5grid status"
+    if given.store:
+        store = f"{masked(given.store)}     t5grid status --store {shlex.quote(masked(given.store))}"
+    runs = f"{default_tracking_uri()} (default)     t5grid ui"
+    if given.tracking_uri:
+        runs = f"{masked(given.tracking_uri)}"
+    return [f"  results   {store}", f"  MLflow    {runs}"]
 
 
 def running_ray(environment: Mapping[str, str]) -> str | None:
@@ -120,15 +140,7 @@ def own_ray(environment: Mapping[str, str]) -> Iterator[str]:
 
     Its folder is removed, unless Ray does not start or dies: then its logs stay to be read.
     """
-    made = subprocess.run(
-        [_program("ray"), "get-auth-token", "--generate"],
-        env=dict(environment),
-        stdout=subprocess.DEVNULL,  # the token itself
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
-    if made.returncode:
-        raise ConfigError("RAY_AUTH_MODE", "token", "no token could be made: see `ray get-auth-token --generate`")
+    _make_token(environment)
     folder = Path(tempfile.mkdtemp(prefix="t5g-"))  # short: paths of sockets below it may have 107 characters
     # TMPDIR: what Ray's processes and the job leave lying about goes with the folder
     environment = {"RAY_AUTH_MODE": "token", **environment, "TMPDIR": str(folder), LOOPBACK_VARIABLE: "0"}
@@ -159,6 +171,22 @@ def own_ray(environment: Mapping[str, str]) -> Iterator[str]:
     else:
         shutil.rmtree(folder, ignore_errors=True)
         print("stopped the Ray of this job", flush=True)
+
+
+def _make_token(environment: Mapping[str, str]) -> None:
+    way_out = "no token could be made: see what `ray get-auth-token --generate` says"
+    try:
+        made = subprocess.run(
+            [_program("ray"), "get-auth-token", "--generate"],
+            env=dict(environment),
+            stdout=subprocess.DEVNULL,  # the token itself
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+    except OSError as error:
+        raise ConfigError("ray", _program("ray"), f"does not run: {error.strerror}") from None
+    if made.returncode:
+        raise ConfigError("RAY_AUTH_MODE", "token", way_out)
 
 
 def run_job(

@@ -5,7 +5,7 @@ array, or a stack of resampled ones [S, N, k], into the metric (x100). A bootstr
 
     scores_Nk = metric.example_scores(targets, predictions)      # accuracy: k = 1, right or wrong
     metric.aggregate(scores_Nk)                                  # 87.5
-    bootstrap_sd(scores_Nk, metric.aggregate)                    # 1.6
+    metric.aggregate(scores_Nk[drawn_SN]).std()                  # 1.6
 
 Shapes: N examples, k columns, S bootstrap samples. Definitions follow the released evaluation code: an output that is
 no label is wrong; text that is no number counts as -1; constant outputs have no
@@ -205,60 +205,6 @@ def to_number(text: str) -> float:
     except ValueError:
         return NOT_A_NUMBER
     return value if np.isfinite(value) else NOT_A_NUMBER
-
-
-def bootstrap_sd(scores_Nk: Floats, aggregate: Callable[[Floats], Any], samples: int = 1000, seed: int = 0) -> float:
-    """Returns the standard deviation of a metric when the examples are drawn again with replacement.
-
-    Args:
-        scores_Nk: float64 [N, k] from ``example_scores``.
-        aggregate: the metric's ``aggregate``.
-        samples: how many times to draw.
-        seed: of the draws.
-    """
-    if len(scores_Nk) == 0:
-        return 0.0
-    return float(np.std(_resampled([scores_Nk], aggregate, samples, seed)[0], ddof=1))
-
-
-def paired_bootstrap(
-    scores_a_Nk: Floats, scores_b_Nk: Floats, aggregate: Callable[[Floats], Any], samples: int = 1000, seed: int = 0
-) -> dict[str, float]:
-    """Compares two systems on the same examples: both are scored on the same draws.
-
-    Returns:
-        ``difference`` (b - a, on all examples), ``sd`` of the difference, ``low`` and ``high`` (its central 95 %),
-        ``p_b_not_better``: share of the draws in which b is not above a.
-    """
-    if scores_a_Nk.shape != scores_b_Nk.shape:
-        raise ValueError(f"paired scores need the same shape, not {scores_a_Nk.shape} and {scores_b_Nk.shape}")
-    difference = float(aggregate(scores_b_Nk)) - float(aggregate(scores_a_Nk))
-    if len(scores_a_Nk) == 0:
-        return {"difference": difference, "sd": 0.0, "low": 0.0, "high": 0.0, "p_b_not_better": 1.0}
-    a_S, b_S = _resampled([scores_a_Nk, scores_b_Nk], aggregate, samples, seed)
-    low, high = np.quantile(b_S - a_S, [0.025, 0.975])
-    return {
-        "difference": difference,
-        "sd": float(np.std(b_S - a_S, ddof=1)),
-        "low": float(low),
-        "high": float(high),
-        "p_b_not_better": float(np.mean(b_S <= a_S)),
-    }
-
-
-def _resampled(
-    systems: Sequence[Floats], aggregate: Callable[[Floats], Any], samples: int, seed: int
-) -> list[npt.NDArray[np.float64]]:
-    """Per system float64 [S]: the metric on each draw, the same draws for all; in chunks of a few megabytes."""
-    generator = np.random.default_rng(seed)
-    count = len(systems[0])
-    chunk = max(1, 200_000 // count)
-    results: list[list[Floats]] = [[] for _ in systems]
-    for start in range(0, samples, chunk):
-        index_SN = generator.integers(0, count, size=(min(chunk, samples - start), count))
-        for result, scores_Nk in zip(results, systems, strict=True):
-            result.append(np.asarray(aggregate(scores_Nk[index_SN]), dtype=np.float64))
-    return [np.concatenate(result) for result in results]
 
 
 def _best(

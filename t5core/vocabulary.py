@@ -74,7 +74,7 @@ class Vocabulary:
         """Reads a ``.model`` file; the number of sentinels comes from ``vocabulary.json`` beside it, else it is 100.
 
         Raises:
-            ConfigError: no such file, or not a model of ours.
+            ConfigError: no such file, not a model of ours, or a broken ``vocabulary.json``.
         """
         path = Path(path)
         try:
@@ -84,7 +84,7 @@ class Vocabulary:
         settings = path.with_name(SETTINGS_FILE)
         num_sentinels = DEFAULT_SENTINELS
         if settings.exists():
-            num_sentinels = int(json.loads(settings.read_text(encoding="utf-8"))["num_sentinels"])
+            num_sentinels = _read_num_sentinels(settings)
         return cls(model, num_sentinels)
 
     def save_to(self, folder: Path) -> None:
@@ -157,6 +157,19 @@ class Vocabulary:
         if self.num_pieces <= token < self.size:
             return f"<extra_id_{self.size - 1 - token}>"
         return str(self._pieces.id_to_piece(token)) if 0 <= token < self.num_pieces else "<?>"
+
+
+def _read_num_sentinels(settings: Path) -> int:
+    way_out = 'give it {"num_sentinels": 100}, with the number that the vocabulary was trained for, or train one anew'
+    try:
+        number = json.loads(settings.read_text(encoding="utf-8"))["num_sentinels"]
+    except OSError as error:
+        raise ConfigError("vocabulary", str(settings), f"cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError("vocabulary", str(settings), f"holds no num_sentinels: {way_out}") from error
+    if type(number) is not int or number < 0:
+        raise ConfigError("vocabulary", str(settings), f"its num_sentinels is no whole number: {way_out}")
+    return number
 
 
 def train_vocabulary(texts: Iterable[str], config: VocabularyConfig, folder: Path) -> Vocabulary:

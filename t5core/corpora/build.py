@@ -1,7 +1,8 @@
 """From a source of text to ``train.jsonl`` and ``validation.jsonl``: de-duplicated, split, in hash order.
 
 Documents are ordered by the hash of their text, so the same documents give the same files however they were listed.
-A document falls into validation by the hash of its group (the source file) or of its text.
+A document falls into validation by the hash of its group (the source file) or of its text; where that leaves one side
+of a small corpus empty, the first document of the other moves there.
 
 Nothing that is held out is trained on. Validation is written first and wins: a line of 40 characters or more that was
 written before, anywhere, is dropped where it comes again, and so is a training line that holds a sentence of validation
@@ -100,7 +101,7 @@ def build_corpus(config: CorpusConfig, folder: Path, report: Report | None = Non
             "corpus",
             where,
             f"{read} documents give {train_documents} for training and {validation_documents} for validation: "
-            "give more documents (one per line of .jsonl), or another validation_fraction",
+            "give more text (at least two documents that do not repeat each other), or another validation_fraction",
         )
     return {
         "documents": train_documents + validation_documents,

@@ -1,13 +1,16 @@
 """A user's own text: files, folders and globs.
 
 ``.jsonl`` (also ``.gz``) holds one document per line under ``text``. ``.txt`` and ``.md`` (also ``.gz``) are one
-document per file, or, where they are long, one for about every 2,000 characters, cut between paragraphs: a book is a
-corpus. A folder stands for all such files below it. The identity of such a corpus is the digest of the files' bytes and
-kinds, so that moving or renaming them changes nothing as long as they keep their endings.
+document per file, or, where they are long, one for about every 2,000 characters, cut at blank lines: a book is a
+corpus. Paragraphs above that length, and texts without blank lines, are cut at line ends. A folder stands for all such
+files below it. The identity of such a corpus is the digest of the files' bytes and kinds, so that moving or renaming
+them changes nothing as long as they keep their endings. Files with nothing but white space do not count.
 """
 
 import glob
 import hashlib
+import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from t5core.errors import ConfigError
 _JSON_ENDINGS = (".jsonl", ".jsonl.gz")
 _TEXT_ENDINGS = (".txt", ".txt.gz", ".md", ".md.gz")
 _LONG_CHARS = 2_000
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _WAY_OUT = "give .jsonl (with text), .txt or .md files, a folder or a glob of them"
 
 
@@ -53,16 +57,16 @@ def content_digest(paths: Sequence[str]) -> str:
         ConfigError: as ``find_files``; or a file that cannot be read; or nothing but white space.
     """
     digests = []
-    text_seen = False
     for path in find_files(paths):
         try:
+            if not _has_text(path):
+                continue
             with path.open("rb") as file:
-                text_seen = text_seen or any(block.strip() for block in iter(lambda: file.read(1 << 20), b""))
-                file.seek(0)
                 digests.append(f"{_kind(path)}:{hashlib.file_digest(file, 'sha256').hexdigest()}")
-        except OSError as error:
-            raise ConfigError("corpus", str(path), f"cannot be read: {error.strerror}") from error
-    if not text_seen:
+        except (OSError, EOFError, zlib.error) as error:  # the last two: a broken .gz
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError("corpus", str(path), f"cannot be read: {reason}") from error
+    if not digests:
         raise ConfigError("corpus", ", ".join(paths), f"no text there, the files are empty: {_WAY_OUT}")
     return hashlib.sha256("\n".join(sorted(set(digests))).encode()).hexdigest()[:16]
 
@@ -76,19 +80,13 @@ def read_files(paths: Sequence[str], min_chars: int) -> Iterator[SourceDocument]
     """
     for path in find_files(paths):
         texts: Iterable[tuple[str, str]]
-        kind = _kind(path)
-        if kind == "json":
-            texts = ((document["text"], str(document["source"])) for document in read_documents(path))
-            clean = clean_text
+        if _kind(path) == "json":
+            texts = ((clean_text(document["text"]), str(document["source"])) for document in read_documents(path))
         else:
-            with open_text(path) as file:
-                texts = [(file.read(), path.name)]
-            clean = clean_readme if kind == "markdown" else clean_text
-        for raw, source in texts:
-            text = clean(raw)
-            for piece in [text] if kind == "json" else _pieces(text):
-                if len(piece) >= min_chars:
-                    yield SourceDocument(text=piece, source=source)
+            texts = ((text, path.name) for text in _pieces(path))
+        for text, source in texts:
+            if len(text) >= min_chars:
+                yield SourceDocument(text=text, source=source)
 
 
 def _kind(path: Path) -> str:
@@ -98,15 +96,45 @@ def _kind(path: Path) -> str:
     return "markdown" if ".md" in path.suffixes else "text"
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """A long text in documents of about _LONG_CHARS, cut where a paragraph (a line, after cleaning) ends."""
+def _has_text(path: Path) -> bool:
+    """Whether there is anything but white space, also inside a ``.gz``; reads up to the first of it."""
+    with open_text(path) as file:
+        return any(block.strip() for block in iter(lambda: file.read(1 << 16), ""))
+
+
+def _pieces(path: Path) -> Iterator[str]:
+    """The cleaned text of a file; a long one in documents of about _LONG_CHARS."""
+    with open_text(path) as file:
+        raw = file.read().strip()
+    clean = clean_readme if _kind(path) == "markdown" else clean_text
+    if not _BLANK_LINE.search(raw):
+        # cut before cleaning, which joins the lines of what it takes for one wrapped paragraph
+        yield from map(clean, _gathered(raw.split("\n"), "\n"))
+        return
+    paragraphs: list[str] = []
+    for paragraph in clean(raw).split("\n\n"):
+        long = len(paragraph) > _LONG_CHARS
+        paragraphs += _gathered(paragraph.split("\n"), "\n") if long else [paragraph]
+    yield from _gathered(paragraphs, "\n\n")
+
+
+def _gathered(parts: Sequence[str], separator: str) -> list[str]:
+    """Parts joined to about _LONG_CHARS each; nothing short (a title, the last lines) is left by itself."""
+    gathered: list[str] = []
     held: list[str] = []
-    for line in text.split("\n"):
-        if held and sum(map(len, held)) + len(line) > _LONG_CHARS:
-            yield "\n".join(held).strip()
-            held = []
-        held.append(line)
-    yield "\n".join(held).strip()
+    size = 0
+    for part in parts:
+        if size >= _LONG_CHARS // 2 and size + len(part) > _LONG_CHARS:
+            gathered.append(separator.join(held))
+            held, size = [], 0
+        held.append(part)
+        size += len(part) + len(separator)
+    rest = separator.join(held)
+    if gathered and size < _LONG_CHARS // 4:
+        gathered[-1] += separator + rest
+    else:
+        gathered.append(rest)
+    return gathered
 
 
 def _is_text(path: Path) -> bool:

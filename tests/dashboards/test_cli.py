@@ -76,9 +76,23 @@ def test_pages_need_runs_and_a_free_port(tmp_path, capsys):
     assert error.count("\n") == 1
 
 
-def test_a_server_that_runs_is_only_named(capsys):
-    assert main(["ui", "--tracking-uri", "http://tracking.example:5000"]) == 0
-    assert "http://tracking.example:5000" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ui", "--tracking-uri", "http://ann:secret@runs.example:5000"), "open that address in the browser"),
+        (("ui", "--tracking-uri", "nonsense://x"), "tracking_uri='nonsense://x': start it with one of http://"),
+        (("ui", "--port", "many"), "arguments=\"argument --port: invalid int value: 'many'\": see t5grid ui --help"),
+        (("status", "--stroe", "x"), "arguments='unrecognized arguments: --stroe x': see t5grid --help"),
+        ((), "arguments='the following arguments are required: VERB'"),
+        (("report", "objectives", "--store", "nonsense://x"), "store='nonsense://x': no store of kind 'nonsense'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(capsys, arguments, message):
+    assert main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert (out, err.count("\n")) == ("", 1)
+    assert "secret" not in err
 
 
 @pytest.mark.slow

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.demo import main
+from orchestrator.home import default_store_uri, default_tracking_uri
+
 ROOT = Path(__file__).resolve().parents[2]
 
 JOB = """
@@ -59,6 +62,42 @@ def test_an_address_that_does_not_answer_is_one_line_and_starts_nothing():
     assert done.stderr.startswith("RAY_ADDRESS='http://127.0.0.1:9': cannot use this Ray")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+@pytest.fixture
+def small_ray(tmp_path, monkeypatch):
+    """A program in the place of ``ray`` that takes every job, and leaves with the code in a file."""
+    (tmp_path / "code").write_text("0")
+    program = tmp_path / "ray"
+    program.write_text(f"#!/bin/sh\nexit $(cat {tmp_path}/code)\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("orchestrator.demo._program", lambda name: str(tmp_path / name))
+    return tmp_path
+
+
+def test_a_token_that_cannot_be_made_is_one_line(small_ray, capsys):
+    (small_ray / "code").write_text("1")
+    assert main(["--new-ray"]) == 2
+    assert capsys.readouterr() == (
+        "", "RAY_AUTH_MODE='token': no token could be made: see what `ray get-auth-token --generate` says\n"
+    )  # fmt: skip
+    (small_ray / "ray").unlink()
+    assert main(["--new-ray"]) == 2
+    assert capsys.readouterr().err == f"ray='{small_ray}/ray': does not run: No such file or directory\n"
+
+
+def test_results_are_where_the_command_says_or_else_by_default(small_ray, monkeypatch, capsys):
+    monkeypatch.setattr("orchestrator.demo.running_ray", lambda environment: "http://127.0.0.1:9")
+    assert main(["studies/objectives.py", "--rows", "span"]) == 0
+    out = capsys.readouterr().out
+    assert f"results   {default_store_uri()} (default)     t5grid status\n" in out
+    assert f"MLflow    {default_tracking_uri()} (default)     t5grid ui\n" in out
+    given = ("--store=s3://bucket/t5", "--tracking-uri", "http://ann:secret@runs.example")
+    assert main(["studies/objectives.py", *given]) == 0
+    shown = capsys.readouterr().out.partition("all in")[2]
+    assert "results   s3://bucket/t5     t5grid status --store s3://bucket/t5\n" in shown
+    assert "MLflow    http://***@runs.example\n" in shown
+    assert "default" not in shown
 
 
 def _command_lines():

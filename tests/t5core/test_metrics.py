@@ -12,9 +12,7 @@ from t5core.metrics import (
     Rouge,
     Spearman,
     TokenF1,
-    bootstrap_sd,
     normalize_answer,
-    paired_bootstrap,
     to_number,
 )
 
@@ -94,33 +92,8 @@ def test_rouge_counts_stems():
     assert value(Rouge("rougeLsum"), ["a b c d"], ["d a b"]) == pytest.approx(100 * 2 * 2 / 7)
 
 
-def test_the_bootstrap_of_a_share_has_the_binomial_spread():
-    metric = Accuracy(*LABELS)
-    scores_Nk = metric.example_scores(["yes"] * 400, ["yes"] * 300 + ["no"] * 100)
-    assert metric.aggregate(scores_Nk) == 75.0
-    assert bootstrap_sd(scores_Nk, metric.aggregate, samples=4000) == pytest.approx(
-        100 * np.sqrt(0.75 * 0.25 / 400), rel=0.05
-    )
-    assert bootstrap_sd(scores_Nk, metric.aggregate) == bootstrap_sd(scores_Nk, metric.aggregate)
-
-
 @pytest.mark.parametrize("metric", [Accuracy(*LABELS), F1(*LABELS), Matthews(*LABELS), Pearson(), Spearman()])
 def test_a_stack_of_samples_is_aggregated_as_each_by_itself(metric):
     rng = np.random.default_rng(2)
     stack_SNk = rng.integers(-1, 2, (5, 30, 2)).astype(np.float64)
     assert metric.aggregate(stack_SNk) == pytest.approx([metric.aggregate(one_Nk) for one_Nk in stack_SNk])
-
-
-def test_pairing_sees_a_difference_that_single_spreads_hide():
-    metric = Accuracy(*LABELS)
-    target = ["yes"] * 200
-    a_Nk = metric.example_scores(target, ["yes"] * 100 + ["no"] * 100)
-    b_Nk = metric.example_scores(target, ["yes"] * 110 + ["no"] * 90)
-    compared = paired_bootstrap(a_Nk, b_Nk, metric.aggregate, samples=2000)
-    assert compared["difference"] == pytest.approx(5.0)
-    assert compared["sd"] == pytest.approx(100 * np.sqrt(0.05 * 0.95 / 200), rel=0.1)
-    assert compared["sd"] < bootstrap_sd(a_Nk, metric.aggregate) / 2
-    assert compared["low"] > 0 and compared["p_b_not_better"] < 0.01
-    assert paired_bootstrap(a_Nk, a_Nk, metric.aggregate)["p_b_not_better"] == 1.0
-    with pytest.raises(ValueError, match="same shape"):
-        paired_bootstrap(a_Nk, b_Nk[:10], metric.aggregate)

@@ -139,3 +139,15 @@ def test_no_text_and_no_model_are_said(tmp_path):
     (tmp_path / "broken.model").write_bytes(b"not a model")
     with pytest.raises(ConfigError, match="not a SentencePiece model"):
         Vocabulary.load(tmp_path / "broken.model")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "3", "{}", '{"num_sentinels": "many"}', '{"num_sentinels": -1}', '{"num_sentinels": true}'],
+)
+def test_broken_settings_are_one_line(vocabulary, tmp_path, content):
+    vocabulary.save_to(tmp_path)
+    (tmp_path / "vocabulary.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"^vocabulary='.*vocabulary\.json': .*num_sentinels") as caught:
+        Vocabulary.load(tmp_path / "vocabulary.model")
+    assert "\n" not in str(caught.value)

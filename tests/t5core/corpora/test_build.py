@@ -138,10 +138,57 @@ def test_a_single_long_text_is_cut_into_documents_at_paragraphs(tmp_path):
     assert counts["train_documents"] >= 3 and counts["validation_documents"] >= 1
 
 
+def read_back(paths, tmp_path, **changes):
+    build_corpus(files_config(*paths, **changes), tmp_path / "out")
+    return [d["text"] for name in ("train", "validation") for d in read_documents(tmp_path / f"out/{name}.jsonl")]
+
+
+def test_a_long_text_without_blank_lines_is_cut_at_line_ends(tmp_path):
+    lines = [f"Line {i} of this text says that {sentence(i)}" for i in range(100)]
+    (tmp_path / "book.txt").write_text("\n".join(lines))
+    texts = read_back([tmp_path / "book.txt"], tmp_path)
+    assert len(texts) >= 3 and all(500 <= len(text) <= 2500 for text in texts)
+    words = " ".join(sorted(texts, key=lambda text: int(text.split()[1]))).split()
+    assert words == " ".join(lines).split()
+
+
+def test_titles_and_last_lines_stay_with_their_neighbours(tmp_path):
+    chapters = [" ".join(sentence(45 * c + i) for i in range(40)) for c in range(3)]
+    assert all(len(chapter) > 2000 for chapter in chapters)
+    paragraphs = [part for c, chapter in enumerate(chapters) for part in (f"Chapter {c}", chapter)]
+    (tmp_path / "book.txt").write_text("\n\n".join([*paragraphs, "The end."]))
+    assert sorted(read_back([tmp_path / "book.txt"], tmp_path)) == [
+        *("\n\n".join(paragraphs[i : i + 2]) for i in (0, 2)),
+        "\n\n".join([*paragraphs[4:], "The end."]),
+    ]
+
+
+def test_two_documents_are_a_corpus_and_the_first_by_hash_moves(tmp_path):
+    path = write(tmp_path / "two.jsonl", [sentence(1), sentence(20)])
+    for fraction in (1e-9, 1 - 1e-9):
+        counts = build_corpus(files_config(path, validation_fraction=fraction), tmp_path / "out")
+        assert (counts["train_documents"], counts["validation_documents"]) == (1, 1)
+
+
 def test_white_space_is_no_text(tmp_path):
     (tmp_path / "empty.txt").write_text(" \n\n\t")
-    with pytest.raises(ConfigError, match="no text there"):
-        identify(CorpusConfig(source="files", paths=(str(tmp_path / "empty.txt"),)))
+    with gzip.open(tmp_path / "empty.md.gz", "wt") as file:
+        file.write(" \n")
+    for name in ("empty.txt", "empty.md.gz"):
+        with pytest.raises(ConfigError, match="no text there"):
+            identify(files_config(tmp_path / name))
+    (tmp_path / "some.txt").write_text(sentence(1))
+    alone = identify(files_config(tmp_path / "some.txt"))
+    assert identify(files_config(tmp_path)).content == alone.content
+
+
+def test_a_broken_gzip_file_is_one_line(tmp_path):
+    (tmp_path / "broken.txt.gz").write_bytes(gzip.compress(sentence(1).encode() * 9)[:30])
+    (tmp_path / "other.txt.gz").write_text("plain")
+    for name in ("broken.txt.gz", "other.txt.gz"):
+        with pytest.raises(ConfigError, match="cannot be read") as caught:
+            identify(files_config(tmp_path / name))
+        assert "\n" not in str(caught.value)
 
 
 def test_how_a_file_is_read_is_part_of_its_identity(tmp_path):
