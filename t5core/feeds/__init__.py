@@ -6,8 +6,19 @@ run at step 10,000 is asking for batch 10,000, and two processes that ask for th
 
 from t5core.feeds.batch import Batch
 from t5core.feeds.examples import ExampleFeed, padded_batches
+from t5core.feeds.pack import convert, pack
 from t5core.feeds.permutation import permuted
 from t5core.feeds.pretrain import PretrainFeed
 from t5core.feeds.tokenise import load_tokens, tokenise
 
-__all__ = ["Batch", "ExampleFeed", "PretrainFeed", "load_tokens", "padded_batches", "permuted", "tokenise"]
+__all__ = [
+    "Batch",
+    "ExampleFeed",
+    "PretrainFeed",
+    "convert",
+    "load_tokens",
+    "pack",
+    "padded_batches",
+    "permuted",
+    "tokenise",
+]
