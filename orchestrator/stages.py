@@ -124,11 +124,8 @@ def _tasks(work: Work) -> dict[str, Any]:
 
 
 def _pretrain(work: Work) -> dict[str, Any]:
-    import torch
-
     from t5core.model import T5
     from t5core.training import TrainingRun
-    from t5core.training.loss import projected_token_losses
 
     train = TrainConfig.from_dict(work.setting("train"))
     vocabulary = Vocabulary.load(work.inputs["vocabulary"] / "vocabulary.model")
@@ -151,19 +148,8 @@ def _pretrain(work: Work) -> dict[str, Any]:
     run = TrainingRun(model, feed("train"), train, work.device, work.folder, report=work.report)
     held_out = feed("validation")  # before training: a corpus too small for it is told at once
     result = run.run()
-    total, count = 0.0, 0.0
-    run.step.model.eval()
-    with torch.no_grad():
-        for i in range(VALIDATION_BATCHES):
-            batch = held_out.batch(i)
-            targets_BT = work.device.put(batch.targets)
-            hidden_BTD = run.step.model.hidden(work.device.put(batch.inputs), targets_BT)
-            weight_VD = run.step.model.embedding.weight
-            _, cross_entropy, tokens = projected_token_losses(
-                hidden_BTD, weight_VD, targets_BT, 0.0, work.device.loss_chunk_bytes
-            )
-            work.device.end_step()
-            total, count = total + float(cross_entropy), count + float(tokens)
+    sums = [run.step.held_out(held_out.batch(i)) for i in range(VALIDATION_BATCHES)]
+    total, count = (sum(float(x) for x in column) for column in zip(*sums, strict=True))
     return {
         **asdict(result),
         "validation_loss": total / count,

@@ -108,9 +108,12 @@ def _typed(hint: Any, value: Any) -> Any:
     return value
 
 
-ObjectiveKind = Literal["prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens"]
+ObjectiveKind = Literal["lm", "prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens"]
 SourceKind = Literal["embedded", "files"]
 ScheduleKind = Literal["inverse_sqrt", "constant", "triangular"]
+Architecture = Literal["encoder_decoder", "shared_encoder_decoder", "language_model", "prefix_lm"]
+FeedForwardKind = Literal["relu", "gated_gelu"]
+TrainableKind = Literal["all", "adapters_and_norms", "adapters", "gradual"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,11 +171,12 @@ class VocabularyConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig(Config):
-    """One unsupervised objective: noise mask × what the input shows × what the target asks (Tables 3 to 7).
+    """One unsupervised objective: noise mask × what the input shows × what the target asks (Tables 2 to 7).
 
     Attributes:
-        kind: see ``t5core.objectives.catalogue``; "replace_spans" with i.i.d. noise is the paper's baseline.
-        noise_density: share of the tokens that is corrupted, in (0, 1). Not used by prefix_lm and deshuffling.
+        kind: see ``t5core.objectives.catalogue``; "replace_spans" with i.i.d. noise is the paper's baseline;
+            "lm" is for decoder-only models.
+        noise_density: share of the tokens that is corrupted, in (0, 1). Not used by lm, prefix_lm and deshuffling.
         mean_noise_span_length: None for i.i.d. noise, else the mean length of a corrupted span, in tokens.
         random_token_fraction: bert_style only: share of the corrupted tokens replaced by a random token.
     """
@@ -196,18 +200,24 @@ class ObjectiveConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(Config):
-    """The encoder-decoder of paper section 2.1; names as in the released configurations.
+    """A model of the paper's family (sections 2.1 and 3.2); names as in the released configurations.
 
     Attributes:
+        architecture: "encoder_decoder"; "shared_encoder_decoder", whose encoder uses the decoder's weights;
+            "language_model" and "prefix_lm": one causal stack, the latter sees its input as a whole.
         vocab_size: rows of the embedding: pieces + sentinels, padded up if a device likes it (32,128 in the paper).
         d_model, d_kv, d_ff, num_heads: widths; the attention's inner width is ``num_heads * d_kv``.
-        num_encoder_layers, num_decoder_layers: blocks in each stack.
+        num_encoder_layers, num_decoder_layers: blocks in each stack; decoder-only models have no encoder layers.
+        feed_forward: "relu", or "gated_gelu" as in v1.1.
+        tied_embeddings: the softmax uses the embedding (v1.0) or a matrix of its own (v1.1).
+        adapter_size: inner width of the adapter at the end of each block; None: no adapters (section 3.5.1).
         relative_attention_num_buckets, relative_attention_max_distance: of the learned position bias.
         relative_attention_init_std: standard deviation of the position bias at the start; None: Glorot's for a table
             of buckets by heads, about 0.2, which is what the released code's framework gives it.
         layer_norm_epsilon: of the RMS norm.
     """
 
+    architecture: str = "encoder_decoder"
     vocab_size: int = 32_128
     d_model: int = 768
     d_kv: int = 64
@@ -215,17 +225,34 @@ class ModelConfig(Config):
     num_heads: int = 12
     num_encoder_layers: int = 12
     num_decoder_layers: int = 12
+    feed_forward: str = "relu"
+    tied_embeddings: bool = True
+    adapter_size: int | None = None
     relative_attention_num_buckets: int = 32
     relative_attention_max_distance: int = 128
     relative_attention_init_std: float | None = None
     layer_norm_epsilon: float = 1e-6
 
     def __post_init__(self) -> None:
-        self._positive("vocab_size", "d_model", "d_kv", "d_ff", "num_heads", "num_encoder_layers", "num_decoder_layers")
+        self._one_of("architecture", Architecture)
+        self._one_of("feed_forward", FeedForwardKind)
+        self._positive("vocab_size", "d_model", "d_kv", "d_ff", "num_heads", "num_decoder_layers", "adapter_size")
+        layers = self.num_encoder_layers
+        if self.decoder_only and layers != 0:
+            raise ConfigError("num_encoder_layers", layers, f"a {self.architecture} has no encoder: give 0")
+        if not self.decoder_only and layers < 1:
+            raise ConfigError("num_encoder_layers", layers, "give a number above 0, or a decoder-only architecture")
+        if self.architecture == "shared_encoder_decoder" and layers != self.num_decoder_layers:
+            raise ConfigError("num_encoder_layers", layers, f"shared: give {self.num_decoder_layers}, the decoder's")
         if self.relative_attention_num_buckets < 4 or self.relative_attention_num_buckets % 2:
             raise ConfigError(
                 "relative_attention_num_buckets", self.relative_attention_num_buckets, "give an even number from 4 up"
             )
+
+    @property
+    def decoder_only(self) -> bool:
+        """Whether there is one stack only, which reads input and target joined."""
+        return self.architecture in ("language_model", "prefix_lm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,6 +303,9 @@ class TrainConfig(Config):
         z_loss: weight of ``log(Z)^2``, 1e-4 in the released code.
         loss_denominator: "targets" divides by the full target tensor as the released code does, "tokens" by the
             target tokens that are not padding. Reported losses are always per token.
+        trainable: "all"; "adapters_and_norms" (the paper's adapters), "adapters" (the released code's filter);
+            "gradual": more layers from the top in each of ``unfreezing_episodes`` (see ``t5core.training.trainable``).
+        unfreezing_episodes: equal parts of the run, for "gradual"; 12 in the paper.
         seed: of initialisation, feed order, noise and dropout.
         log_every, checkpoint_every: in steps; do not count towards the identity of the run.
     """
@@ -289,13 +319,17 @@ class TrainConfig(Config):
     dropout_rate: float = 0.1
     z_loss: float = 1e-4
     loss_denominator: str = "targets"
+    trainable: str = "all"
+    unfreezing_episodes: int = 12
     seed: int = 0
     log_every: int = unhashed(20)
     checkpoint_every: int = unhashed(5_000)
 
     def __post_init__(self) -> None:
         self._positive("steps", "batch_size", "inputs_length", "targets_length", "log_every", "checkpoint_every")
+        self._positive("unfreezing_episodes")
         self._one_of("loss_denominator", Literal["targets", "tokens"])
+        self._one_of("trainable", TrainableKind)
         if not 0 <= self.dropout_rate < 1:
             raise ConfigError("dropout_rate", self.dropout_rate, "give a rate from 0 up to, not including, 1")
 

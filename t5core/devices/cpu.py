@@ -1,13 +1,11 @@
 """The CPU: eager PyTorch in float32."""
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from t5core.devices.device import Decision, mix
+from t5core.devices.device import Decision, SingleProcess
 
 
-class CpuDevice:
+class CpuDevice(SingleProcess):
     """Runs on the processor's cores, one operation at a time."""
 
     name = "cpu"
@@ -20,21 +18,8 @@ class CpuDevice:
         # Denormal numbers appear in optimizer states and cost a hundred times a normal operation.
         torch.set_flush_denormal(True)
 
-    def put(self, array: np.ndarray) -> Tensor:
-        """Returns the array as a tensor; integers become int64."""
-        tensor = torch.from_numpy(np.ascontiguousarray(array))
-        return tensor if tensor.is_floating_point() else tensor.long()
-
-    def scalar(self, value: float) -> Tensor:
-        """Returns a float32 tensor of no dimensions."""
-        return torch.tensor(value, dtype=torch.float32)
-
     def end_step(self) -> None:
         """Does nothing: operations have already run."""
-
-    def seed(self, *words: int) -> None:
-        """Seeds PyTorch's CPU generator."""
-        torch.manual_seed(mix(words))
 
     def compilations(self) -> int:
         """Returns 0: nothing is compiled."""

@@ -1,15 +1,17 @@
 """The one seam between science and hardware: what training and decoding ask of a device.
 
 Nothing outside this package asks which device it runs on. A device places arrays, marks where a step ends,
-seeds its random numbers and says what it decided; the rest of t5core is written once.
+and says what it decided; the rest of t5core is written once. There are no random numbers to seed: dropout is a
+function of place (``t5core.model.dropout``).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,30 +24,104 @@ class Decision:
 
 
 class Device(Protocol):
-    """A place where tensors live and steps run."""
+    """A place where tensors live and steps run: one device, or many that share a batch.
+
+    Where several processes share a batch, each is given whole batches and computes its ``rows``; where one process
+    drives several devices (XLA's SPMD), its rows are all of them.
+    """
 
     name: str
     torch_device: torch.device
+    rank: int
+    """Of this process among those that share a batch; the first, 0, writes checkpoints."""
+    compute_dtype: torch.dtype
+    """Precision of activations; weights and moments stay float32."""
     loss_chunk_bytes: int
     """How much of the logits the loss handles at a time: a cache's worth, or what a compiled program likes."""
+    static_shapes: bool
+    """Whether each new shape costs a compilation, so that shapes are better kept than made smaller."""
+    kernels: tuple[str, ...]
+    """Attention kernels worth trying here, by name (``t5core.model.kernels``); the first needs no reason."""
+    gradient_scale: float
+    """What a rank's loss is multiplied by so that gradients are the whole batch's, where ``wrap`` averages them."""
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Moves a model's weights here, sharded if this device shards; returns the model to use from now on."""
+
+    def wrap(self, program: nn.Module) -> nn.Module:
+        """Returns what to call instead of a placed program: data parallel, compiled. The parameters are the same."""
+
+    def rows(self, batch_size: int) -> range:
+        """Returns the rows of a global batch that this process computes."""
 
     def put(self, array: np.ndarray) -> Tensor:
-        """Returns the array as a tensor on the device; integer arrays become int64."""
+        """Returns the array, this process's rows, as a tensor on the device; integer arrays become int64."""
 
     def scalar(self, value: float) -> Tensor:
         """Returns a float32 tensor of no dimensions whose value is data, not part of a compiled graph."""
 
+    def whole(self, value: int) -> Tensor:
+        """Returns an int64 tensor of no dimensions whose value is data, not part of a compiled graph."""
+
+    def total(self, value: Tensor) -> Tensor:
+        """Returns the sum of a tensor over the processes that share a batch."""
+
+    def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns whole tensors on the CPU in float32, for a checkpoint; every process must call it."""
+
     def end_step(self) -> None:
         """Marks the end of a step: a lazy device compiles and runs what was recorded since the last one."""
-
-    def seed(self, *words: int) -> None:
-        """Seeds the device's random numbers (dropout) from some integers."""
 
     def compilations(self) -> int:
         """Returns how many programs were compiled so far; 0 on a device that compiles nothing."""
 
     def decisions(self) -> tuple[Decision, ...]:
         """Returns what was decided about this device."""
+
+
+class SingleProcess:
+    """What a device does that shares its batches with no other process; for inheriting."""
+
+    torch_device: torch.device
+    rank = 0
+    compute_dtype = torch.float32
+    static_shapes = False
+    kernels: tuple[str, ...] = ("reference",)
+    gradient_scale = 1.0
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Moves a model's weights here."""
+        return model.to(self.torch_device)
+
+    def wrap(self, program: nn.Module) -> nn.Module:
+        """Returns the program as it is."""
+        return program
+
+    def rows(self, batch_size: int) -> range:
+        """Returns all rows."""
+        return range(batch_size)
+
+    def put(self, array: np.ndarray) -> Tensor:
+        """Returns the array as a tensor on the device; integers become int64."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        wanted = tensor if tensor.is_floating_point() or tensor.dtype == torch.bool else tensor.long()
+        return wanted.to(self.torch_device)
+
+    def scalar(self, value: float) -> Tensor:
+        """Returns a float32 tensor of no dimensions, sent to the device as data."""
+        return torch.tensor(value, dtype=torch.float32).to(self.torch_device)
+
+    def whole(self, value: int) -> Tensor:
+        """Returns an int64 tensor of no dimensions, sent to the device as data."""
+        return torch.tensor(value, dtype=torch.int64).to(self.torch_device)
+
+    def total(self, value: Tensor) -> Tensor:
+        """Returns the value: there are no other processes."""
+        return value
+
+    def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns copies on the CPU, in float32."""
+        return {name: t.detach().to("cpu", torch.float32).contiguous() for name, t in tensors.items()}
 
 
 def mix(words: tuple[int, ...]) -> int:

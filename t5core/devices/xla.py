@@ -11,18 +11,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from t5core.devices.device import Decision, mix
+from t5core.devices.device import Decision, SingleProcess
 from t5core.errors import ConfigError
 
 
-class XlaDevice:
+class XlaDevice(SingleProcess):
     """One PJRT device."""
 
     name = "xla"
+    static_shapes = True
     loss_chunk_bytes = 1 << 28  # every chunk is recorded in the program: few large ones
 
     def __init__(self) -> None:
@@ -37,24 +36,9 @@ class XlaDevice:
         self._metrics: Any = metrics
         self.torch_device: torch.device = torch_xla.device()
 
-    def put(self, array: np.ndarray) -> Tensor:
-        """Returns the array as a tensor on the device; integers become int64."""
-        tensor = torch.from_numpy(np.ascontiguousarray(array))
-        return (tensor if tensor.is_floating_point() else tensor.long()).to(self.torch_device)
-
-    def scalar(self, value: float) -> Tensor:
-        """Returns a float32 tensor of no dimensions, sent to the device as data."""
-        return torch.tensor(value, dtype=torch.float32).to(self.torch_device)
-
     def end_step(self) -> None:
         """Compiles what was recorded, if it is new, and runs it."""
         self._xla.sync()
-
-    def seed(self, *words: int) -> None:
-        """Seeds both the host's and the device's generator."""
-        seed = mix(words)
-        torch.manual_seed(seed)
-        self._xla.manual_seed(seed % 2**31)
 
     def compilations(self) -> int:
         """Returns how many graphs were compiled so far in this process."""

@@ -1,8 +1,24 @@
 """The T5 model family."""
 
-from t5core.model.flops import forward_flops, num_parameters, train_flops
+from t5core.model.dropout import Dropout
+from t5core.model.flops import forward_flops, num_parameters, on_meta, train_flops
+from t5core.model.incremental import DecoderState
+from t5core.model.inputs import ModelInputs
 from t5core.model.position import relative_position_bucket
-from t5core.model.presets import preset
-from t5core.model.t5 import T5
+from t5core.model.presets import PRESETS, preset
+from t5core.model.t5 import T5, T5Output
 
-__all__ = ["T5", "forward_flops", "num_parameters", "preset", "relative_position_bucket", "train_flops"]
+__all__ = [
+    "PRESETS",
+    "T5",
+    "DecoderState",
+    "Dropout",
+    "ModelInputs",
+    "T5Output",
+    "forward_flops",
+    "num_parameters",
+    "on_meta",
+    "preset",
+    "relative_position_bucket",
+    "train_flops",
+]

@@ -1,9 +1,10 @@
-"""Multi-head attention with an additive bias, and the key/value cache that decoding fills.
+"""Multi-head attention, and the key/value cache that decoding fills.
 
-Logits are not divided by sqrt(d_kv): T5 folds that into the query initialiser. Masks arrive as part of the bias
-(a large negative number where a key may not be seen), built once per stack and shared by its layers.
+Logits are not divided by sqrt(d_kv): T5 folds that into the query initialiser. Learned bias and mask arrive as the
+scores that a kernel prepared, once per stack (``t5core.model.kernels``). Dropout of the attention weights is shared
+over the queries, and so it is applied to the values (``t5core.model.dropout`` says why that is the same).
 
-Shapes: B batch, Q queries, K keys, D d_model, H heads, d d_kv.
+Shapes: B batch, Q queries, K keys, D d_model, I = H·d inner width, H heads, d d_kv.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-MASKED = -1e9
-"""Added to the logits of keys that may not be seen; finite, so that a row of only padding stays finite."""
+from t5core.model.kernels import Scores
+from t5core.model.layers import Linear
 
 
 @dataclass
@@ -22,6 +23,10 @@ class KeyValues:
 
     keys_BHKd: Tensor
     values_BHKd: Tensor
+
+    def select(self, rows_N: Tensor) -> "KeyValues":
+        """Returns some rows, in the order given."""
+        return KeyValues(self.keys_BHKd.index_select(0, rows_N), self.values_BHKd.index_select(0, rows_N))
 
 
 class Attention(nn.Module):
@@ -32,46 +37,55 @@ class Attention(nn.Module):
         self.num_heads = num_heads
         self.d_kv = d_kv
         inner = num_heads * d_kv
-        self.q = nn.Linear(d_model, inner, bias=False)
-        self.k = nn.Linear(d_model, inner, bias=False)
-        self.v = nn.Linear(d_model, inner, bias=False)
-        self.o = nn.Linear(inner, d_model, bias=False)
-        self.dropout_rate = 0.0
+        self.q = Linear(d_model, inner)
+        self.k = Linear(d_model, inner)
+        self.v = Linear(d_model, inner)
+        self.o = Linear(inner, d_model)
 
     def _heads(self, x_BTI: Tensor) -> Tensor:
-        return x_BTI.view(*x_BTI.shape[:-1], self.num_heads, self.d_kv).transpose(1, 2)
+        # the head width is left out, so that a shard of the heads passes through as well
+        return x_BTI.reshape(*x_BTI.shape[:-1], -1, self.d_kv).transpose(1, 2)
+
+    def queries(self, x_BQD: Tensor) -> Tensor:
+        """Returns ``[B, H, Q, d]``."""
+        return self._heads(self.q(x_BQD))
 
     def key_values(self, source_BKD: Tensor) -> KeyValues:
         """Returns the keys and values of ``source``, for attention over it."""
-        weight = torch.cat([self.k.weight, self.v.weight])  # one matrix product instead of two
+        weight = torch.cat([self.k.weight, self.v.weight]).to(source_BKD.dtype)  # one matrix product instead of two
         keys, values = functional.linear(source_BKD, weight).chunk(2, dim=-1)
         return KeyValues(self._heads(keys), self._heads(values))
 
-    def self_attention(self, x_BTD: Tensor, bias_BHTT: Tensor) -> Tensor:
-        """Returns attention of ``x`` over itself, ``[B, T, D]``."""
-        weight = torch.cat([self.q.weight, self.k.weight, self.v.weight])
+    def itself(self, x_BTD: Tensor) -> tuple[Tensor, KeyValues]:
+        """Returns queries ``[B, H, T, d]``, keys and values, all of ``x``."""
+        weight = torch.cat([self.q.weight, self.k.weight, self.v.weight]).to(x_BTD.dtype)
         q, k, v = (self._heads(part) for part in functional.linear(x_BTD, weight).chunk(3, dim=-1))
-        return self._attend(q, KeyValues(k, v), bias_BHTT)
+        return q, KeyValues(k, v)
 
-    def over(self, x_BQD: Tensor, source: KeyValues, bias_BHQK: Tensor) -> Tensor:
-        """Returns attention of ``x`` over given keys and values, ``[B, Q, D]``."""
-        return self._attend(self._heads(self.q(x_BQD)), source, bias_BHQK)
+    def attend(self, q_BHQd: Tensor, source: KeyValues, scores: Scores, mask_BHK1: Tensor | None = None) -> Tensor:
+        """Returns attention of queries over keys and values, ``[B, Q, D]``; ``mask`` is the weights' dropout."""
+        values_BHKd = source.values_BHKd if mask_BHK1 is None else source.values_BHKd * mask_BHK1
+        mixed_BHQd = scores.attend(q_BHQd, source.keys_BHKd, values_BHKd)
+        out: Tensor = self.o(mixed_BHQd.transpose(1, 2).flatten(-2))
+        return out
 
-    def cached(self, x_B1D: Tensor, cache: KeyValues, position_1: Tensor, bias_BH1K: Tensor) -> Tensor:
+    def self_attention(self, x_BTD: Tensor, scores: Scores, mask_BHT1: Tensor | None = None) -> Tensor:
+        """Returns attention of ``x`` over itself, ``[B, T, D]``."""
+        q_BHTd, source = self.itself(x_BTD)
+        return self.attend(q_BHTd, source, scores, mask_BHT1)
+
+    def cached(self, x_B1D: Tensor, cache: KeyValues, position_1: Tensor, scores: Scores) -> Tensor:
         """Writes the keys and values of one new position into ``cache`` and attends over all of it.
 
         ``position_1`` is a tensor of one index, so that every step is the same graph.
         """
-        new = self.key_values(x_B1D)
+        q_BH1d, new = self.itself(x_B1D)
         cache.keys_BHKd.index_copy_(2, position_1, new.keys_BHKd)
         cache.values_BHKd.index_copy_(2, position_1, new.values_BHKd)
-        return self.over(x_B1D, cache, bias_BH1K)
+        return self.attend(q_BH1d, cache, scores)
 
-    def _attend(self, q_BHQd: Tensor, source: KeyValues, bias_BHQK: Tensor) -> Tensor:
-        logits_BHQK = q_BHQd @ source.keys_BHKd.transpose(-1, -2) + bias_BHQK
-        weights_BHQK = torch.softmax(logits_BHQK.float(), dim=-1).to(q_BHQd.dtype)
-        if self.training and self.dropout_rate > 0.0:
-            weights_BHQK = functional.dropout(weights_BHQK, self.dropout_rate)
-        mixed_BQI = (weights_BHQK @ source.values_BHKd).transpose(1, 2).flatten(-2)
-        out: Tensor = self.o(mixed_BQI)
-        return out
+    def flops(self, queries: int, keys: int) -> int:
+        """Returns the operations of one forward pass: four projections and the two products with the weights."""
+        inner = self.num_heads * self.d_kv
+        projections = self.q.flops(queries) + self.k.flops(keys) + self.v.flops(keys) + self.o.flops(queries)
+        return projections + 4 * queries * keys * inner

@@ -1,10 +1,23 @@
-"""What a model costs: parameters and floating-point operations, counted from its config.
+"""What a model costs: parameters and floating-point operations.
 
-A multiply and an add are two operations; only matrix products count (norms, softmax and dropout move memory, not
-arithmetic). The backward pass costs twice the forward pass.
+Both are asked of the model itself, built without memory on the meta device: parameters are counted, and every layer
+says its own operations (``Layer.flops``). A multiply and an add are two operations; only matrix products count (norms,
+softmax and dropout move memory, not arithmetic). The backward pass costs twice the forward pass.
 """
 
+from functools import lru_cache
+
+import torch
+
 from t5core.config import ModelConfig
+from t5core.model.t5 import T5
+
+
+@lru_cache(maxsize=32)
+def on_meta(config: ModelConfig) -> T5:
+    """Returns the model without memory for its weights: shapes only, for counting."""
+    with torch.device("meta"):
+        return T5(config)
 
 
 def num_parameters(config: ModelConfig) -> int:
@@ -13,27 +26,17 @@ def num_parameters(config: ModelConfig) -> int:
     >>> num_parameters(ModelConfig())  # Base
     222903552
     """
-    c = config
-    attention = 4 * c.d_model * c.num_heads * c.d_kv
-    feed_forward = 2 * c.d_model * c.d_ff
-    encoder = c.num_encoder_layers * (attention + feed_forward + 2 * c.d_model)
-    decoder = c.num_decoder_layers * (2 * attention + feed_forward + 3 * c.d_model)
-    biases = 2 * c.relative_attention_num_buckets * c.num_heads
-    return c.vocab_size * c.d_model + encoder + decoder + biases + 2 * c.d_model
+    return sum(p.numel() for p in on_meta(config).parameters())
 
 
 def forward_flops(config: ModelConfig, inputs_length: int, targets_length: int) -> int:
-    """Returns the operations of one forward pass over one pair of sequences, logits included."""
-    c = config
-    inner = c.num_heads * c.d_kv
-    s, t = inputs_length, targets_length
-    feed_forward = 4 * c.d_model * c.d_ff
-    projections = 8 * c.d_model * inner
-    encoder = s * (projections + feed_forward) + 4 * s * s * inner
-    cross = t * 4 * c.d_model * inner + s * 4 * c.d_model * inner + 4 * t * s * inner
-    decoder = t * (projections + feed_forward) + 4 * t * t * inner + cross
-    logits = 2 * t * c.d_model * c.vocab_size
-    return c.num_encoder_layers * encoder + c.num_decoder_layers * decoder + logits
+    """Returns the operations of one forward pass over one pair of sequences, logits included.
+
+    Decoder-only models read input and target joined: one row of both lengths.
+    """
+    if config.decoder_only:
+        return on_meta(config).flops(0, inputs_length + targets_length)
+    return on_meta(config).flops(inputs_length, targets_length)
 
 
 def train_flops(config: ModelConfig, inputs_length: int, targets_length: int) -> int:

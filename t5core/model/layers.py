@@ -1,4 +1,10 @@
-"""The small parts of a block: norm, dropout, feed-forward.
+"""The small parts of a block: matrix product, norm, feed-forward, adapter. None has a bias.
+
+Weights are float32 masters; activations come in the precision the device computes in, and each weight is cast to it
+where it is used. In float32 the cast does nothing.
+
+Every layer says what it costs: ``flops(...)`` is the number of floating-point operations of one forward pass over one
+sequence of given length, a multiply and an add counting two, matrix products only.
 
 Shapes: B batch, T positions, D d_model, F d_ff.
 """
@@ -6,6 +12,23 @@ Shapes: B batch, T positions, D d_model, F d_ff.
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from t5core.config import ModelConfig
+
+
+class Linear(nn.Linear):
+    """A matrix product whose float32 weight is cast to the activations' precision."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns ``[..., out_features]``."""
+        return functional.linear(x, self.weight.to(x.dtype))
+
+    def flops(self, positions: int) -> int:
+        """Returns the operations for so many positions."""
+        return 2 * positions * self.in_features * self.out_features
 
 
 class RMSNorm(nn.Module):
@@ -18,38 +41,50 @@ class RMSNorm(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Returns ``x`` rescaled, in x's dtype; the mean is taken in float32."""
-        return functional.rms_norm(x_BTD.float(), (x_BTD.shape[-1],), self.weight, self.epsilon).to(x_BTD.dtype)
-
-
-class SharedDropout(nn.Module):
-    """Dropout whose mask is shared over the positions of a sequence, as the released code has it.
-
-    The paper only says "dropout"; Mesh TensorFlow's ``noise_shape`` leaves the length dimension out.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rate = 0.0
-
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        """Returns ``x`` with whole features of a sequence zeroed and the rest scaled up; identity in eval mode."""
-        if not self.training or self.rate == 0.0:
-            return x_BTD
-        mask_B1D = torch.empty_like(x_BTD[:, :1]).bernoulli_(1.0 - self.rate) / (1.0 - self.rate)
-        return x_BTD * mask_B1D
+        scale_D = self.weight.float()
+        return functional.rms_norm(x_BTD.float(), (x_BTD.shape[-1],), scale_D, self.epsilon).to(x_BTD.dtype)
 
 
 class FeedForward(nn.Module):
-    """Dense, ReLU, dense, without biases."""
+    """Dense, ReLU, dense (v1.0)."""
 
     def __init__(self, d_model: int, d_ff: int) -> None:
         super().__init__()
-        self.wi = nn.Linear(d_model, d_ff, bias=False)
-        self.wo = nn.Linear(d_ff, d_model, bias=False)
-        self.dropout = SharedDropout()
+        self.wi = Linear(d_model, d_ff)
+        self.wo = Linear(d_ff, d_model)
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        """Returns ``[B, T, D]``."""
-        h_BTF: Tensor = functional.relu(self.wi(x_BTD))
-        y_BTD: Tensor = self.wo(self.dropout(h_BTF))
-        return y_BTD
+    def forward(self, x_BTD: Tensor, mask_B1F: Tensor | None = None) -> Tensor:
+        """Returns ``[B, T, D]``; ``mask`` is the hidden layer's dropout."""
+        h_BTF = functional.relu(self.wi(x_BTD))
+        out: Tensor = self.wo(h_BTF if mask_B1F is None else h_BTF * mask_B1F)
+        return out
+
+    def flops(self, positions: int) -> int:
+        """Returns the operations for so many positions."""
+        return self.wi.flops(positions) + self.wo.flops(positions)
+
+
+class GatedFeedForward(nn.Module):
+    """Dense with GELU (its tanh form) times a second dense, then dense (v1.1)."""
+
+    def __init__(self, d_model: int, d_ff: int) -> None:
+        super().__init__()
+        self.wi_0 = Linear(d_model, d_ff)
+        self.wi_1 = Linear(d_model, d_ff)
+        self.wo = Linear(d_ff, d_model)
+
+    def forward(self, x_BTD: Tensor, mask_B1F: Tensor | None = None) -> Tensor:
+        """Returns ``[B, T, D]``; ``mask`` is the hidden layer's dropout."""
+        h_BTF = functional.gelu(self.wi_0(x_BTD), approximate="tanh") * self.wi_1(x_BTD)
+        out: Tensor = self.wo(h_BTF if mask_B1F is None else h_BTF * mask_B1F)
+        return out
+
+    def flops(self, positions: int) -> int:
+        """Returns the operations for so many positions."""
+        return self.wi_0.flops(positions) + self.wi_1.flops(positions) + self.wo.flops(positions)
+
+
+def feed_forward(config: ModelConfig) -> FeedForward | GatedFeedForward:
+    """Returns the feed-forward network that a config asks for."""
+    kind = GatedFeedForward if config.feed_forward == "gated_gelu" else FeedForward
+    return kind(config.d_model, config.d_ff)

@@ -8,7 +8,7 @@ two-sided; decoder buckets look only back, so every offset ahead falls into buck
     offset   ... -9  -8  -7 ... -1   0   1 ...  7   8   9 ...      32 buckets, bidirectional:
     bucket   ...  8   8   7 ...  1   0  17 ... 23  24  24 ...      0..15 look back, 16..31 look ahead
 
-Shapes: H heads, Q query positions, K key positions.
+Shapes: H heads, Q query positions, K key positions, R = Q + K - 1 offsets.
 """
 
 import math
@@ -40,23 +40,26 @@ def relative_position_bucket(
 
 
 class PositionBias(nn.Module):
-    """The learned bias of one stack, shared by its layers: a ``(num_buckets, H)`` table."""
+    """The learned bias of one stack, shared by its layers: a ``(num_buckets, H)`` table.
 
-    def __init__(self, num_buckets: int, max_distance: int, num_heads: int, *, bidirectional: bool) -> None:
+    It is looked up per offset, not per pair of positions: Q queries and K keys have only Q + K - 1 offsets.
+    """
+
+    def __init__(self, num_buckets: int, max_distance: int, num_heads: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(num_buckets, num_heads))
         self.num_buckets = num_buckets
         self.max_distance = max_distance
-        self.bidirectional = bidirectional
-        self._buckets: dict[tuple[int, int, torch.device], Tensor] = {}
+        self._buckets: dict[tuple[int, int, bool, torch.device], Tensor] = {}
 
-    def forward(self, num_queries: int, num_keys: int) -> Tensor:
-        """Returns the bias ``[1, H, Q, K]`` for queries and keys that both start at position 0."""
-        where = (num_queries, num_keys, self.weight.device)
-        if where not in self._buckets:  # the buckets depend on lengths alone: a run needs them once
-            offsets_QK = torch.arange(num_keys)[None, :] - torch.arange(num_queries)[:, None]
-            buckets_QK = relative_position_bucket(offsets_QK, self.bidirectional, self.num_buckets, self.max_distance)
-            self._buckets[where] = buckets_QK.to(self.weight.device)
+    def forward(self, num_queries: int, num_keys: int, *, bidirectional: bool) -> Tensor:
+        """Returns the bias of each offset, ``[H, R]``: entry ``k - q + Q - 1`` is for query q and key k."""
+        where = (num_queries, num_keys, bidirectional, self.weight.device)
+        if where not in self._buckets:  # they depend on lengths alone: a run needs them once
+            with torch.inference_mode(False):  # kept: training may use what decoding looked up first
+                # on the host, because the logarithm's last bit decides buckets at the edges
+                offsets_R = torch.arange(1 - num_queries, num_keys, device="cpu")
+                buckets_R = relative_position_bucket(offsets_R, bidirectional, self.num_buckets, self.max_distance)
+                self._buckets[where] = buckets_R.to(self.weight.device)
         # index_select: its gradient is a plain sum over the table's rows
-        rows = self.weight.index_select(0, self._buckets[where].reshape(-1))
-        return rows.reshape(num_queries, num_keys, -1).permute(2, 0, 1).unsqueeze(0)
+        return self.weight.index_select(0, self._buckets[where]).T

@@ -1,15 +1,20 @@
-"""The encoder-decoder T5 (paper section 2.1), tied embedding and softmax.
+"""The paper's models (sections 2.1 and 3.2): token ids in, logits over the vocabulary out.
 
-    inputs ──► embedding ──► encoder ──────────┐ source
-    targets ─► shift right ─► embedding ─► decoder ─► · d_model^-0.5 ─► embedding^T ─► logits
+    encoder-decoder    inputs ──► embedding ──► encoder ──────────┐ source
+                       targets ─► shift right ─► embedding ─► decoder ─► · d_model^-½ ─► embedding^T ─► logits
+    shared             the same; the encoder runs the decoder's blocks without their cross-attention, its position
+                       bias and its final norm
+    language model     inputs and targets joined ─► shift right ─► embedding ─► decoder, causal ─► ...
+    prefix LM          the same, but the inputs see each other in both directions
 
-A batch is two padded id arrays; masks come from the padding. The decoder's input is the targets shifted right
-behind the pad id, as in the released code. ``encode`` and ``step`` are what decoding needs.
+``forward`` takes and gives what Hugging Face's T5 does. Training calls ``hidden`` and leaves the last product to the
+loss, which takes it in pieces; decoding calls ``start`` and ``step``.
 
 Shapes: B batch, S source positions, T target positions, D d_model, V vocab_size.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,112 +22,306 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from t5core.config import ModelConfig
-from t5core.model.attention import MASKED, Attention, KeyValues
-from t5core.model.layers import SharedDropout
-from t5core.model.stacks import Decoder, DecoderBlock, Encoder
+from t5core.errors import ConfigError
+from t5core.model.attention import KeyValues
+from t5core.model.dropout import Dropout
+from t5core.model.incremental import DecoderState, laid_right
+from t5core.model.initialise import initialise
+from t5core.model.inputs import PAD_ID, ModelInputs, shifted_right
+from t5core.model.kernels import DenseScores, Kernel, dense_bias
+from t5core.model.layers import Linear
+from t5core.model.stacks import Block, Stack
+from t5core.model.visibility import Visibility
 
-PAD_ID = 0
+IGNORED_LABEL = -100
+DECODER_SITES = 100
+"""Dropout sites of the decoder start here; the encoder's start at 0."""
 
 
-@dataclass
-class DecoderState:
-    """What decoding keeps between steps: the source's keys and values, and a cache per layer."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class T5Output:
+    """What ``T5.forward`` gives.
 
-    source: list[KeyValues]
-    source_bias_B11S: Tensor
-    caches: list[KeyValues]
-    bias_1HTT: Tensor
+    Attributes:
+        logits: ``[B, T, V]``.
+        loss: mean cross-entropy over the labels that are not -100, in nats; None without labels.
+    """
+
+    logits: Tensor
+    loss: Tensor | None = None
 
 
 class T5(nn.Module):
-    """Text to text: token ids in, logits over the vocabulary out."""
+    """Text to text. ``compute_dtype`` is the precision of activations; weights stay as they are."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.compute_dtype = torch.float32
         self.embedding = nn.Embedding(config.vocab_size, config.d_model)
-        self.encoder = Encoder(config)
-        self.decoder = Decoder(config)
+        if config.architecture == "encoder_decoder":
+            self.encoder = Stack(config, config.num_encoder_layers, cross=False, first_site=0)
+        self.decoder = Stack(config, config.num_decoder_layers, cross=not config.decoder_only, first_site=DECODER_SITES)
+        if not config.tied_embeddings:
+            self.lm_head = Linear(config.d_model, config.vocab_size)
 
-    @torch.no_grad()
     def initialise(self, seed: int) -> "T5":
-        """Draws all weights from ``seed`` as the released code does; returns itself.
-
-        Normal with standard deviation: embedding 1; q (d_model·d_kv)^-½; k, v, wi d_model^-½; o (heads·d_kv)^-½;
-        wo d_ff^-½; position bias as ``relative_attention_init_std`` says. Norm scales are 1.
-        """
-        c = self.config
-        std = {
-            "embedding": 1.0,
-            "q": (c.d_model * c.d_kv) ** -0.5,
-            "k": c.d_model**-0.5,
-            "v": c.d_model**-0.5,
-            "o": (c.num_heads * c.d_kv) ** -0.5,
-            "wi": c.d_model**-0.5,
-            "wo": c.d_ff**-0.5,
-            "position_bias": (2.0 / (c.relative_attention_num_buckets + c.num_heads)) ** 0.5
-            if c.relative_attention_init_std is None
-            else c.relative_attention_init_std,
-        }
-        generator = torch.Generator().manual_seed(seed)
-        for name, parameter in self.named_parameters():
-            part = name.split(".")[-2]
-            if part in std:
-                draw = torch.empty(parameter.shape).normal_(0.0, std[part], generator=generator)
-                parameter.copy_(draw.to(parameter.device))
-            else:
-                parameter.fill_(1.0)
+        """Draws all weights from ``seed`` as the released code does; returns itself."""
+        initialise(self, self.config, seed)
         return self
 
-    def set_dropout(self, rate: float) -> None:
-        """Sets every dropout of the model to ``rate``."""
+    def use_kernel(self, kernel: Kernel) -> None:
+        """Lets ``kernel`` compute the attention of whole sequences; decoding, one query at a time, has its own."""
         for module in self.modules():
-            if isinstance(module, SharedDropout):
-                module.rate = rate
-            elif isinstance(module, Attention):
-                module.dropout_rate = rate
+            if isinstance(module, Stack):
+                module.kernel = kernel
 
-    def encode(self, inputs_BS: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the encoder's output ``[B, S, D]`` and the source bias ``[B, 1, 1, S]`` that hides padding."""
-        x_BSD = self.embedding(inputs_BS)
-        source_bias_B11S = (inputs_BS == PAD_ID).to(x_BSD.dtype)[:, None, None, :] * MASKED
-        return self.encoder(x_BSD, source_bias_B11S), source_bias_B11S
+    @property
+    def output_weight(self) -> Tensor:
+        """What ``hidden`` is multiplied by to give logits, ``[V, D]``: the embedding, or a matrix of its own."""
+        return self.embedding.weight if self.config.tied_embeddings else self.lm_head.weight
 
-    def forward(self, inputs_BS: Tensor, targets_BT: Tensor) -> Tensor:
-        """Returns logits ``[B, T, V]`` for every target position, teacher-forced."""
-        return functional.linear(self.hidden(inputs_BS, targets_BT), self.embedding.weight)
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+    ) -> T5Output:
+        """Returns logits, and the loss if there are labels, as Hugging Face's T5ForConditionalGeneration does.
 
-    def hidden(self, inputs_BS: Tensor, targets_BT: Tensor) -> Tensor:
-        """Returns ``[B, T, D]``, what is multiplied by the embedding to give the logits."""
-        source_BSD, source_bias_B11S = self.encode(inputs_BS)
-        shifted_BT = functional.pad(targets_BT, (1, 0))[:, :-1]  # the pad id is also the start token
-        x_BTD: Tensor = self.decoder(self.embedding(shifted_BT), source_BSD, source_bias_B11S)
+        Args:
+            input_ids: int ``[B, S]``. For decoder-only models the prompt; ``labels`` follow it.
+            attention_mask: ``[B, S]``, 1 where an input may be seen; None: everywhere.
+            labels: int ``[B, T]``; -100 is ignored, 0 is not.
+            decoder_input_ids: int ``[B, T]``; None: the labels shifted right, with -100 replaced by 0.
+
+        Raises:
+            ConfigError: for wrong shapes, ids outside the vocabulary, or neither labels nor decoder_input_ids.
+        """
+        self._check("input_ids", input_ids, input_ids)
+        if labels is not None:
+            self._check("labels", labels.masked_fill(labels == IGNORED_LABEL, PAD_ID), input_ids)
+        if decoder_input_ids is None:
+            if labels is None:
+                raise ConfigError("labels", None, "give labels or decoder_input_ids")
+            decoder_input_ids = shifted_right(labels.masked_fill(labels == IGNORED_LABEL, PAD_ID))
+        else:
+            self._check("decoder_input_ids", decoder_input_ids, input_ids)
+        visible_BS = None if attention_mask is None else attention_mask.bool()
+        if visible_BS is not None and visible_BS.shape != input_ids.shape:
+            raise ConfigError("attention_mask", tuple(visible_BS.shape), f"give {tuple(input_ids.shape)}, as input_ids")
+        if self.config.decoder_only:
+            hidden_BTD = self._behind_prompt(input_ids, visible_BS, decoder_input_ids)
+        else:
+            batch = ModelInputs(inputs_BS=input_ids, targets_BT=decoder_input_ids)
+            source_BSD = self._encoded(batch, visible_BS)
+            hidden_BTD = self._decoded(decoder_input_ids, batch, source_BSD, visible_BS)
+        logits_BTV = self._logits(hidden_BTD)
+        if labels is None:
+            return T5Output(logits=logits_BTV)
+        loss = functional.cross_entropy(logits_BTV.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED_LABEL)
+        return T5Output(logits=logits_BTV, loss=loss)
+
+    def hidden(self, batch: ModelInputs, dropout: Dropout | None = None) -> Tensor:
+        """Returns ``[B, T, D]``, what is multiplied by ``output_weight`` to give the logits of every target position.
+
+        Padded inputs are not seen; in packed rows every example sees itself only.
+        """
+        if self.config.decoder_only:
+            return self._decoded(batch.shifted_BT, batch, None, None, dropout)
+        visible_BS = batch.inputs_BS != PAD_ID
+        source_BSD = self._encoded(batch, visible_BS, dropout)
+        return self._decoded(batch.shifted_BT, batch, source_BSD, visible_BS, dropout)
+
+    def _embedded(self, ids: Tensor) -> Tensor:
+        out: Tensor = self.embedding(ids).to(self.compute_dtype)
+        return out
+
+    def _encoded(self, batch: ModelInputs, visible_BS: Tensor | None, dropout: Dropout | None = None) -> Tensor:
+        length = batch.inputs_BS.shape[1]
+        packed = batch.input_segments_BS is not None
+        visibility = Visibility(
+            num_queries=length,
+            num_keys=length,
+            visible_BK=None if packed else visible_BS,
+            query_segments_BQ=batch.input_segments_BS,
+            key_segments_BK=batch.input_segments_BS,
+        )
+        if self.config.architecture == "shared_encoder_decoder":
+            dropout = None if dropout is None else dropout.elsewhere(DECODER_SITES)
+            out: Tensor = self.decoder(self._embedded(batch.inputs_BS), visibility, dropout=dropout)
+        else:
+            out = self.encoder(self._embedded(batch.inputs_BS), visibility, dropout=dropout)
+        return out
+
+    def _decoded(
+        self,
+        shifted_BT: Tensor,
+        batch: ModelInputs,
+        source_BSD: Tensor | None,
+        source_visible_BS: Tensor | None,
+        dropout: Dropout | None = None,
+    ) -> Tensor:
+        length = shifted_BT.shape[1]
+        visibility = Visibility(
+            num_queries=length,
+            num_keys=length,
+            causal=True,
+            query_segments_BQ=batch.target_segments_BT,
+            key_segments_BK=batch.target_segments_BT,
+            prefix_BK=self._read_prefix(batch),
+        )
+        across = None
+        if source_BSD is not None:
+            packed = batch.input_segments_BS is not None
+            across = Visibility(
+                num_queries=length,
+                num_keys=source_BSD.shape[1],
+                visible_BK=None if packed else source_visible_BS,
+                query_segments_BQ=batch.target_segments_BT,
+                key_segments_BK=batch.input_segments_BS,
+            )
+        x_BTD: Tensor = self.decoder(self._embedded(shifted_BT), visibility, source_BSD, across, dropout)
         return self._scaled(x_BTD)
 
-    def _scaled(self, x_BTD: Tensor) -> Tensor:
-        """The embedding has unit variance, so the tied softmax needs the decoder's output scaled down."""
-        return x_BTD * (1.0 / math.sqrt(self.config.d_model))
+    def _read_prefix(self, batch: ModelInputs) -> Tensor | None:
+        """The positions at which the decoder reads its start token or a prefix token: the prefix, one place later."""
+        if self.config.architecture != "prefix_lm" or batch.prefix_BT is None:
+            return None
+        given_BT = shifted_right(batch.prefix_BT, batch.target_segments_BT)
+        return given_BT | batch.prefix_BT  # a start token counts if a prefix follows it
 
-    def start(self, inputs_BS: Tensor, max_length: int) -> DecoderState:
-        """Encodes the inputs and returns the state for decoding up to ``max_length`` tokens."""
-        c = self.config
-        source_BSD, source_bias_B11S = self.encode(inputs_BS)
-        shape = (inputs_BS.shape[0], c.num_heads, max_length, c.d_kv)
-        blocks = self._decoder_blocks()
+    def _behind_prompt(self, prompt_BS: Tensor, visible_BS: Tensor | None, follow_BT: Tensor) -> Tensor:
+        """A decoder-only model's hidden states for what follows a prompt; ``follow`` begins with a start token."""
+        seen_BS = torch.ones_like(prompt_BS, dtype=torch.bool) if visible_BS is None else visible_BS
+        read_BW, real_BW = laid_right(prompt_BS, seen_BS)
+        real_BW = functional.pad(real_BW, (0, follow_BT.shape[1] - 1), value=True)
+        read_BW = torch.cat([read_BW, follow_BT[:, 1:]], dim=1)
+        width = read_BW.shape[1]
+        prefix_BW = torch.arange(width, device=read_BW.device)[None, :] <= prompt_BS.shape[1]
+        visibility = Visibility(
+            num_queries=width,
+            num_keys=width,
+            causal=True,
+            visible_BK=real_BW,
+            prefix_BK=prefix_BW if self.config.architecture == "prefix_lm" else None,
+        )
+        x_BWD: Tensor = self.decoder(self._embedded(read_BW), visibility)
+        return self._scaled(x_BWD[:, prompt_BS.shape[1] :])
+
+    def _scaled(self, x_BTD: Tensor) -> Tensor:
+        """The embedding has unit variance, so a tied softmax needs the decoder's output scaled down."""
+        return x_BTD * (1.0 / math.sqrt(self.config.d_model)) if self.config.tied_embeddings else x_BTD
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        return functional.linear(hidden, self.output_weight.to(hidden.dtype))
+
+    def start(self, inputs_BS: Tensor, max_length: int, visible_BS: Tensor | None = None) -> DecoderState:
+        """Returns the state for decoding up to ``max_length`` tokens behind ``inputs``.
+
+        Args:
+            inputs_BS: ids for the encoder; for decoder-only models the prompts, their marker included.
+            max_length: tokens that the cache has room for.
+            visible_BS: bool; None: everything that is not padding.
+        """
+        seen_BS = inputs_BS != PAD_ID if visible_BS is None else visible_BS.bool()
+        if self.config.decoder_only:
+            return self._start_behind_prompt(inputs_BS, seen_BS, max_length)
+        source_BSD = self._encoded(ModelInputs(inputs_BS=inputs_BS, targets_BT=inputs_BS), seen_BS)
+        across = Visibility(num_queries=1, num_keys=inputs_BS.shape[1], visible_BK=seen_BS)
         return DecoderState(
-            source=[block.cross_attention.key_values(source_BSD) for block in blocks],
-            source_bias_B11S=source_bias_B11S,
-            caches=[KeyValues(source_BSD.new_zeros(shape), source_BSD.new_zeros(shape)) for _ in blocks],
-            bias_1HTT=self.decoder.causal_bias(max_length),
+            bias_1HTT=self._cache_bias(max_length, source_BSD),
+            caches=self._empty_caches(inputs_BS.shape[0], max_length, source_BSD),
+            source=[block.cross_attention.key_values(source_BSD) for block in self._decoder_blocks()],
+            source_bias_B11S=dense_bias(None, across, source_BSD),
+        )
+
+    def _start_behind_prompt(self, prompt_BS: Tensor, seen_BS: Tensor, max_length: int) -> DecoderState:
+        read_BW, real_BW = laid_right(prompt_BS, seen_BS)
+        batch, width = read_BW.shape
+        begin = width - 1  # the last prompt token is read again in the first step, to the same effect
+        total = begin + max_length
+        x_BWD = self._embedded(read_BW)
+        visibility = Visibility(
+            num_queries=width,
+            num_keys=width,
+            causal=True,
+            visible_BK=real_BW,
+            prefix_BK=torch.ones_like(real_BW) if self.config.architecture == "prefix_lm" else None,
+        )
+        scores = self.decoder.scores(visibility, x_BWD)
+        caches = self._empty_caches(batch, total, x_BWD)
+        for block, cache in zip(self._decoder_blocks(), caches, strict=True):
+            q_BHWd, new = block.self_attention.itself(block.self_attention_norm(x_BWD))
+            cache.keys_BHKd[:, :, :width] = new.keys_BHKd
+            cache.values_BHKd[:, :, :width] = new.values_BHKd
+            x_BWD = block.after(x_BWD + block.self_attention.attend(q_BHWd, new, scores), None, None)
+        seen_BT = functional.pad(real_BW, (0, total - width), value=True)
+        across = Visibility(num_queries=1, num_keys=total, visible_BK=seen_BT)
+        return DecoderState(
+            bias_1HTT=self._cache_bias(total, x_BWD),
+            caches=caches,
+            source=[],
+            begin=begin,
+            padding_B11T=dense_bias(None, across, x_BWD),
+            last_B1=read_BW[:, -1:],
         )
 
     def step(self, previous_B1: Tensor, position_1: Tensor, state: DecoderState) -> Tensor:
-        """Returns logits ``[B, V]`` for the token after ``previous``, which stands at ``position``."""
-        bias_1H1T = state.bias_1HTT.index_select(2, position_1)
-        x_B1D = self.embedding(previous_B1)
-        for block, cache, source in zip(self._decoder_blocks(), state.caches, state.source, strict=True):
-            x_B1D = block.cached(x_B1D, cache, position_1, bias_1H1T, source, state.source_bias_B11S)
-        return functional.linear(self._scaled(self.decoder.final_norm(x_B1D)), self.embedding.weight)[:, 0]
+        """Returns logits ``[B, V]`` for the token after ``previous``.
 
-    def _decoder_blocks(self) -> list[DecoderBlock]:
-        return [block for block in self.decoder.blocks if isinstance(block, DecoderBlock)]
+        ``position_1`` is the number of tokens generated before, from 0, as a tensor. In the first step ``previous`` is
+        the start token, the pad id.
+        """
+        if state.last_B1 is not None:
+            previous_B1 = torch.where(position_1 == 0, state.last_B1, previous_B1)
+        place_1 = position_1 + state.begin
+        bias = state.bias_1HTT.index_select(2, place_1)
+        scores = DenseScores(bias if state.padding_B11T is None else bias + state.padding_B11T)
+        across = DenseScores(state.source_bias_B11S)
+        x_B1D = self._embedded(previous_B1)
+        sources: Sequence[KeyValues | None] = state.source or [None] * len(state.caches)
+        for block, cache, source in zip(self._decoder_blocks(), state.caches, sources, strict=True):
+            attended = block.self_attention.cached(block.self_attention_norm(x_B1D), cache, place_1, scores)
+            x_B1D = block.after(x_B1D + attended, source, across)
+        return self._logits(self._scaled(self.decoder.final_norm(x_B1D)))[:, 0]
+
+    def _cache_bias(self, length: int, like: Tensor) -> Tensor:
+        visibility = Visibility(num_queries=length, num_keys=length, causal=True)
+        offsets_HR = self.decoder.position_bias(length, length, bidirectional=False)
+        bias = dense_bias(offsets_HR, visibility, like)
+        assert bias is not None
+        return bias
+
+    def _empty_caches(self, batch: int, length: int, like: Tensor) -> list[KeyValues]:
+        shape = (batch, self.config.num_heads, length, self.config.d_kv)
+        return [KeyValues(like.new_zeros(shape), like.new_zeros(shape)) for _ in self._decoder_blocks()]
+
+    def _decoder_blocks(self) -> list[Block]:
+        return [block for block in self.decoder.blocks if isinstance(block, Block)]
+
+    def flops(self, inputs_length: int, targets_length: int) -> int:
+        """Returns the operations of one forward pass over one pair of sequences, logits included.
+
+        For decoder-only models ``targets_length`` is that of the joined row and ``inputs_length`` is 0.
+        """
+        c = self.config
+        if c.decoder_only:
+            stacks = self.decoder.flops(targets_length)
+        elif c.architecture == "shared_encoder_decoder":
+            stacks = self.decoder.flops(inputs_length) + self.decoder.flops(targets_length, inputs_length)
+        else:
+            stacks = self.encoder.flops(inputs_length) + self.decoder.flops(targets_length, inputs_length)
+        return stacks + 2 * targets_length * c.d_model * c.vocab_size
+
+    def _check(self, field: str, ids: Tensor, like: Tensor) -> None:
+        """Raises ConfigError for a wrong shape or an id outside the vocabulary."""
+        if ids.dim() != 2 or ids.shape[0] != like.shape[0] or ids.is_floating_point():
+            raise ConfigError(field, tuple(ids.shape), "give whole numbers, [batch, length], one row an example")
+        if ids.device.type == "meta" or not ids.numel():
+            return
+        low, high = int(ids.min()), int(ids.max())
+        if low < 0 or high >= self.config.vocab_size:
+            bad = low if low < 0 else high
+            raise ConfigError(field, bad, f"give ids from 0 to {self.config.vocab_size - 1}, the model's vocabulary")

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -49,15 +48,25 @@ class Checkpoint:
         return load_file(self.folder / OPTIMIZER_FILE)
 
 
-def save(folder: Path, step: int, model: T5, moments: Mapping[str, Tensor], extra: Mapping[str, Any]) -> Checkpoint:
-    """Writes a checkpoint as ``folder`` in one rename; an existing one there is replaced."""
+def save(
+    folder: Path,
+    step: int,
+    model: ModelConfig,
+    weights: Mapping[str, Tensor],
+    moments: Mapping[str, Tensor],
+    extra: Mapping[str, Any],
+) -> Checkpoint:
+    """Writes a checkpoint as ``folder`` in one rename; an existing one there is replaced.
+
+    ``weights`` and ``moments`` are whole float32 tensors on the CPU by name, as ``Device.gathered`` gives them.
+    """
     temporary = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file(_on_cpu(model.state_dict()), temporary / MODEL_FILE)
-    save_file(_on_cpu(moments), temporary / OPTIMIZER_FILE)
+    save_file(dict(weights), temporary / MODEL_FILE)
+    save_file(dict(moments), temporary / OPTIMIZER_FILE)
     checksums = {name: _sha256(temporary / name) for name in (MODEL_FILE, OPTIMIZER_FILE)}
-    state = {"step": step, "model": model.config.to_dict(), "sha256": checksums, **extra}
+    state = {"step": step, "model": model.to_dict(), "sha256": checksums, **extra}
     state["state_sha256"] = _state_digest(state)
     (temporary / STATE_FILE).write_text(json.dumps(state, indent=1))
     for path in temporary.iterdir():
@@ -105,10 +114,6 @@ def keep_newest(root: Path, count: int) -> None:
     """Removes all but the newest ``count`` checkpoints below ``root``."""
     for folder in sorted(root.glob("step-*"), reverse=True)[count:]:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: t.detach().to("cpu", torch.float32).contiguous() for name, t in tensors.items()}
 
 
 def _state_digest(state: Mapping[str, Any]) -> str:

@@ -92,7 +92,9 @@ class TrainingRun:
         if earlier is not None:
             model, moments = earlier.model(), earlier.optimizer()
         self.begin = earlier.step if earlier is not None else 0
-        self.step = TrainStep(model.to(device.torch_device), config, device, first_step=first_step)
+        placed = device.place(model)
+        assert isinstance(placed, T5)
+        self.step = TrainStep(placed, config, device, first_step=first_step)
         if moments is not None:
             self.step.optimizer.load_state(moments)
         self.curve = self._curve_so_far()
@@ -155,7 +157,10 @@ class TrainingRun:
 
     def _save(self, folder: Path, done: int) -> None:
         extra = {"train": self.config.to_dict(), "total_step": self.step.first_step + done}
-        checkpoint.save(folder, done, self.step.model, self.step.optimizer.state(), extra)
+        weights = self.device.gathered(self.step.model.state_dict())
+        moments = self.device.gathered(self.step.optimizer.state())
+        if self.device.rank == 0:
+            checkpoint.save(folder, done, self.step.model.config, weights, moments, extra)
 
     def _curve_so_far(self) -> list[dict[str, Any]]:
         """Returns the curve up to where this attempt begins, and cuts the file back to it."""

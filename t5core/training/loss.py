@@ -54,11 +54,13 @@ class _ProjectedLoss(torch.autograd.Function):
         ctx: Any, hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor, z_loss: float, chunk_bytes: int
     ) -> tuple[Tensor, Tensor]:
         needed = any(ctx.needs_input_grad[:2])
+        weight_VD = embedding_VD.to(hidden_ND.dtype)  # products in the activations' precision, sums in float32
         hidden_gradients, embedding_gradient_VD = [], torch.zeros_like(embedding_VD) if needed else None
-        training, cross_entropy = hidden_ND.new_zeros(()), hidden_ND.new_zeros(())
+        training = torch.zeros((), dtype=torch.float32, device=hidden_ND.device)
+        cross_entropy = torch.zeros_like(training)
         size = max(MIN_CHUNK, chunk_bytes // (4 * embedding_VD.shape[0]))
         for hidden_CD, targets_C in zip(torch.split(hidden_ND, size), torch.split(targets_N, size), strict=True):
-            logits_CV = hidden_CD @ embedding_VD.T
+            logits_CV = (hidden_CD @ weight_VD.T).float()
             weights_C = (targets_C != PAD_ID).to(torch.float32)
             log_z_C = torch.logsumexp(logits_CV, dim=-1)
             nll_C = (log_z_C - logits_CV.gather(-1, targets_C[:, None])[:, 0]) * weights_C
@@ -71,8 +73,12 @@ class _ProjectedLoss(torch.autograd.Function):
                 logits_CV.sub_(log_z_C[:, None]).exp_().mul_((weights_C * (1 + 2 * z_loss * log_z_C))[:, None])
             )
             gradient_CV.scatter_add_(1, targets_C[:, None], -weights_C[:, None])
-            hidden_gradients.append(gradient_CV @ embedding_VD)
-            embedding_gradient_VD.addmm_(gradient_CV.T, hidden_CD)
+            gradient_CV = gradient_CV.to(hidden_ND.dtype)
+            hidden_gradients.append(gradient_CV @ weight_VD)
+            if hidden_ND.dtype == embedding_VD.dtype:
+                embedding_gradient_VD.addmm_(gradient_CV.T, hidden_CD)
+            else:
+                embedding_gradient_VD += (gradient_CV.T @ hidden_CD).to(embedding_VD.dtype)
         if embedding_gradient_VD is not None:
             ctx.save_for_backward(torch.cat(hidden_gradients), embedding_gradient_VD)
         ctx.mark_non_differentiable(cross_entropy)
@@ -81,4 +87,5 @@ class _ProjectedLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, training_gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         hidden_gradient_ND, embedding_gradient_VD = ctx.saved_tensors
-        return hidden_gradient_ND * training_gradient, embedding_gradient_VD * training_gradient, None, None, None
+        scale = training_gradient.to(hidden_gradient_ND.dtype)
+        return hidden_gradient_ND * scale, embedding_gradient_VD * training_gradient, None, None, None

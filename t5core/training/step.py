@@ -1,21 +1,28 @@
 """One training step: forward, backward, AdaFactor."""
 
+from typing import Any
+
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from t5core.config import TrainConfig
 from t5core.devices import Device
+from t5core.devices.device import mix
+from t5core.errors import DataError
 from t5core.feeds.batch import Batch
-from t5core.model import T5
+from t5core.model import T5, Dropout, ModelInputs
 from t5core.training.adafactor import AdaFactor
-from t5core.training.loss import projected_token_losses
+from t5core.training.program import LossProgram
 from t5core.training.schedules import Schedule, schedule_of
+from t5core.training.trainable import episode, is_trainable
 
 
 class TrainStep:
     """A model, its optimizer and its schedule on a device; calling it trains on one batch.
 
     Args:
+        model: placed on the device.
         first_step: what the step counter starts from: 0, or the pre-training's steps when fine-tuning (the released
             code lets the counter, and with it AdaFactor's decay, go on).
     """
@@ -25,9 +32,11 @@ class TrainStep:
         self.config = config
         self.device = device
         self.first_step = first_step
-        self.optimizer = AdaFactor(model.named_parameters(), config.optimizer)
+        self.model.compute_dtype = device.compute_dtype
+        self.optimizer = AdaFactor(self._ever_trained(), config.optimizer)
         self.schedule: Schedule = schedule_of(config.schedule, config.steps)
-        model.set_dropout(config.dropout_rate)
+        self.episode = -1
+        self.program: nn.Module = LossProgram(model, config.z_loss, device.loss_chunk_bytes)
         model.train()
 
     def learning_rate(self, i: int) -> float:
@@ -35,18 +44,73 @@ class TrainStep:
         return self.schedule(i if self.config.schedule.kind == "triangular" else self.first_step + i)
 
     def __call__(self, batch: Batch, i: int) -> Tensor:
-        """Trains on the ``i``-th batch of this run; returns the mean cross-entropy per target token, on the device."""
+        """Trains on the ``i``-th batch of this run; returns the mean cross-entropy per target token, on the device.
+
+        Raises:
+            DataError: for ids outside the model's vocabulary.
+        """
+        self._check(batch)
+        self._enter(episode(self.config, i))
         count = self.first_step + i
-        if self.config.dropout_rate > 0:
-            self.device.seed(self.config.seed, count)
-        inputs_BS, targets_BT = self.device.put(batch.inputs), self.device.put(batch.targets)
-        hidden_BTD = self.model.hidden(inputs_BS, targets_BT)
-        training, cross_entropy, tokens = projected_token_losses(
-            hidden_BTD, self.model.embedding.weight, targets_BT, self.config.z_loss, self.device.loss_chunk_bytes
-        )
-        denominator = targets_BT.numel() if self.config.loss_denominator == "targets" else tokens
-        torch.autograd.backward(training / denominator)
+        training, cross_entropy, tokens = self.program(self._inputs(batch), self._dropout(batch, count))
+        cross_entropy, tokens = self.device.total(cross_entropy), self.device.total(tokens)
+        denominator = batch.targets.size if self.config.loss_denominator == "targets" else tokens
+        torch.autograd.backward(training * (self.device.gradient_scale / denominator))
         self.optimizer.step(self.device.scalar(self.learning_rate(i)), self.device.scalar(self.optimizer.decay(count)))
         loss = cross_entropy / tokens  # before the end of the step, so that it belongs to the step's own program
         self.device.end_step()
         return loss
+
+    @torch.no_grad()
+    def held_out(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns the summed cross-entropy and the number of target tokens of a batch, without dropout or training."""
+        program = LossProgram(self.model, 0.0, self.device.loss_chunk_bytes)
+        _, cross_entropy, tokens = program(self._inputs(batch))
+        self.device.end_step()
+        return self.device.total(cross_entropy), self.device.total(tokens)
+
+    def _ever_trained(self) -> list[tuple[str, nn.Parameter]]:
+        last = self.config.unfreezing_episodes - 1
+        return [
+            (name, p)
+            for name, p in self.model.named_parameters()
+            if is_trainable(name, self.model.config, self.config, last)
+        ]
+
+    def _enter(self, now: int) -> None:
+        """Wraps the program anew when other parameters become trainable; at the first step, for the first time."""
+        if now == self.episode:
+            return
+        self.episode = now
+        for name, p in self.model.named_parameters():
+            p.requires_grad_(is_trainable(name, self.model.config, self.config, now))
+        plain = LossProgram(self.model, self.config.z_loss, self.device.loss_chunk_bytes)
+        self.program = self.device.wrap(plain)
+
+    def _inputs(self, batch: Batch) -> ModelInputs:
+        rows = self.device.rows(len(batch.targets))
+
+        def here(array: Any) -> Any:
+            return None if array is None else self.device.put(array[rows.start : rows.stop])
+
+        return ModelInputs(
+            inputs_BS=here(batch.inputs),
+            targets_BT=here(batch.targets),
+            input_segments_BS=here(batch.input_segments),
+            target_segments_BT=here(batch.target_segments),
+            prefix_BT=here(batch.prefix),
+        )
+
+    def _dropout(self, batch: Batch, count: int) -> Dropout | None:
+        if self.config.dropout_rate == 0:
+            return None
+        key = self.device.whole(mix((self.config.seed, count)) & 0xFFFFFFFF)
+        first_row = self.device.rows(len(batch.targets)).start
+        return Dropout(rate=self.config.dropout_rate, key=key, first_row=first_row)
+
+    def _check(self, batch: Batch) -> None:
+        rows = self.model.config.vocab_size
+        for field, ids in (("inputs", batch.inputs), ("targets", batch.targets)):
+            if ids.size and (int(np.min(ids)) < 0 or int(np.max(ids)) >= rows):
+                bad = int(np.min(ids)) if int(np.min(ids)) < 0 else int(np.max(ids))
+                raise DataError(field, bad, f"a token id outside the model's vocabulary of {rows}: use its own")

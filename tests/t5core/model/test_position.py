@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from t5core.model import relative_position_bucket
+from t5core.model.kernels import expanded
 from t5core.model.position import PositionBias
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "conformance" / "data" / "relative_position.json").read_text())
@@ -38,11 +39,22 @@ def test_a_stack_that_looks_back_puts_all_that_is_ahead_into_bucket_0():
     assert relative_position_bucket(torch.tensor([-10_000]), bidirectional=False).item() == 31
 
 
-def test_the_bias_is_one_number_per_head_and_offset():
-    bias = PositionBias(32, 128, 3, bidirectional=True)
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_the_bias_is_one_number_per_head_and_offset(bidirectional):
+    bias = PositionBias(32, 128, 3)
     torch.nn.init.normal_(bias.weight)
-    bias_1HQK = bias(5, 9)
+    offsets_HR = bias(5, 9, bidirectional=bidirectional)
+    assert offsets_HR.shape == (3, 13)
+    bias_1HQK = expanded(offsets_HR, 5, 9)
     assert bias_1HQK.shape == (1, 3, 5, 9)
     for query, key in [(0, 0), (4, 0), (0, 8), (2, 3)]:
-        bucket = relative_position_bucket(torch.tensor(key - query))
+        bucket = relative_position_bucket(torch.tensor(key - query), bidirectional)
         assert torch.equal(bias_1HQK[0, :, query, key], bias.weight[bucket])
+
+
+def test_what_decoding_looked_up_first_training_may_use():
+    bias = PositionBias(32, 128, 3)
+    with torch.inference_mode():
+        bias(4, 4, bidirectional=False)
+    bias(4, 4, bidirectional=False).sum().backward()
+    assert bias.weight.grad[0, 0] == 4  # the offsets 0 to 3 ahead share a bucket

@@ -6,12 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from t5core.config import ModelConfig
 from t5core.errors import ConfigError
-from t5core.model import T5, forward_flops, num_parameters, preset, train_flops
-
-
-def on_meta(config):
-    with torch.device("meta"):
-        return T5(config)
+from t5core.model import T5, ModelInputs, forward_flops, num_parameters, on_meta, preset, train_flops
 
 
 @pytest.mark.parametrize(
@@ -28,10 +23,28 @@ def test_the_papers_sizes_have_the_released_checkpoints_parameters(name, expecte
     assert num_parameters(preset(name)) == expected
 
 
-@pytest.mark.parametrize("name", ["tiny", "mini", "base", "11B"])
-def test_the_count_is_that_of_the_modules(name):
-    config = preset(name)
-    assert sum(p.numel() for p in on_meta(config).parameters()) == num_parameters(config)
+@pytest.mark.parametrize(
+    ("config", "millions"),
+    [
+        (preset("base", architecture="shared_encoder_decoder"), 137.9),
+        (preset("base").replace(num_encoder_layers=6, num_decoder_layers=6), 123.8),
+        (preset("base", architecture="language_model"), 109.6),
+        (preset("base", architecture="prefix_lm"), 109.6),
+        (preset("2x"), 502.7),
+        (preset("4x"), 972.6),
+    ],
+    ids=lambda value: value if isinstance(value, float) else value.architecture,
+)
+def test_the_studies_variants_have_the_parameters_of_their_table(config, millions):
+    assert num_parameters(config) / 1e6 == pytest.approx(millions, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),  # of the released v1.1 checkpoints, two embedding matrices included
+    [("v1.1-small", 76_961_152), ("v1.1-base", 247_577_856), ("v1.1-large", 783_150_080)],
+)
+def test_version_1_1_has_the_released_checkpoints_parameters(name, expected):
+    assert num_parameters(preset(name)) == expected
 
 
 def test_the_count_follows_stacks_of_different_depth():
@@ -39,24 +52,47 @@ def test_the_count_follows_stacks_of_different_depth():
     assert sum(p.numel() for p in T5(config).parameters()) == num_parameters(config)
 
 
+def counted_flops(model, inputs_length, targets_length, backward=False):
+    def ids(length):
+        return torch.ones(1, length, dtype=torch.int64, device="meta")
+
+    batch = ModelInputs(inputs_BS=ids(inputs_length), targets_BT=ids(targets_length))
+    with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(backward):
+        logits = model.hidden(batch) @ model.output_weight.T
+        if backward:
+            logits.sum().backward()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("inputs_length, targets_length", [(512, 114), (32, 96)])
 @pytest.mark.parametrize(
-    ("name", "inputs_length", "targets_length"), [("tiny", 128, 64), ("tiny", 32, 96), ("base", 512, 114)]
+    "config",
+    [
+        preset("tiny"),
+        preset("base"),
+        preset("v1.1-base"),
+        preset("11B"),
+        preset("small", architecture="shared_encoder_decoder"),
+        preset("tiny").replace(adapter_size=32),
+        preset("base").replace(num_encoder_layers=6, num_decoder_layers=3),
+    ],
+    ids=lambda c: f"{c.architecture}-{c.d_model}-{c.num_encoder_layers}",
 )
-def test_operations_are_those_a_profiler_counts(name, inputs_length, targets_length):
-    model = on_meta(preset(name)).eval()
-    ids = torch.ones(1, max(inputs_length, targets_length), dtype=torch.int64, device="meta")
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(ids[:, :inputs_length], ids[:, :targets_length])
-    counted = forward_flops(model.config, inputs_length, targets_length)
-    assert counted == pytest.approx(counter.get_total_flops(), rel=0.02)
+def test_operations_are_those_a_profiler_counts(config, inputs_length, targets_length):
+    counted = counted_flops(on_meta(config), inputs_length, targets_length)
+    assert forward_flops(config, inputs_length, targets_length) == pytest.approx(counted, rel=0.02)
+
+
+@pytest.mark.parametrize("architecture", ["language_model", "prefix_lm"])
+def test_a_decoder_only_model_reads_both_as_one_row(architecture):
+    config = preset("small", architecture=architecture)
+    counted = counted_flops(on_meta(config), 0, 512 + 114)
+    assert forward_flops(config, 512, 114) == pytest.approx(counted, rel=0.02)
 
 
 def test_a_training_step_costs_what_a_profiler_counts():
-    model = on_meta(preset("tiny"))
-    ids = torch.ones(1, 64, dtype=torch.int64, device="meta")
-    with FlopCounterMode(display=False) as counter:
-        model(ids, ids).sum().backward()
-    assert train_flops(model.config, 64, 64) == pytest.approx(counter.get_total_flops(), rel=0.02)
+    counted = counted_flops(on_meta(preset("tiny")), 64, 64, backward=True)
+    assert train_flops(preset("tiny"), 64, 64) == pytest.approx(counted, rel=0.02)
 
 
 def test_an_unknown_size_is_refused_with_a_hint():

@@ -2,12 +2,19 @@ import pytest
 import torch
 
 from t5core.config import ModelConfig
-from t5core.model import T5
-from t5core.model.layers import RMSNorm, SharedDropout
+from t5core.errors import ConfigError
+from t5core.model import T5, Dropout, ModelInputs
+from t5core.model.layers import RMSNorm
 
 CONFIG = ModelConfig(
     vocab_size=48, d_model=24, d_kv=6, d_ff=40, num_heads=4, num_encoder_layers=2, num_decoder_layers=2
 )
+
+
+def logits(model, inputs, targets, dropout=None, **more):
+    """What training multiplies the hidden states to: every target position's logits."""
+    hidden = model.hidden(ModelInputs(inputs_BS=inputs, targets_BT=targets, **more), dropout)
+    return hidden @ model.output_weight.T
 
 
 @pytest.fixture(scope="module")
@@ -22,52 +29,52 @@ def ids():
 
 
 def test_logits_have_a_row_per_target_position(model, ids):
-    assert model(*ids).shape == (3, 7, 48)
+    assert logits(model, *ids).shape == (3, 7, 48)
 
 
 def test_padding_has_no_influence(model, ids):
     inputs, targets = ids
     wider = torch.nn.functional.pad(inputs, (0, 5))
     longer = torch.nn.functional.pad(targets, (0, 4))
-    torch.testing.assert_close(model(wider, longer)[:, :7], model(inputs, targets), rtol=0, atol=1e-5)
+    torch.testing.assert_close(logits(model, wider, longer)[:, :7], logits(model, inputs, targets), rtol=0, atol=1e-5)
 
 
 def test_a_row_of_only_padding_stays_finite(model, ids):
     inputs, targets = ids
     inputs[1] = 0
-    assert model(inputs, targets).isfinite().all()
+    assert logits(model, inputs, targets).isfinite().all()
 
 
 def test_a_target_changes_later_logits_only(model, ids):
     inputs, targets = ids
-    before = model(inputs, targets)
+    before = logits(model, inputs, targets)
     targets[:, 3] = (targets[:, 3] + 1) % 46 + 2
-    after = model(inputs, targets)
+    after = logits(model, inputs, targets)
     assert torch.equal(after[:, :4], before[:, :4])  # shifted right: position 4 is the first to see target 3
     assert (after[:, 4:] - before[:, 4:]).abs().amax(dim=(1, 2)).min() > 1e-3
 
 
 def test_every_input_reaches_every_logit(model, ids):
     inputs, targets = ids
-    before = model(inputs, targets)
+    before = logits(model, inputs, targets)
     inputs[:, -1] = (inputs[:, -1] + 1) % 46 + 2
-    assert (model(inputs, targets) - before).abs().amax(dim=-1).min() > 1e-5
+    assert (logits(model, inputs, targets) - before).abs().amax(dim=-1).min() > 1e-5
 
 
 def test_rows_of_a_batch_are_independent(model, ids):
     inputs, targets = ids
-    together = model(inputs, targets)
+    together = logits(model, inputs, targets)
     for row in range(3):
-        alone = model(inputs[row : row + 1], targets[row : row + 1])
+        alone = logits(model, inputs[row : row + 1], targets[row : row + 1])
         torch.testing.assert_close(alone[0], together[row], rtol=0, atol=1e-5)
     other_inputs, other_targets = inputs.clone(), targets.clone()
     other_inputs[1:], other_targets[1:] = 7, 9
-    assert torch.equal(model(other_inputs, other_targets)[0], together[0])
+    assert torch.equal(logits(model, other_inputs, other_targets)[0], together[0])
 
 
 def test_order_of_the_inputs_matters(model, ids):
     inputs, targets = ids
-    assert (model(inputs.flip(1), targets) - model(inputs, targets)).abs().max() > 1e-3
+    assert (logits(model, inputs.flip(1), targets) - logits(model, inputs, targets)).abs().max() > 1e-3
 
 
 def test_a_seed_gives_the_same_weights_and_another_seed_others(model):
@@ -112,40 +119,50 @@ def test_rms_norm_divides_by_the_root_mean_square_and_subtracts_nothing():
     torch.testing.assert_close(norm(x), x / 12.5**0.5 * norm.weight)
 
 
-def test_a_dropout_mask_is_shared_over_positions_and_drawn_for_each_row():
-    dropout = SharedDropout().train()
-    dropout.rate = 0.25
-    torch.manual_seed(0)
-    out = dropout(torch.ones(8, 5, 400))
-    assert torch.equal(out, out[:, :1].expand_as(out))
-    assert out.unique().tolist() == pytest.approx([0.0, 1 / 0.75])
-    assert out.eq(0).float().mean().item() == pytest.approx(0.25, abs=0.03)
-    assert len({tuple(row.tolist()) for row in out[:, 0]}) == 8
+def drop(rate=0.5, key=7, **more):
+    return Dropout(rate=rate, key=torch.tensor(key), **more)
 
 
-def test_dropout_acts_in_training_only(ids):
-    model = T5(CONFIG).initialise(0)
-    model.set_dropout(0.3)
-    rates = {m.rate for m in model.modules() if isinstance(m, SharedDropout)}
-    rates |= {m.dropout_rate for m in model.modules() if hasattr(m, "dropout_rate")}
-    assert rates == {0.3}
-    model.train()
-    assert not torch.equal(model(*ids), model(*ids))
-    model.eval()
-    assert torch.equal(model(*ids), model(*ids))
-    quiet = T5(CONFIG).initialise(0).eval()
-    assert torch.equal(model(*ids), quiet(*ids))
+def test_dropout_acts_when_it_is_given_and_is_a_function_of_its_key(model, ids):
+    plain = logits(model, *ids)
+    assert torch.equal(logits(model, *ids), plain)
+    first = logits(model, *ids, drop(key=7))
+    assert torch.equal(logits(model, *ids, drop(key=7)), first)
+    assert not torch.equal(logits(model, *ids, drop(key=8)), first)
+    assert not torch.equal(first, plain)
+    assert torch.equal(logits(model, *ids, drop(rate=0.0)), plain)
+
+
+def test_dropout_of_a_shard_is_that_of_its_rows_of_the_whole_batch(model, ids):
+    inputs, targets = ids
+    whole = logits(model, inputs, targets, drop())
+    second = logits(model, inputs[1:], targets[1:], drop(first_row=1))
+    torch.testing.assert_close(second, whole[1:], rtol=0, atol=1e-5)
 
 
 def test_equal_positions_stay_equal_under_dropout():
     """One mask for all positions, and no position bias: nothing tells positions apart."""
-    model = T5(CONFIG).initialise(0).train()
-    model.set_dropout(0.0)
-    for module in model.modules():
-        if isinstance(module, SharedDropout):
-            module.rate = 0.5
+    model = T5(CONFIG).initialise(0)
     with torch.no_grad():
         model.encoder.position_bias.weight.zero_()
-    x_BSD, _ = model.encode(torch.full((2, 6), 9))
+        inputs = ModelInputs(inputs_BS=torch.full((2, 6), 9), targets_BT=torch.zeros(2, 1, dtype=torch.int64))
+        x_BSD = model._encoded(inputs, None, drop())
     torch.testing.assert_close(x_BSD, x_BSD[:, :1].expand_as(x_BSD))
     assert not torch.equal(x_BSD[0], x_BSD[1])
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "message"),
+    [
+        ("input_ids", {"input_ids": torch.tensor([[3, 48]])}, "input_ids=48: give ids from 0 to 47"),
+        ("labels", {"labels": torch.tensor([[3, -7]])}, "labels=-7: give ids from 0 to 47"),
+        ("labels", {"labels": torch.tensor([3, 4])}, r"labels=\(2,\): give whole numbers, \[batch, length\]"),
+        ("mask", {"attention_mask": torch.ones(1, 5)}, r"attention_mask=\(1, 5\): give \(1, 2\), as input_ids"),
+        ("none", {"labels": None}, "labels=None: give labels or decoder_input_ids"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " not in value else "",
+)
+def test_wrong_ids_and_shapes_are_named(model, field, given, message):
+    good = {"input_ids": torch.tensor([[3, 4]]), "labels": torch.tensor([[3, 4]])}
+    with pytest.raises(ConfigError, match=message):
+        model(**{**good, **given})

@@ -25,8 +25,9 @@ def trained():
 
 
 def save(trained, root, step):
-    moments = trained.optimizer.state()
-    return checkpoint.save(checkpoint.step_folder(root, step), step, trained.model, moments, {"total_step": 70 + step})
+    weights, moments = trained.model.state_dict(), trained.optimizer.state()
+    folder = checkpoint.step_folder(root, step)
+    return checkpoint.save(folder, step, trained.model.config, weights, moments, {"total_step": 70 + step})
 
 
 def test_a_checkpoint_comes_back_in_the_same_bits(trained, tmp_path):
@@ -139,7 +140,7 @@ from t5core.training import checkpoint
 sys.path.append({here!r})
 from small_run import MODEL
 model, root, stop = T5(MODEL).initialise(0), Path({root!r}), {stop!r}
-checkpoint.save(checkpoint.step_folder(root, 2), 2, model, {{}}, {{}})
+checkpoint.save(checkpoint.step_folder(root, 2), 2, MODEL, model.state_dict(), {{}}, {{}})
 
 def die(event, arguments):
     # the audit hook sees files before they are opened or renamed
@@ -148,7 +149,7 @@ def die(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(die)
-checkpoint.save(checkpoint.step_folder(root, 4), 4, model, {{}}, {{}})
+checkpoint.save(checkpoint.step_folder(root, 4), 4, MODEL, model.state_dict(), {{}}, {{}})
 """
 
 

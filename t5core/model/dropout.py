@@ -1,0 +1,65 @@
+"""Dropout as the released code has it: masks shared over the positions of a sequence, and a pure function of place.
+
+The paper only says "dropout"; Mesh TensorFlow's noise shapes leave the length dimension out. A residual's mask is
+``[B, 1, D]``, the feed-forward's hidden one ``[B, 1, F]``. Attention weights ``[B, H, Q, K]`` get one over the keys
+alone, ``[B, H, 1, K]``, and that is the same as scaling the rows of the values:
+
+    (weights * mask_BH1K) @ values  ==  weights @ (mask_BHK1 * values)
+
+so every attention kernel can train with dropout, also those that know none.
+
+Whether a feature is dropped is a hash of (seed, step, site, layer, row of the global batch, feature). There is no
+generator whose state could differ: the masks are the same on a CPU, a GPU and a TPU, on one device and on the two
+that share its batch, and in a run that was killed and goes on. A few thousand numbers per sequence and layer are
+hashed, thanks to the sharing; a mask per position would need five hundred times as many.
+
+Shapes: L layers, B rows, N features.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+_WORD = 0xFFFFFFFF
+_ROW, _LAYER, _SITE = 0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35  # odd numbers that set the coordinates apart
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dropout:
+    """One training step's dropout.
+
+    Attributes:
+        rate: share of the features that is dropped, in [0, 1).
+        key: int64 ``[]`` on the model's device, 0 up to 2^32: made of the run's seed and the step. A tensor, so that a
+            compiled step stays one program.
+        first_row: row of the global batch that the first row here is.
+        site_offset: added to every site's number.
+    """
+
+    rate: float
+    key: Tensor
+    first_row: int = 0
+    site_offset: int = 0
+
+    def elsewhere(self, offset: int) -> "Dropout":
+        """Returns the same dropout with all sites moved: for a stack that is run twice."""
+        return replace(self, site_offset=self.site_offset + offset)
+
+    def masks(self, site: int, num_layers: int, num_rows: int, num_features: int) -> Tensor:
+        """Returns ``[L, B, N]`` float32: 0 where dropped, ``1 / (1 - rate)`` where kept."""
+        device = self.key.device
+        rows_B = torch.arange(self.first_row, self.first_row + num_rows, device=device)
+        layers_L = torch.arange(num_layers, device=device)
+        start = _hash(self.key ^ ((site + self.site_offset) * _SITE & _WORD))
+        base_LB = _hash(start ^ _hash((layers_L[:, None] * _LAYER + rows_B[None, :] * _ROW) & _WORD))
+        words_LBN = _hash(base_LB[..., None] ^ _hash(torch.arange(num_features, device=device)))
+        kept_LBN = words_LBN >= round(self.rate * 2**32)
+        return kept_LBN.to(torch.float32) * (1.0 / (1.0 - self.rate))
+
+
+def _hash(x: Tensor) -> Tensor:
+    """Scrambles 32-bit words held in int64: xor-shifts and products that stay below 2^63, so nothing overflows."""
+    x = ((x ^ (x >> 16)) * 0x21F0AAAD) & _WORD
+    x = ((x ^ (x >> 15)) * 0x735A2D97) & _WORD
+    return x ^ (x >> 15)

@@ -1,0 +1,96 @@
+"""The seam where attention kernels compete: the same numbers, computed in different ways.
+
+A kernel first *prepares* what all layers of a stack share, the learned bias and the mask; what it gives back then
+*attends*, once per layer. A test holds every kernel to ``ReferenceKernel``, gradients included.
+
+The learned bias comes as a table of offsets: entry ``k - q + Q - 1`` is what head h adds to the logit of query q and
+key k. It has Q + K - 1 entries per head instead of Q·K; a kernel expands it if it must.
+
+Shapes: B batch, H heads, Q queries, K keys, d d_kv, R = Q + K - 1 offsets.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from t5core.model.visibility import Visibility
+
+
+class Scores(Protocol):
+    """What the layers of a stack share: bias and mask, in the form that a kernel likes."""
+
+    def attend(self, q_BHQd: Tensor, k_BHKd: Tensor, v_BHKd: Tensor) -> Tensor:
+        """Returns ``softmax(q k^T + bias) v``, ``[B, H, Q, d]`` in q's dtype; logits are not scaled."""
+
+
+class Kernel(Protocol):
+    """A way to compute attention."""
+
+    name: str
+
+    def prepare(self, offsets_HR: Tensor | None, visibility: Visibility, like: Tensor) -> Scores:
+        """Returns the scores for a stack; ``like`` has the device and the dtype of the activations."""
+
+
+def expanded(offsets_HR: Tensor, num_queries: int, num_keys: int) -> Tensor:
+    """Returns the bias ``[1, H, Q, K]`` of a table of offsets."""
+    # window w starts at offset w, so query q's row is window Q - 1 - q
+    return offsets_HR.unfold(1, num_keys, 1).flip(1).unsqueeze(0)
+
+
+def dense_bias(offsets_HR: Tensor | None, visibility: Visibility, like: Tensor) -> Tensor | None:
+    """Returns learned bias and mask as one tensor that broadcasts to ``[B, H, Q, K]``, in ``like``'s dtype."""
+    mask = visibility.additive(like.device, like.dtype)
+    if offsets_HR is None:
+        return mask
+    bias_1HQK = expanded(offsets_HR, visibility.num_queries, visibility.num_keys).to(like.dtype)
+    return bias_1HQK if mask is None else bias_1HQK + mask
+
+
+@dataclass(frozen=True, eq=False)
+class DenseScores:
+    """Attention by two matrix products with a softmax between them.
+
+    Attributes:
+        bias: broadcasts to ``[B, H, Q, K]``, or None.
+    """
+
+    bias: Tensor | None
+
+    def attend(self, q_BHQd: Tensor, k_BHKd: Tensor, v_BHKd: Tensor) -> Tensor:
+        """Returns ``[B, H, Q, d]``."""
+        logits_BHQK = q_BHQd @ k_BHKd.transpose(-1, -2)
+        if self.bias is not None:
+            logits_BHQK = logits_BHQK + self.bias
+        return torch.softmax(logits_BHQK.float(), dim=-1).to(q_BHQd.dtype) @ v_BHKd
+
+
+class ReferenceKernel:
+    """Two matrix products with a softmax between them, on a dense bias: what the others are held to."""
+
+    name = "reference"
+
+    def prepare(self, offsets_HR: Tensor | None, visibility: Visibility, like: Tensor) -> Scores:
+        """Returns scores with the bias expanded."""
+        return DenseScores(dense_bias(offsets_HR, visibility, like))
+
+
+@dataclass(frozen=True, eq=False)
+class _SdpaScores:
+    bias: Tensor | None
+
+    def attend(self, q_BHQd: Tensor, k_BHKd: Tensor, v_BHKd: Tensor) -> Tensor:
+        return functional.scaled_dot_product_attention(q_BHQd, k_BHKd, v_BHKd, attn_mask=self.bias, scale=1.0)
+
+
+class SdpaKernel:
+    """PyTorch's fused attention, which picks its own implementation; the bias of a stack is expanded once."""
+
+    name = "sdpa"
+
+    def prepare(self, offsets_HR: Tensor | None, visibility: Visibility, like: Tensor) -> Scores:
+        """Returns scores with the bias expanded."""
+        return _SdpaScores(dense_bias(offsets_HR, visibility, like))
