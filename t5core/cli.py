@@ -27,7 +27,7 @@ _SHORT_NAMES = {
     "drop": "drop_tokens",
     "deshuffle": "deshuffling",
 }
-_KINDS = ("prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens")
+_KINDS = ("lm", "prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens")
 _VERBS = ("corrupt",)
 _DEFAULT_MEAN_SPAN = 3.0
 _SENTINEL = re.compile(r"<extra_id_\d+>")

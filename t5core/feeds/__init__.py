@@ -6,6 +6,7 @@ run at step 10,000 is asking for batch 10,000, and two processes that ask for th
 
 from t5core.feeds.batch import Batch
 from t5core.feeds.examples import ExampleFeed, padded_batches
+from t5core.feeds.join import join, joined_length, marker_ids
 from t5core.feeds.pack import convert, pack
 from t5core.feeds.permutation import permuted
 from t5core.feeds.pretrain import PretrainFeed
@@ -16,7 +17,10 @@ __all__ = [
     "ExampleFeed",
     "PretrainFeed",
     "convert",
+    "join",
+    "joined_length",
     "load_tokens",
+    "marker_ids",
     "pack",
     "padded_batches",
     "permuted",

@@ -1,32 +1,64 @@
 """Fine-tuning batches: tokenised pairs of several tasks, mixed at given rates.
 
-Every slot of every batch has a place ``g`` in an endless row of slots (slot s of batch i is ``g = i·B + s``). The row
-is laid out in blocks of 2^16 slots. In each block every task has a fixed number of slots, its rate times 2^16 by
-largest remainder (and at least one), and the block's order is drawn from (seed, block). So which task slot g
-belongs to, and the how-manieth slot of this task it is, follow from one block alone, however far one jumps:
+Every example drawn has a place ``g`` in an endless line of slots. The line is laid out in blocks of 2^16 slots. In
+each block every task has a fixed number of slots, its rate times 2^16 by largest remainder (and at least one), and
+the block's order is drawn from (seed, block). So which task slot g belongs to, and the how-manieth slot of this task
+it is, follow from one block alone, however far one jumps:
 
     k = block · (task's slots per block) + slots of the task earlier in this block
     epoch, position = divmod(k, examples of the task);  example = keyed permutation(position) of (seed, task, epoch)
 
 A task is gone through in whole epochs: no example comes a third time before each has come twice.
 
-Legend: B rows of a batch, Li and Lt columns of inputs and targets, K tasks.
+One example per row: slot s of batch i is ``g = i·B + s``.
+
+Packed: how many examples fit into a row depends on the examples, so a batch that took "the next that fit" would
+depend on all before it. Instead each block fills the same number of rows, R, chosen when the feed is made: as many
+as ``feeds.layout`` needs for block 0, and six standard deviations of the text in a block. A block is packed when a
+batch first needs it (about 0.2 s for its 65,536 examples), its rows are put in random order, and row r of batch i is
+row ``i·B + r`` of an endless line of rows, R to a block. The price of jumping is small: the spare rows are about 1 %
+(of the rows, not of the examples), and should a block ever need more than R rows, its emptiest ones are left out.
+
+Legend: B rows of a batch, Li and Lt columns of inputs and targets, K tasks, N = 2^16 slots of a block, R rows of a
+block, S examples of a batch.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from t5core.errors import ConfigError, DataError
 from t5core.feeds.batch import Batch
+from t5core.feeds.join import joined_length
+from t5core.feeds.layout import NOWHERE, best_fit, in_rows
 from t5core.feeds.permutation import permuted
-from t5core.feeds.ragged import Ints, gather
+from t5core.feeds.ragged import Ints, places
+from t5core.feeds.sequences import Ids, Places, Sequences, with_eos, without_eos
 from t5core.vocabulary import EOS_ID
 
-Ids = Sequence[int]
 BLOCK_SLOTS = 1 << 16
+_SPARE_DEVIATIONS = 6.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """A block's slots in order: the task of each, and its rank among the block's slots of the task."""
+
+    index: int
+    tasks_N: Ints
+    ranks_N: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class _PackedBlock:
+    """A block's examples, row after row: row r has ``examples[first[r] : first[r + 1]]``."""
+
+    index: int
+    examples: Ints
+    first: Ints
 
 
 class ExampleFeed:
@@ -39,11 +71,15 @@ class ExampleFeed:
         batch_size: rows per batch.
         inputs_length, targets_length: columns, EOS included; longer rows are cut and keep their EOS.
         seed: of mixing and order, 0 or more.
+        packed: put several examples into a row, with ``input_segments`` and ``target_segments``.
+        joined_by: ids of the marker that joins inputs and targets for decoder-only models (``feeds.join``); None:
+            batches for an encoder-decoder.
 
     Attributes:
         names: the tasks, sorted; the mixture does not depend on the order they are given in.
         num_examples: of all tasks that can be drawn.
         rates: the mixture in use, for each task; they sum to 1.
+        examples_per_row: 1, or the mean over a block where rows are packed.
 
     Raises:
         ConfigError: for rates that are negative, all 0, or of unknown tasks, and for a seed below 0.
@@ -59,6 +95,8 @@ class ExampleFeed:
         targets_length: int,
         rates: Mapping[str, float] | None = None,
         seed: int = 0,
+        packed: bool = False,
+        joined_by: Sequence[int] | None = None,
     ) -> None:
         if seed < 0:
             raise ConfigError("seed", seed, "give a number from 0 up")
@@ -68,73 +106,159 @@ class ExampleFeed:
         self.inputs_length = inputs_length
         self.targets_length = targets_length
         self.seed = seed
+        self.packed = packed
         self._sizes_K = np.array([len(examples[name]) for name in self.names])
         self._first_K = np.cumsum(self._sizes_K) - self._sizes_K
         self.num_examples = int(self._sizes_K.sum())
         self._slots_K = _slots_per_block(np.array(list(self.rates.values())))
         pairs = [pair for name in self.names for pair in examples[name]]
-        self._inputs = _Rows([pair[0] for pair in pairs], inputs_length)
-        self._targets = _Rows([pair[1] for pair in pairs], targets_length)
-        self._block: tuple[int, Ints, Ints] | None = None  # the block used last: index, tasks, ranks
+        self._inputs: Sequences | None = None
+        self._given: Ints | None = None  # joined: tokens of each example up to and including the marker
+        targets = (with_eos(pair[1], targets_length) for pair in pairs)
+        if joined_by is None:
+            self._inputs = Sequences((with_eos(pair[0], inputs_length) for pair in pairs), inputs_length)
+            self._targets = Sequences(targets, targets_length)
+        else:
+            given = [[*without_eos(pair[0], inputs_length - 1), *joined_by] for pair in pairs]
+            self._given = np.array([len(ids) for ids in given])
+            joined = (before + after for before, after in zip(given, targets, strict=True))
+            self._targets = Sequences(joined, joined_length(inputs_length, targets_length, joined_by))
+        self._block: _Block | None = None  # the ones used last
+        self._packed_block: _PackedBlock | None = None
+        self._rows_per_block = self._rows_needed() if packed else BLOCK_SLOTS
+        self.examples_per_row = BLOCK_SLOTS / self._rows_per_block
 
     @property
     def tokens_per_batch(self) -> int:
         """Tokens of a batch as the paper counts them: of inputs or targets, whichever is more, padding included."""
-        return self.batch_size * max(self.inputs_length, self.targets_length)
+        return self.batch_size * max(self._inputs.width if self._inputs else 0, self._targets.width)
 
     @property
     def steps_per_epoch(self) -> float:
-        """Batches that hold as many rows as there are examples."""
-        return self.num_examples / self.batch_size
+        """Batches that hold as many examples as there are."""
+        return self.num_examples / (self.batch_size * self.examples_per_row)
+
+    def fill(self) -> dict[str, float]:
+        """Returns the share of the columns that hold tokens, for "inputs" (if there are any) and "targets"."""
+        of_slots_K = self._slots_K / BLOCK_SLOTS
+        used = {}
+        for name, sequences in (("inputs", self._inputs), ("targets", self._targets)):
+            if sequences is not None:
+                means_K = np.add.reduceat(sequences.lengths_N, self._first_K) / self._sizes_K
+                used[name] = float(of_slots_K @ means_K) * self.examples_per_row / sequences.width
+        return used
 
     def batch(self, i: int) -> Batch:
         """Returns batch ``i``, the same one whenever and wherever it is asked for."""
+        if self.packed:
+            return self._packed_batch(i)
         tasks_B, nth_B = self.assignment(i)
-        epochs_B, positions_B = np.divmod(nth_B, self._sizes_K[tasks_B])
-        rows_B = self._first_K[tasks_B] + permuted(positions_B, self._sizes_K[tasks_B], self.seed, tasks_B, epochs_B)
-        return Batch(inputs=self._inputs.padded(rows_B), targets=self._targets.padded(rows_B))
+        chosen_B = self._examples(tasks_B, nth_B)
+        targets = self._targets.padded(chosen_B)
+        if self._inputs is not None:
+            return Batch(inputs=self._inputs.padded(chosen_B), targets=targets)
+        assert self._given is not None
+        prefix = np.arange(self._targets.width) < self._given[chosen_B][:, None]
+        return Batch(inputs=targets[:, :0], targets=targets, prefix=prefix)
 
     def assignment(self, i: int) -> tuple[Ints, Ints]:
-        """Returns per row of batch ``i`` its task (index into ``names``) and how many rows the task had before it."""
+        """Returns per row of batch ``i`` its task (index into ``names``) and how many rows the task had before it.
+
+        Only where there is one example per row.
+        """
+        assert not self.packed, "a packed row has several tasks"
         slots = np.arange(i * self.batch_size, (i + 1) * self.batch_size)
         blocks_B, within_B = slots // BLOCK_SLOTS, slots % BLOCK_SLOTS
         tasks_B, nth_B = np.empty(len(slots), dtype=np.int64), np.empty(len(slots), dtype=np.int64)
-        for block in np.unique(blocks_B):
-            here = blocks_B == block
-            tasks, ranks = self._laid_out(int(block))
-            tasks_B[here], nth_B[here] = tasks[within_B[here]], ranks[within_B[here]]
+        for index in np.unique(blocks_B):
+            here = blocks_B == index
+            block = self._laid_out(int(index))
+            tasks_B[here], nth_B[here] = block.tasks_N[within_B[here]], block.ranks_N[within_B[here]]
         return tasks_B, nth_B + blocks_B * self._slots_K[tasks_B]
 
-    def _laid_out(self, block: int) -> tuple[Ints, Ints]:
-        """A block's tasks, and each slot's rank among the block's slots of its task, ``[BLOCK_SLOTS]`` each."""
-        if self._block is None or self._block[0] != block:
-            rng = np.random.Generator(np.random.Philox(key=np.array([self.seed, block], dtype=np.uint64)))
-            tasks = rng.permutation(np.repeat(np.arange(len(self._slots_K)), self._slots_K))
-            ranks = np.empty_like(tasks)
+    def _examples(self, tasks: Ints, nth: Ints) -> Ints:
+        """Which example of all each draw is, by its task and how many draws the task had before."""
+        epochs, positions = np.divmod(nth, self._sizes_K[tasks])
+        chosen: Ints = self._first_K[tasks] + permuted(positions, self._sizes_K[tasks], self.seed, tasks, epochs)
+        return chosen
+
+    def _laid_out(self, index: int) -> _Block:
+        if self._block is None or self._block.index != index:
+            tasks_N = self._rng(index).permutation(np.repeat(np.arange(len(self._slots_K)), self._slots_K))
+            ranks_N = np.empty_like(tasks_N)
             first_K = np.cumsum(self._slots_K) - self._slots_K
-            by_task = np.argsort(tasks, kind="stable")
-            ranks[by_task] = np.arange(BLOCK_SLOTS) - np.repeat(first_K, self._slots_K)
-            self._block = block, tasks, ranks
-        return self._block[1], self._block[2]
+            by_task = np.argsort(tasks_N, kind="stable")
+            ranks_N[by_task] = np.arange(BLOCK_SLOTS) - np.repeat(first_K, self._slots_K)
+            self._block = _Block(index, tasks_N, ranks_N)
+        return self._block
 
+    def _rng(self, index: int, stream: int = 0) -> np.random.Generator:
+        key = np.array([self.seed, index], dtype=np.uint64)
+        return np.random.Generator(np.random.Philox(key=key).jumped(stream))
 
-class _Rows:
-    """Rows of ids, cut to length, each ended by EOS, stored end to end."""
+    def _packed_batch(self, i: int) -> Batch:
+        at, rows = self._drawn(i), self.batch_size
+        targets, target_segments = self._targets.packed(at, rows)
+        if self._inputs is None:
+            assert self._given is not None
+            prefix = self._targets.first_of_packed(self._given, at, rows)
+            return Batch(inputs=targets[:, :0], targets=targets, target_segments=target_segments, prefix=prefix)
+        inputs, input_segments = self._inputs.packed(at, rows)
+        return Batch(inputs=inputs, targets=targets, input_segments=input_segments, target_segments=target_segments)
 
-    def __init__(self, rows: Sequence[Ids], width: int) -> None:
-        cut = [_with_eos(row, width) for row in rows]
-        self._lengths = np.array([len(row) for row in cut], dtype=np.int64)
-        self._starts = np.cumsum(self._lengths) - self._lengths
-        self._flat = np.fromiter((token for row in cut for token in row), np.int32, int(self._lengths.sum()))
-        self._width = width
+    def _drawn(self, i: int) -> Places:
+        """Which examples packed batch ``i`` holds, and where."""
+        blocks_B, within_B = np.divmod(np.arange(i * self.batch_size, (i + 1) * self.batch_size), self._rows_per_block)
+        examples, counts = [], []
+        for index in np.unique(blocks_B):
+            block = self._packed(int(index))
+            here_B = within_B[blocks_B == index]
+            counts.append(np.diff(block.first)[here_B])
+            examples.append(block.examples[places(block.first[here_B], counts[-1])])
+        counts_B = np.concatenate(counts)
+        rows_S = np.repeat(np.arange(self.batch_size), counts_B)
+        return Places(np.concatenate(examples), rows_S, places(np.ones_like(counts_B), counts_B))
 
-    def padded(self, rows: Ints) -> npt.NDArray[np.int32]:
-        out = gather(self._flat, self._starts[rows], self._lengths[rows], self._width)
-        return out.astype(np.int32, copy=False)
+    def _packed(self, index: int) -> _PackedBlock:
+        if self._packed_block is None or self._packed_block.index != index:
+            examples_N = self._block_examples(index)
+            row_N = in_rows(self._needs()[examples_N], self._columns(), self._rows_per_block)
+            # the rows opened last are half empty: in random order every batch is a fair sample
+            order_R = self._rng(index, 1).permutation(self._rows_per_block)
+            examples_N, row_N = examples_N[row_N != NOWHERE], order_R[row_N[row_N != NOWHERE]]
+            first = np.searchsorted(np.sort(row_N), np.arange(self._rows_per_block + 1))
+            self._packed_block = _PackedBlock(index, examples_N[np.argsort(row_N, kind="stable")], first)
+        return self._packed_block
+
+    def _block_examples(self, index: int) -> Ints:
+        block = self._laid_out(index)
+        return self._examples(block.tasks_N, block.ranks_N + index * self._slots_K[block.tasks_N])
+
+    def _needs(self) -> npt.NDArray[np.int64]:
+        """Columns each example needs, ``[examples, features]``."""
+        held = [self._targets] if self._inputs is None else [self._inputs, self._targets]
+        return np.stack([sequences.lengths_N for sequences in held], axis=1)
+
+    def _columns(self) -> npt.NDArray[np.int64]:
+        held = [self._targets] if self._inputs is None else [self._inputs, self._targets]
+        return np.array([sequences.width for sequences in held])
+
+    def _rows_needed(self) -> int:
+        """Rows that hold the examples of any block: those of block 0, and spare ones for blocks with longer texts.
+
+        Whole epochs of a task have the same text every time, so only what is left of an epoch varies: at most as many
+        examples as slots, and no more than half a task counts in full (a part and its complement vary alike).
+        """
+        _, found = best_fit(self._needs()[self._block_examples(0)], self._columns())
+        shares = (self._needs() / self._columns()).max(axis=1)
+        means_K = np.add.reduceat(shares, self._first_K) / self._sizes_K
+        variances_K = np.add.reduceat(shares**2, self._first_K) / self._sizes_K - means_K**2
+        deviation = math.sqrt(max(0.0, float(np.minimum(self._slots_K, self._sizes_K / 2) @ variances_K)))
+        return min(BLOCK_SLOTS, found + math.ceil(_SPARE_DEVIATIONS * deviation))
 
 
 def padded_batches(
-    rows: Sequence[Ids], batch_size: int, inputs_length: int
+    rows: Sequence[Ids], batch_size: int, inputs_length: int, joined_by: Sequence[int] | None = None
 ) -> Iterator[tuple[npt.NDArray[np.int32], int]]:
     """Goes through evaluation inputs in order, at one static shape.
 
@@ -142,23 +266,21 @@ def padded_batches(
         rows: input ids, without EOS (a final EOS is accepted).
         batch_size: rows per batch.
         inputs_length: columns, EOS included; longer rows are cut and keep their EOS.
+        joined_by: ids of the marker that decoder-only models read before they answer; it takes EOS's place.
 
     Yields:
-        Ids, int32 ``[batch_size, inputs_length]`` padded with 0, and how many rows are real. The last batch is filled
-        up with empty rows, an EOS alone: a row of nothing but padding has nothing to attend to.
+        Ids, int32 ``[batch_size, inputs_length]`` padded with 0 (with a marker of M ids ``inputs_length - 1 + M``
+        columns), and how many rows are real. The last batch is filled up with empty rows, an EOS or a marker alone: a
+        row of nothing but padding has nothing to attend to.
     """
+    width = inputs_length if joined_by is None else inputs_length - 1 + len(joined_by)
+    ending = [EOS_ID] if joined_by is None else list(joined_by)
     for start in range(0, len(rows), batch_size):
         part = list(rows[start : start + batch_size])
         real = len(part)
         part += [()] * (batch_size - real)
-        yield _Rows(part, inputs_length).padded(np.arange(batch_size)), real
-
-
-def _with_eos(ids: Ids, width: int) -> list[int]:
-    kept = list(ids[:width])
-    if kept and kept[-1] == EOS_ID:
-        kept.pop()
-    return [*kept[: width - 1], EOS_ID]
+        prompts = Sequences(([*without_eos(ids, inputs_length - 1), *ending] for ids in part), width)
+        yield prompts.padded(np.arange(batch_size)), real
 
 
 def _shares(examples: Mapping[str, Sequence[tuple[Ids, Ids]]], rates: Mapping[str, float] | None) -> dict[str, float]:

@@ -3,6 +3,7 @@
     batch i ──► places i·B ... i·B + B - 1 of an endless run over the segments, epoch after epoch
             ──► each place's segment, by a keyed permutation that belongs to (seed, epoch)
             ──► raw tokens [B, L] ──► corrupt_batch, with a generator that belongs to (seed, i)
+            ──► for decoder-only models, inputs and targets joined (feeds.join)
 
 Segments: "joined" objectives cut the whole stream of documents into pieces of ``lengths.raw_tokens``, dropping the
 rest at the end; the others cut each document by itself and drop pieces of fewer than 8 tokens. The cuts are the
@@ -11,6 +12,7 @@ same in every epoch, order and noise are new in each.
 Legend: B rows of a batch, L raw tokens per segment.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ import numpy.typing as npt
 from t5core.config import ObjectiveConfig
 from t5core.errors import ConfigError, DataError
 from t5core.feeds.batch import Batch
+from t5core.feeds.join import join, joined_length
 from t5core.feeds.permutation import permuted
 from t5core.feeds.ragged import gather
 from t5core.objectives.catalogue import Lengths, lengths, recipe
@@ -41,9 +44,12 @@ class PretrainFeed:
         inputs_length: columns of the inputs, EOS included.
         targets_length: columns of the targets; None: what the objective needs (``lengths(...).targets``).
         seed: of order and noise, 0 or more.
+        joined_by: ids of the marker that joins inputs and targets for decoder-only models (``feeds.join``); None:
+            batches for an encoder-decoder. "lm" has no inputs, so its batches are decoder-only either way, without
+            marker and prefix.
 
     Attributes:
-        lengths: raw tokens read per row, and columns of inputs and targets.
+        lengths: raw tokens read per row, and columns of a batch's inputs and targets.
         num_segments: segments in one epoch.
 
     Raises:
@@ -63,20 +69,27 @@ class PretrainFeed:
         inputs_length: int,
         targets_length: int | None = None,
         seed: int = 0,
+        joined_by: Sequence[int] | None = None,
     ) -> None:
         if seed < 0:
             raise ConfigError("seed", seed, "give a number from 0 up")
         size = lengths(objective, inputs_length)
         targets = size.targets if targets_length is None else targets_length
+        how = recipe(objective)
         self.objective = objective
         self.vocab_size = vocab_size
         self.num_sentinels = num_sentinels
         self.batch_size = batch_size
         self.seed = seed
-        self.lengths = Lengths(raw_tokens=size.raw_tokens, inputs=inputs_length, targets=targets)
+        self.joined_by = None if how.inputs == "nothing" else joined_by
+        self._corrupted = Lengths(raw_tokens=size.raw_tokens, inputs=size.inputs, targets=targets)
+        self.lengths = self._corrupted
+        if self.joined_by is not None:
+            width = joined_length(size.inputs, targets, self.joined_by)
+            self.lengths = Lengths(raw_tokens=size.raw_tokens, inputs=0, targets=width)
         self._tokens = np.asarray(tokens)  # a plain view; memory-mapped tokens stay on disk
         self._segments_SL: Ints | None = None
-        if recipe(objective).joined:
+        if how.joined:
             self._segments_SL = _joined(self._tokens, size.raw_tokens)
             self.num_segments = len(self._segments_SL)
         else:
@@ -111,11 +124,12 @@ class PretrainFeed:
             lengths_B,
             vocab_size=self.vocab_size,
             extra_ids=self.num_sentinels,
-            inputs_length=self.lengths.inputs,
-            targets_length=self.lengths.targets,
+            inputs_length=self._corrupted.inputs,
+            targets_length=self._corrupted.targets,
             rng=np.random.Generator(np.random.Philox(key=np.array([self.seed, i], dtype=np.uint64))),
         )
-        return Batch(inputs=inputs, targets=targets)
+        batch = Batch(inputs=inputs, targets=targets)
+        return batch if self.joined_by is None else join(batch, self.joined_by)
 
     def raw(self, i: int) -> tuple[Ints, Ints]:
         """Returns the text of batch ``i`` before it is corrupted: ids ``[B, L]`` and each row's length ``[B]``."""

@@ -1,7 +1,7 @@
 """Unsupervised objectives: a noise mask × what the input shows × what the target asks.
 
 ``noise`` draws the masks, ``encodings`` turns a masked text into tokens, ``spans`` knows how much text a
-span-corrupted example holds, ``catalogue`` names every objective of the paper's Tables 3 to 7 as a recipe of
+span-corrupted example holds, ``catalogue`` names every objective of the paper's Tables 2 to 7 as a recipe of
 these parts, and ``corruption`` runs a recipe over a whole batch.
 
 Everything works on batches, arrays ``[B, L]`` with per-row lengths, in numpy without a loop over rows; the
@@ -13,6 +13,7 @@ from t5core.objectives.corruption import corrupt_batch
 from t5core.objectives.encodings import encode, encode_batch, permute
 from t5core.objectives.noise import iid_noise_mask, random_prefix_noise_mask, random_spans_noise_mask
 from t5core.objectives.spans import random_spans_lengths
+from t5core.objectives.splitting import reduce_concat_tokens, split_tokens
 
 __all__ = [
     "Lengths",
@@ -27,4 +28,6 @@ __all__ = [
     "random_spans_lengths",
     "random_spans_noise_mask",
     "recipe",
+    "reduce_concat_tokens",
+    "split_tokens",
 ]

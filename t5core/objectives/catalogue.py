@@ -1,8 +1,9 @@
-"""Every unsupervised objective of the paper's Tables 3 to 7, as a recipe of noise, inputs and targets.
+"""Every unsupervised objective of the paper's Tables 2 to 7, as a recipe of noise, inputs and targets.
 
 ============== ============== ================================== ================================= =========
 kind           noise          inputs                             targets                           documents
 ============== ============== ================================== ================================= =========
+lm             none           nothing                            the whole text                    joined
 prefix_lm      all from a cut the text up to the cut             the rest                          alone
 bert_style     i.i.d.         90 % mask, 10 % random token       the whole text                    joined
 deshuffling    none           all tokens in random order         the whole text                    alone
@@ -13,6 +14,7 @@ drop_tokens    i.i.d.         kept tokens only                   corrupted token
 
 With ``mean_noise_span_length`` set, noise comes in random spans, for any kind that has noise. "Joined": documents
 are laid end to end before they are cut to length; "alone": each document is cut by itself (released code).
+"lm" is for decoder-only models, which have nothing to put an input into.
 """
 
 import math
@@ -43,7 +45,7 @@ class Recipe:
 
     Attributes:
         noise: which masks are drawn, see ``t5core.objectives.noise``.
-        inputs: how the input is made: a function of ``t5core.objectives.encodings``, "permute" or
+        inputs: how the input is made: a function of ``t5core.objectives.encodings``, "permute", "nothing" or
             "noise_token_to_random_token_or_sentinel".
         targets: a function of ``t5core.objectives.encodings``, or "text" for the whole text.
         joined: documents are joined before they are cut to length.
@@ -61,7 +63,7 @@ class Lengths:
 
     Attributes:
         raw_tokens: text read per example.
-        inputs, targets: columns of a batch.
+        inputs, targets: columns of a batch; no inputs for "lm".
     """
 
     raw_tokens: int
@@ -73,6 +75,8 @@ def recipe(objective: ObjectiveConfig) -> Recipe:
     """Returns the recipe of an objective: a row of the module's table."""
     noise: NoiseKind = "iid" if objective.mean_noise_span_length is None else "spans"
     match objective.kind:
+        case "lm":
+            return Recipe(noise="none", inputs="nothing", targets="text")
         case "prefix_lm":
             return Recipe(noise="prefix", inputs="drop_noise_tokens", targets="drop_nonnoise_tokens", joined=False)
         case "bert_style":
@@ -94,7 +98,8 @@ def recipe(objective: ObjectiveConfig) -> Recipe:
 def lengths(objective: ObjectiveConfig, inputs_length: int) -> Lengths:
     """Returns how much text an objective reads per example, and how long inputs and targets are.
 
-    Span corruption reads just as much text as fills the inputs (``random_spans_lengths``). Everything else reads
+    Span corruption reads just as much text as fills the inputs (``random_spans_lengths``). "lm" has no inputs, and as
+    many targets as others have inputs: one token less than that of text, and EOS. Everything else reads
     ``inputs_length`` tokens, the last of which makes room for EOS where nothing else does. With i.i.d. noise the
     number of target tokens varies: at 512 the released configurations' numbers are used (103, 192, 256, 512 for
     10, 15, 25, 50 %; 104 for dropping 15 %), elsewhere the expected number and one standard deviation, at most
@@ -106,6 +111,8 @@ def lengths(objective: ObjectiveConfig, inputs_length: int) -> Lengths:
     if inputs_length < MIN_INPUTS_LENGTH:
         raise ConfigError("inputs_length", inputs_length, f"give {MIN_INPUTS_LENGTH} or more tokens")
     how = recipe(objective)
+    if how.inputs == "nothing":
+        return Lengths(raw_tokens=inputs_length - 1, inputs=0, targets=inputs_length)
     raw_tokens = inputs_length
     if how.targets == "text" or how.noise == "prefix":
         targets = inputs_length

@@ -45,15 +45,17 @@ def corrupt_batch(
         lengths_B: tokens per row; what stands behind is not read.
         vocab_size: pieces and sentinels together.
         extra_ids: sentinels among them; they have the highest ids.
-        inputs_length: columns of the inputs, EOS included.
+        inputs_length: columns of the inputs, EOS included; "lm" has no inputs and does not ask for it.
         targets_length: columns of the targets, EOS included.
         rng: all randomness comes from here.
 
     Returns:
-        Inputs ``[B, inputs_length]`` and targets ``[B, targets_length]``, int32, each row ended by EOS and padded
-        with 0.
+        Inputs ``[B, inputs_length]`` (for "lm" ``[B, 0]``) and targets ``[B, targets_length]``, int32, each row ended
+        by EOS and padded with 0.
     """
     how = recipe(objective)
+    if how.inputs == "nothing":
+        return np.zeros((len(lengths_B), 0), dtype=np.int32), finish(tokens_BL, lengths_B, targets_length)
     if how.noise == "none":
         shuffled_BL = permute(tokens_BL, lengths_B, rng)
         return finish(shuffled_BL, lengths_B, inputs_length), finish(tokens_BL, lengths_B, targets_length)

@@ -17,6 +17,7 @@ from t5core.config import ObjectiveConfig
 from t5core.objectives.catalogue import lengths
 from t5core.objectives.corruption import corrupt_batch
 from t5core.objectives.encodings import RESERVED_IDS
+from t5core.objectives.splitting import split_tokens
 from t5core.vocabulary import EOS_ID, PAD_ID
 
 
@@ -81,13 +82,12 @@ def shown_examples(
         text: the document.
         codec: a Vocabulary, or ``Words(text)``.
         objective: which one.
-        inputs_length: tokens of the input at most, EOS included.
+        inputs_length: tokens of the input at most, EOS included; for "lm", of the target.
         seed: of the noise; a part's noise depends on the seed and its place, not on the text around it.
     """
     tokens = np.array(codec.encode(text), dtype=np.int32)
     size = lengths(objective, inputs_length)
-    for part, start in enumerate(range(0, len(tokens), size.raw_tokens)):
-        raw_L = tokens[start : start + size.raw_tokens]
+    for part, raw_L in enumerate(split_tokens(tokens, size.raw_tokens)):
         inputs, targets = corrupt_batch(
             objective,
             raw_L[None, :],
@@ -109,4 +109,4 @@ def shown_examples(
 
 def _trimmed(row: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> tuple[int, ...]:
     ids: list[int] = row.tolist()
-    return tuple(ids[: ids.index(EOS_ID) + 1])
+    return tuple(ids[: ids.index(EOS_ID) + 1]) if ids else ()

@@ -1,24 +1,18 @@
-"""Objectives against numbers computed by the T5 authors' released code (``data/objectives.jsonl``)."""
-
-import json
-from pathlib import Path
+"""Objectives against numbers computed by the T5 authors' released code (``objectives.jsonl``, ``splitting.jsonl``)."""
 
 import numpy as np
 import pytest
+from reference_cases import cases
 
 from t5core.config import ObjectiveConfig
 from t5core.feeds import PretrainFeed
-from t5core.objectives import encode, random_spans_lengths, random_spans_noise_mask
-
-DATA = Path(__file__).parent / "data"
-
-
-def cases(name, *fns):
-    rows = [json.loads(line) for line in (DATA / name).read_text().split("\n") if line]
-    picked = [row for row in rows if not fns or row["fn"] in fns]
-    assert picked
-    return [pytest.param(row, id=row["id"]) for row in picked]
-
+from t5core.objectives import (
+    encode,
+    random_spans_lengths,
+    random_spans_noise_mask,
+    reduce_concat_tokens,
+    split_tokens,
+)
 
 TOKEN_FUNCTIONS = (
     "noise_span_to_unique_sentinel",
@@ -56,6 +50,18 @@ def test_span_masks_have_the_released_codes_counts_for_any_seed(case):
         )
         starts = mask & ~np.concatenate([[False], mask[:-1]])
         assert {"num_noise_tokens": mask.sum(), "num_noise_spans": starts.sum()} == case["expected"]
+
+
+@pytest.mark.parametrize("case", cases("splitting.jsonl", "split_tokens"))
+def test_texts_are_split_as_in_the_released_code(case):
+    segments = split_tokens(case["tokens"], case["max_tokens_per_segment"])
+    assert [segment.tolist() for segment in segments] == case["expected"]
+
+
+@pytest.mark.parametrize("case", cases("splitting.jsonl", "reduce_concat_tokens"))
+def test_documents_are_joined_as_in_the_released_code(case):
+    joined = reduce_concat_tokens(case["documents"], case["batch_size"])
+    assert [document.tolist() for document in joined] == case["expected"]
 
 
 @pytest.mark.parametrize("case", cases("splitting.jsonl", "split_tokens"))

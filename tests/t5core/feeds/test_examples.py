@@ -138,3 +138,98 @@ def test_evaluation_rows_come_in_order_at_one_shape():
     assert real[2].tolist() == [5, 5, 1, 0, 0] and real[6].tolist() == [9, 9, 9, 9, 1]
     assert batches[2][0][1].tolist() == [1, 0, 0, 0, 0]
     assert list(padded_batches([], 3, 5)) == []
+
+
+# packed rows
+
+RNG = np.random.default_rng(5)
+LONG = {  # ids tell task, example and place apart: 10,000 t + 40 j + place + 2
+    name: [
+        ([10_000 * t + 40 * j + p + 2 for p in range(n)], [10_000 * t + 40 * j + p + 32 for p in range(m)])
+        for j, (n, m) in enumerate(zip(RNG.integers(1, 24, size), RNG.integers(1, 6, size), strict=True))
+    ]
+    for t, (name, size) in enumerate([("cola", 40), ("rte", 150)])
+}
+
+
+def packed_feed(examples=None, *, batch_size=16, seed=3, rates=None):
+    return ExampleFeed(
+        examples or LONG,
+        batch_size=batch_size,
+        inputs_length=64,
+        targets_length=24,
+        seed=seed,
+        rates=rates,
+        packed=True,
+    )
+
+
+def segments_of(batch):
+    """Inputs and targets of every segment, as tuples, row by row."""
+    rows = zip(batch.inputs, batch.input_segments, batch.targets, batch.target_segments, strict=True)
+    for inputs, input_numbers, targets, target_numbers in rows:
+        assert input_numbers.max() == target_numbers.max() >= 1
+        for number in range(1, input_numbers.max() + 1):
+            yield tuple(inputs[input_numbers == number].tolist()), tuple(targets[target_numbers == number].tolist())
+
+
+def test_packed_rows_hold_whole_pairs_numbered_from_the_left():
+    pairs = {((*inputs, 1), (*targets, 1)) for task in LONG.values() for inputs, targets in task}
+    batch = packed_feed().batch(2)
+    for name in ("inputs", "input_segments"):
+        assert getattr(batch, name).shape == (16, 64) and getattr(batch, name).dtype == np.int32
+    for name in ("targets", "target_segments"):
+        assert getattr(batch, name).shape == (16, 24) and getattr(batch, name).dtype == np.int32
+    assert batch.prefix is None
+    assert set(segments_of(batch)) <= pairs
+    for tokens, numbers in ((batch.inputs, batch.input_segments), (batch.targets, batch.target_segments)):
+        assert np.array_equal(tokens == 0, numbers == 0)
+        steps = np.diff(numbers, axis=1)
+        assert np.isin(steps[:, :1], [0, 1]).all()
+        assert ((steps == 0) | (steps == 1) | (numbers[:, 1:] == 0)).all() and (numbers[:, 0] == 1).all()
+
+
+def test_a_packed_batch_is_a_function_of_its_index_alone():
+    ahead, straight = packed_feed(), packed_feed()
+    rows_per_block = round((1 << 16) / ahead.examples_per_row)
+    across = rows_per_block // 16  # this batch ends in the next block
+    later = ahead.batch(across)
+    for i in (0, 1, across - 1):
+        straight.batch(i)
+    for name in ("inputs", "targets", "input_segments", "target_segments"):
+        assert np.array_equal(getattr(later, name), getattr(straight.batch(across), name))
+    assert not np.array_equal(packed_feed(seed=4).batch(0).inputs, straight.batch(0).inputs)
+
+
+def test_a_packed_block_draws_every_example_as_often_as_an_unpacked_one():
+    feed = packed_feed(batch_size=64)
+    rows_per_block = round((1 << 16) / feed.examples_per_row)
+    assert feed.examples_per_row == (1 << 16) / rows_per_block
+    seen = Counter()
+    for i in range(2 * rows_per_block // 64):
+        seen.update(segments_of(feed.batch(i)))
+    counts = {name: [seen[(*inputs, 1), (*targets, 1)] for inputs, targets in LONG[name]] for name in LONG}
+    for name, expected in feed.rates.items():
+        assert sum(counts[name]) / sum(seen.values()) == pytest.approx(expected, rel=0.01)
+        assert max(counts[name]) - min(counts[name]) <= 10  # the two blocks' epochs, and rows behind the last batch
+
+
+def test_packed_batches_are_samples_of_the_mixture():
+    feed = packed_feed(batch_size=64, rates={"cola": 1.0, "rte": 1.0})
+    of_cola = [np.mean([inputs[0] < 10_000 for inputs, _ in segments_of(feed.batch(i))]) for i in range(20)]
+    assert np.mean(of_cola) == pytest.approx(0.5, abs=0.03)
+    assert np.std(of_cola) < 0.1
+
+
+def test_the_fill_told_is_the_fill_found_and_nearly_full():
+    feed = packed_feed(batch_size=64)
+    one_block = [feed.batch(i) for i in range(int((1 << 16) / feed.examples_per_row / 64))]
+    told = feed.fill()
+    assert told["inputs"] == pytest.approx(np.mean([batch.inputs != 0 for batch in one_block]), abs=1e-3)
+    assert told["targets"] == pytest.approx(np.mean([batch.targets != 0 for batch in one_block]), abs=1e-3)
+    assert told["inputs"] > 0.97
+    assert feed.steps_per_epoch == pytest.approx(190 / (64 * feed.examples_per_row))
+
+
+def test_the_fill_of_one_example_per_row_is_its_mean_length():
+    assert feed().fill() == {"inputs": pytest.approx(2 / 8), "targets": pytest.approx(3 / 4)}

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from t5core.config import ObjectiveConfig
 from t5core.errors import ConfigError
 from t5core.objectives import corrupt_batch, lengths, random_spans_lengths, recipe
+from t5core.objectives.shown import Words, shown_examples
 
 VOCAB, SENTINELS = 1000, 100
 KINDS = ("prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens")
@@ -160,6 +161,25 @@ def test_every_row_ends_in_eos_and_short_rows_do_not_read_past_their_end(kind):
 
 def test_only_prefix_lm_and_deshuffling_cut_documents_alone():
     assert {kind for kind in KINDS if not recipe(ObjectiveConfig(kind=kind)).joined} == {"prefix_lm", "deshuffling"}
+
+
+def test_a_language_model_is_shown_nothing_and_asked_for_the_whole_text():
+    size = lengths(ObjectiveConfig(kind="lm"), 65)
+    assert (size.raw_tokens, size.inputs, size.targets) == (64, 0, 65)
+    assert recipe(ObjectiveConfig(kind="lm")).joined
+    tokens = text()
+    inputs, targets = corrupted(ObjectiveConfig(kind="lm"), tokens, size, np.full(50, 60))
+    assert inputs.shape == (50, 0)
+    assert (targets[:, :60] == tokens[:, :60]).all()
+    assert (targets[:, 60] == 1).all() and not targets[:, 61:].any()
+
+
+def test_what_a_language_model_reads_can_be_printed():
+    words = " ".join(f"w{i}" for i in range(20))
+    parts = list(shown_examples(words, Words(words), ObjectiveConfig(kind="lm"), inputs_length=13, seed=0))
+    assert [part.inputs for part in parts] == ["", ""] and parts[0].input_ids == ()
+    assert " ".join(part.targets for part in parts) == words
+    assert [len(part.target_ids) for part in parts] == [13, 9]
 
 
 def test_inputs_too_short_for_a_text_are_refused():
