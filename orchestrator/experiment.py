@@ -18,6 +18,7 @@ from t5core.config import (
     TrainConfig,
     VocabularyConfig,
 )
+from t5core.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,11 @@ class Experiment(Config):
     finetune: TrainConfig
     decode: DecodeConfig
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.objective is not None and self.objective.kind == "lm" and not self.model.decoder_only:
+            way_out = "an encoder needs an input: take prefix_lm, or a decoder-only architecture"
+            raise ConfigError("objective", self.objective.kind, way_out)
 
 
 def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:

@@ -72,7 +72,7 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
     _say_what_was_decided(study, scale, plan, store, tracker, options, console)
     try:
         with Progress(plan, console=console) as progress:
-            live = _Live(study, plan, store, tracker, progress)
+            live = _Live(study, scale, plan, store, tracker, progress)
             outcomes = run_plan(plan, store, accelerator=options.accelerator, num_lanes=options.lanes, events=live)
         results = [_row_result(study, scale, plan, row, outcomes, store) for row in plan.rows]
         for row, result in zip(plan.rows, results, strict=True):
@@ -111,7 +111,9 @@ def _axis(value: object) -> object:
 class _Live:
     """Passes events on to the display, and finished stages to the tracker."""
 
-    def __init__(self, study: Study, plan: Plan, store: Store, tracker: Tracker, progress: Progress) -> None:
+    def __init__(
+        self, study: Study, scale: Scale, plan: Plan, store: Store, tracker: Tracker, progress: Progress
+    ) -> None:
         self._plan = plan
         self._store = store
         self._tracker = tracker
@@ -122,7 +124,9 @@ class _Live:
                 row,
                 {
                     "paper_cell": described.paper_cell,
-                    **{name: _axis(value) for name, value in described.changes.items()},
+                    **{
+                        name: _axis(value) for name, value in described.changed_fields(study.baseline_of(scale)).items()
+                    },
                 },
             )
 

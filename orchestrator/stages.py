@@ -34,7 +34,7 @@ from t5core.config import (
 )
 from t5core.corpora import build_corpus, identify, read_documents
 from t5core.errors import DataError
-from t5core.feeds import ExampleFeed, PretrainFeed, load_tokens, padded_batches, tokenise
+from t5core.feeds import ExampleFeed, PretrainFeed, load_tokens, marker_ids, padded_batches, tokenise
 from t5core.tasks import TextPair, get_task, load_documents, make_splits
 from t5core.vocabulary import Vocabulary, train_vocabulary
 
@@ -129,6 +129,7 @@ def _pretrain(work: Work) -> dict[str, Any]:
 
     train = TrainConfig.from_dict(work.setting("train"))
     vocabulary = Vocabulary.load(work.inputs["vocabulary"] / "vocabulary.model")
+    config = ModelConfig.from_dict(work.setting("model"))
 
     def feed(split: str) -> PretrainFeed:
         tokens, offsets = load_tokens(work.inputs["tokens"], split)
@@ -142,9 +143,10 @@ def _pretrain(work: Work) -> dict[str, Any]:
             inputs_length=train.inputs_length,
             targets_length=train.targets_length,
             seed=train.seed,
+            joined_by=_marker(config, vocabulary),
         )
 
-    model = T5(ModelConfig.from_dict(work.setting("model"))).initialise(train.seed)
+    model = T5(config).initialise(train.seed)
     run = TrainingRun(model, feed("train"), train, work.device, work.folder, report=work.report)
     held_out = feed("validation")  # before training: a corpus too small for it is told at once
     result = run.run()
@@ -165,6 +167,7 @@ def _finetune(work: Work) -> dict[str, Any]:
 
     train = TrainConfig.from_dict(work.setting("train"))
     vocabulary = Vocabulary.load(work.inputs["vocabulary"] / "vocabulary.model")
+    config = ModelConfig.from_dict(work.setting("model"))
     examples = {}
     for path in sorted(work.inputs["tasks"].glob("*.train.jsonl")):
         pairs = _read_pairs(path)
@@ -181,13 +184,15 @@ def _finetune(work: Work) -> dict[str, Any]:
         inputs_length=train.inputs_length,
         targets_length=train.targets_length or train.inputs_length,
         seed=train.seed,
+        packed=train.packed,
+        joined_by=_marker(config, vocabulary),
     )
     moments, first_step = None, 0
     if "pretrain" in work.inputs:
         start = checkpoint.load(work.inputs["pretrain"] / "final")
         model, moments, first_step = start.model(), start.optimizer(), start.state["total_step"]
     else:
-        model = T5(ModelConfig.from_dict(work.setting("model"))).initialise(train.seed)
+        model = T5(config).initialise(train.seed)
     run = TrainingRun(
         model, feed, train, work.device, work.folder, moments=moments, first_step=first_step, report=work.report
     )
@@ -195,10 +200,10 @@ def _finetune(work: Work) -> dict[str, Any]:
 
 
 def _evaluate(work: Work) -> dict[str, Any]:
-    from t5core.decoding import greedy
+    from t5core.decoding import decode
     from t5core.training import checkpoint
 
-    decode = DecodeConfig.from_dict(work.setting("decode"))
+    config = DecodeConfig.from_dict(work.setting("decode"))
     vocabulary = Vocabulary.load(work.inputs["vocabulary"] / "vocabulary.model")
     model = checkpoint.load(work.inputs["finetune"] / "final").model().to(work.device.torch_device)
     scores: dict[str, dict[str, float]] = {}
@@ -209,8 +214,9 @@ def _evaluate(work: Work) -> dict[str, Any]:
         pairs = _read_pairs(path)
         inputs = vocabulary.encode_batch([pair.inputs for pair in pairs])
         predictions: list[str] = []
-        for inputs_BS, real in padded_batches(inputs, decode.batch_size, work.stage.settings["inputs_length"]):
-            generated_BN = greedy(model, inputs_BS, decode, work.device)
+        length = work.stage.settings["inputs_length"]
+        for inputs_BS, real in padded_batches(inputs, config.batch_size, length, _marker(model.config, vocabulary)):
+            generated_BN = decode(model, inputs_BS, config, work.device)
             predictions += [vocabulary.decode(row.tolist()) for row in generated_BN[:real]]
         targets, answers = [pair.targets for pair in pairs], [pair.answers or (pair.targets,) for pair in pairs]
         scores[task.name] = task.score(targets, predictions, answers)
@@ -223,6 +229,11 @@ def _evaluate(work: Work) -> dict[str, Any]:
         )
         work.report({"step": done, "steps": len(paths)})
     return {"scores": scores, "seconds": time.monotonic() - started}
+
+
+def _marker(model: ModelConfig, vocabulary: Vocabulary) -> tuple[int, ...] | None:
+    """The ids that join inputs and targets for a decoder-only model."""
+    return marker_ids(vocabulary) if model.decoder_only else None
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

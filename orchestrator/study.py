@@ -10,13 +10,16 @@ A study reads like the table of the paper it stands for:
 """
 
 import fnmatch
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.experiment import Experiment, stages_of
 from orchestrator.plan import Plan
 from t5core.errors import ConfigError
+
+Changes = Mapping[str, Any] | Callable[[Experiment], Mapping[str, Any]]
+"""Fields of Experiment and their values; a function, where they depend on the scale's experiment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +29,20 @@ class Row:
     Attributes:
         name: short, for flags, folders and MLflow: ``span-3``.
         label: as the paper's table words it.
-        changes: fields of Experiment and their values in this row; empty for the baseline.
+        changes: what this row changes about the study's baseline; empty for the baseline.
         paper: the published scores by column, empty if the paper has none.
         paper_cell: where they stand: ``Table 7, row 3``.
     """
 
     name: str
     label: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Changes = field(default_factory=dict)
     paper: Mapping[str, float] = field(default_factory=dict)
     paper_cell: str = ""
+
+    def changed_fields(self, baseline: Experiment) -> Mapping[str, Any]:
+        """Returns the changes by field, as they are for this baseline."""
+        return self.changes(baseline) if callable(self.changes) else self.changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +52,7 @@ class Study:
     Attributes:
         baseline: name of the row that the others are compared with.
         baseline_sd: the paper's standard deviation of the baseline by column, over its 10 runs.
+        changes: what the study changes about the scale's experiment before any row does.
     """
 
     name: str
@@ -52,6 +60,7 @@ class Study:
     rows: tuple[Row, ...]
     baseline: str
     baseline_sd: Mapping[str, float] = field(default_factory=dict)
+    changes: Changes = field(default_factory=dict)
 
     def select(self, pattern: str) -> "Study":
         """Returns the study with only the rows that match one of some comma-separated globs.
@@ -64,7 +73,17 @@ class Study:
         if not chosen:
             raise ConfigError("rows", pattern, f"matches none of {', '.join(names)}", choices=names)
         kept = tuple(row for row in self.rows if row.name in chosen or row.name == self.baseline)
-        return Study(name=self.name, title=self.title, rows=kept, baseline=self.baseline, baseline_sd=self.baseline_sd)
+        return replace(self, rows=kept)
+
+    def experiment(self, scale: "Scale", row: Row, seed: int) -> Experiment:
+        """Returns a row's experiment at a scale."""
+        baseline = self.baseline_of(scale)
+        return baseline.replace(**row.changed_fields(baseline), seed=seed)
+
+    def baseline_of(self, scale: "Scale") -> Experiment:
+        """Returns what the rows change: the scale's experiment with the study's own changes."""
+        changes = self.changes(scale.baseline) if callable(self.changes) else self.changes
+        return scale.baseline.replace(**changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +102,5 @@ def plan_of(study: Study, scale: Scale, seeds: int = 1) -> Plan:
     rows = []
     for seed in range(seeds):
         for row in study.rows:
-            experiment = scale.baseline.replace(**row.changes, seed=seed)
-            rows.append((row.name, row.label, seed, stages_of(experiment, row.name)))
+            rows.append((row.name, row.label, seed, stages_of(study.experiment(scale, row, seed), row.name)))
     return Plan.of(study.name, scale.name, rows)

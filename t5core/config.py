@@ -14,6 +14,7 @@ Values are checked where they enter, in ``__post_init__``, so that nobody furthe
 
 import dataclasses
 import json
+import math
 import numbers
 import types
 import typing
@@ -113,6 +114,7 @@ SourceKind = Literal["embedded", "files"]
 ScheduleKind = Literal["inverse_sqrt", "constant", "triangular"]
 Architecture = Literal["encoder_decoder", "shared_encoder_decoder", "language_model", "prefix_lm"]
 FeedForwardKind = Literal["relu", "gated_gelu"]
+LengthPenaltyForm = Literal["hf", "t5"]
 TrainableKind = Literal["all", "adapters_and_norms", "adapters", "gradual"]
 
 
@@ -303,6 +305,7 @@ class TrainConfig(Config):
         z_loss: weight of ``log(Z)^2``, 1e-4 in the released code.
         loss_denominator: "targets" divides by the full target tensor as the released code does, "tokens" by the
             target tokens that are not padding. Reported losses are always per token.
+        packed: fine-tuning: several examples in a row, each seeing itself only, as the released code trains.
         trainable: "all"; "adapters_and_norms" (the paper's adapters), "adapters" (the released code's filter);
             "gradual": more layers from the top in each of ``unfreezing_episodes`` (see ``t5core.training.trainable``).
         unfreezing_episodes: equal parts of the run, for "gradual"; 12 in the paper.
@@ -319,6 +322,7 @@ class TrainConfig(Config):
     dropout_rate: float = 0.1
     z_loss: float = 1e-4
     loss_denominator: str = "targets"
+    packed: bool = False
     trainable: str = "all"
     unfreezing_episodes: int = 12
     seed: int = 0
@@ -336,13 +340,28 @@ class TrainConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeConfig(Config):
-    """Greedy decoding: how many tokens at most, and how many sequences at a time (the latter does not count)."""
+    """How predictions are searched for.
+
+    Attributes:
+        max_new_tokens: at most so many, EOS counted.
+        num_beams: 1 is greedy search; the paper takes 4 for translation and summaries.
+        length_penalty: alpha of beam search; larger favours longer texts. 0.6 in the paper.
+        length_penalty_form: "t5", the released code's, or "hf", transformers'; see ``t5core.decoding.beam``.
+        batch_size: sequences at a time; does not count towards the identity of a run.
+    """
 
     max_new_tokens: int = 128
+    num_beams: int = 1
+    length_penalty: float = 0.6
+    length_penalty_form: str = "t5"
     batch_size: int = unhashed(128)
 
     def __post_init__(self) -> None:
-        self._positive("max_new_tokens", "batch_size")
+        self._positive("max_new_tokens", "num_beams", "batch_size")
+        self._one_of("length_penalty_form", LengthPenaltyForm)
+        alpha = self.length_penalty
+        if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
+            raise ConfigError("length_penalty", alpha, "give a number; 0 is no penalty")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from orchestrator.outcomes import Event, Failed, Finished, Outcomes, StageFinish
 from orchestrator.plan import Plan, Stage
 from orchestrator.stages import run_stage
 from orchestrator.store import Store
-from orchestrator.study import Scale, Study, plan_of
+from orchestrator.study import Row, Scale, Study, plan_of
+from studies import architectures
+from t5core.config import ObjectiveConfig
 from t5core.corpora import identify, read_documents
+from t5core.errors import ConfigError
 from t5core.feeds import load_tokens
 from t5core.tasks import get_task
 from t5core.vocabulary import Vocabulary
@@ -235,3 +239,23 @@ def test_a_task_that_the_text_gives_no_example_of_is_named(tmp_path: Path) -> No
         "tasks='doc_qa': the corpus gives no train examples of this task; leave it out"
     ]
     assert failed[0].attempts == 1
+
+
+@pytest.mark.parametrize("name", ["shared", "prefix-lm", "lm-lm", "prefix-lm-lm"])
+def test_every_architecture_goes_from_text_to_scores(done: Done, name: str) -> None:
+    study = architectures.study().select(name)
+    study = replace(study, baseline=name, rows=tuple(row for row in study.rows if row.name == name))
+    plan = planned(done.corpus, study)
+    outcomes = run_locally(plan, done.store)  # text, vocabulary, tokens and tasks are there already
+    results = {plan.stages[key].kind: outcome for key, outcome in outcomes.items()}
+    assert all(isinstance(outcome, Finished) for outcome in results.values()), results
+    pretrain = results["pretrain"].manifest.result
+    assert pretrain["last_loss"] < pretrain["first_loss"]
+    assert set(results["evaluate"].manifest.result["scores"]) == set(micro_study.TASK_NAMES)
+
+
+def test_plain_language_modelling_needs_a_model_without_an_encoder(done: Done) -> None:
+    row = Row(name="lm", label="LM", changes={"objective": ObjectiveConfig(kind="lm")})
+    study = Study(name="wrong", title="Wrong", rows=(row,), baseline="lm")
+    with pytest.raises(ConfigError, match="objective='lm': an encoder needs an input: take prefix_lm"):
+        planned(done.corpus, study)
