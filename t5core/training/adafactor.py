@@ -7,8 +7,15 @@ enough; the update is clipped by its root mean square and multiplied by the para
     update  = g / sqrt(v),  divided by max(1, rms(update) / clipping_threshold)
     p      <- p - learning_rate * max(rms(p), epsilon2) * update
 
-There is no first moment. ``learning_rate`` and ``decay`` come in as tensors, so that a compiled step stays one
-program while they change.
+There is no first moment. Used by itself:
+
+    optimizer = AdaFactor(model.named_parameters())
+    model(...).loss.backward()
+    optimizer.step(0.001)                       # counts its steps itself
+    optimizer.step(0.001, optimizer.decay(n))   # or is told: step n, from 0, over pre-training and fine-tuning
+
+Memory traffic is what a step costs, so it takes few passes over the large tensors: the squared gradient is the only
+one it makes, and the update is worked out in the gradient's own memory.
 """
 
 import math
@@ -19,18 +26,31 @@ from torch import Tensor, nn
 
 from t5core.config import OptimizerConfig
 
+Parameters = Mapping[str, nn.Parameter] | Iterable[tuple[str, nn.Parameter]] | Iterable[nn.Parameter]
+
 
 class AdaFactor:
     """The optimizer of every T5 run.
 
     Args:
-        parameters: ``(name, parameter)`` pairs, as from ``Module.named_parameters()``.
+        parameters: ``(name, parameter)`` pairs, as from ``Module.named_parameters()``; a mapping; or parameters alone,
+            which are then named "0", "1", ...
         config: its settings.
+        settings: single ones by name, over the config's: ``AdaFactor(parameters, min_dim_size_to_factor=0)``.
+
+    Attributes:
+        config: the settings in use.
+        parameters: by name.
+        moments: second moments, "NAME/rows" and "NAME/columns" or "NAME/full".
+        steps: steps taken without being told a decay. Not part of ``state``: who resumes such a run sets it.
     """
 
-    def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]], config: OptimizerConfig | None = None) -> None:
-        self.config = config or OptimizerConfig()
-        self.parameters = dict(parameters)
+    def __init__(
+        self, parameters: Parameters, config: OptimizerConfig | None = None, **settings: float | int | bool
+    ) -> None:
+        self.config = OptimizerConfig.from_dict((config or OptimizerConfig()).to_dict() | settings)
+        self.parameters = _named(parameters)
+        self.steps = 0
         self.moments: dict[str, Tensor] = {}
         for name, p in self.parameters.items():
             if self._factored(p):
@@ -46,34 +66,49 @@ class AdaFactor:
         """Returns the second moment's decay at ``step`` (from 0, counted over pre-training and fine-tuning)."""
         return 1.0 - math.pow(step + 1, -self.config.decay_exponent)
 
-    @torch.no_grad()
-    def step(self, learning_rate: Tensor, decay: Tensor) -> None:
-        """Updates every parameter that has a gradient, in place, and drops the gradients."""
-        for name, p in self.parameters.items():
-            if p.grad is None:
-                continue
-            update = self._update(name, p.grad, decay)
-            p.sub_(update * (learning_rate * self._scale(p)))
+    def step(self, learning_rate: Tensor | float, decay: Tensor | float | None = None) -> None:
+        """Updates every parameter that has a gradient, in place, and drops the gradients.
+
+        Args:
+            learning_rate: as a number, or a tensor without dimensions, so that a compiled step stays one program.
+            decay: of the second moment, likewise; None: that of the steps counted here, from ``steps`` on.
+        """
+        if decay is None:
+            decay = self.decay(self.steps)
+            self.steps += 1
+        self.update(learning_rate, decay)
+        for p in self.parameters.values():
             p.grad = None
+
+    @torch.no_grad()
+    def update(self, learning_rate: Tensor | float, decay: Tensor | float) -> None:
+        """Does a step's arithmetic: tensors alone, in a fixed order, which a compiler can take whole.
+
+        The gradients are left behind overwritten.
+        """
+        for name, p in self.parameters.items():
+            if p.grad is not None:
+                self._update(name, p, p.grad, learning_rate, decay)
+
+    def _update(self, name: str, p: Tensor, grad: Tensor, learning_rate: Tensor | float, decay: Tensor | float) -> None:
+        squared = grad.square()
+        fresh = 1.0 - decay
+        if f"{name}/full" in self.moments:
+            v = self.moments[f"{name}/full"]
+            v.mul_(decay).add_(squared.add_(self.config.epsilon1).mul_(fresh))
+            grad.mul_(v.rsqrt())
+        else:
+            rows, columns = self.moments[f"{name}/rows"], self.moments[f"{name}/columns"]
+            rows.mul_(decay).add_((squared.mean(dim=1) + self.config.epsilon1) * fresh)
+            columns.mul_(decay).add_((squared.mean(dim=0) + self.config.epsilon1) * fresh)
+            grad.mul_((rows / rows.mean()).rsqrt()[:, None]).mul_(columns.rsqrt())
+        clipped = (_rms(grad) / self.config.clipping_threshold).clamp(min=1.0)
+        p.addcmul_(grad, self._scale(p) * learning_rate / clipped, value=-1.0)
 
     def _scale(self, p: Tensor) -> Tensor | float:
         if not self.config.multiply_by_parameter_scale:
             return 1.0
         return _rms(p).clamp(min=self.config.epsilon2)
-
-    def _update(self, name: str, grad: Tensor, decay: Tensor) -> Tensor:
-        squared = grad.square().add_(self.config.epsilon1)
-        if f"{name}/full" in self.moments:
-            v = self.moments[f"{name}/full"]
-            v.copy_(v * decay + squared * (1.0 - decay))
-            update = grad * v.rsqrt()
-        else:
-            rows, columns = self.moments[f"{name}/rows"], self.moments[f"{name}/columns"]
-            rows.copy_(rows * decay + squared.mean(dim=1) * (1.0 - decay))
-            columns.copy_(columns * decay + squared.mean(dim=0) * (1.0 - decay))
-            update = grad * (rows / rows.mean()).rsqrt()[:, None]
-            update.mul_(columns.rsqrt())
-        return update.div_((_rms(update) / self.config.clipping_threshold).clamp(min=1.0))
 
     def state(self) -> dict[str, Tensor]:
         """Returns the moments by name, for a checkpoint."""
@@ -83,6 +118,17 @@ class AdaFactor:
         """Takes moments over from a checkpoint; raises KeyError if one is missing."""
         for name, moment in self.moments.items():
             moment.copy_(state[name])
+
+
+def _named(parameters: Parameters) -> dict[str, nn.Parameter]:
+    named: dict[str, nn.Parameter] = {}
+    for i, given in enumerate(parameters.items() if isinstance(parameters, Mapping) else parameters):
+        if isinstance(given, nn.Parameter):
+            named[str(i)] = given
+        else:
+            name, p = given
+            named[name] = p
+    return named
 
 
 def _rms(x: Tensor) -> Tensor:

@@ -1,43 +1,10 @@
-"""AdaFactor against numbers of two other implementations (``conformance/data/adafactor.json``)."""
-
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
 from t5core.config import OptimizerConfig
+from t5core.errors import ConfigError
 from t5core.training import AdaFactor
-
-DATA = json.loads((Path(__file__).parents[2] / "conformance" / "data" / "adafactor.json").read_text())
-DEFAULTS = OptimizerConfig()
-
-
-def parameters_of(values):
-    return {name: nn.Parameter(torch.tensor(value)) for name, value in values.items()}
-
-
-def test_the_settings_are_the_released_codes():
-    assert DATA["hyperparameters"]["momentum"] is None
-    for name in ("decay_exponent", "clipping_threshold", "multiply_by_parameter_scale", "epsilon1", "epsilon2"):
-        assert getattr(DEFAULTS, name) == DATA["hyperparameters"][name]
-
-
-@pytest.mark.parametrize(
-    ("expected", "limit"), [("expected_factored", 0), ("expected_factored", 1), ("expected_unfactored", 128)]
-)
-@pytest.mark.parametrize("case", DATA["cases"], ids=lambda case: case["name"])
-def test_parameters_after_every_step_are_the_references(case, expected, limit):
-    parameters = parameters_of(case["params"])
-    optimizer = AdaFactor(parameters.items(), OptimizerConfig(min_dim_size_to_factor=limit))
-    for i, (rate, grads) in enumerate(zip(case["lr_per_step"], case["grads"], strict=True)):
-        for name, p in parameters.items():
-            p.grad = torch.tensor(grads[name])
-        optimizer.step(torch.tensor(rate), torch.tensor(optimizer.decay(i)))
-        for name, p in parameters.items():
-            reference = torch.tensor(case[expected][i][name])
-            torch.testing.assert_close(p.detach(), reference, rtol=0, atol=2e-6, msg=f"{name} after step {i}")
 
 
 def test_only_matrices_with_two_large_sides_are_factored():
@@ -112,3 +79,62 @@ def test_a_state_taken_over_goes_on_in_the_same_bits_and_a_gap_in_it_is_noticed(
     assert all(torch.equal(straight[name], resumed[name]) for name in start)
     with pytest.raises(KeyError, match="vector/full"):
         second.load_state({"matrix/rows": torch.zeros(4), "matrix/columns": torch.zeros(6)})
+
+
+def trained(step, *, given=lambda p: [("p", p)], **options):
+    """A small matrix after six steps, as ``step(optimizer, i)`` takes them."""
+    torch.manual_seed(1)
+    p = nn.Parameter(torch.randn(4, 6))
+    optimizer = AdaFactor(given(p), **options)
+    for i in range(6):
+        p.grad = torch.randn(4, 6)
+        step(optimizer, i)
+    return p.detach()
+
+
+def told(optimizer, i):
+    optimizer.step(torch.tensor(0.01), torch.tensor(optimizer.decay(i)))
+
+
+def test_numbers_do_as_well_as_tensors():
+    by_numbers = trained(lambda optimizer, i: optimizer.step(0.01, optimizer.decay(i)))
+    torch.testing.assert_close(by_numbers, trained(told), rtol=0, atol=1e-7)
+
+
+def test_steps_that_are_not_told_a_decay_are_counted():
+    counted = trained(lambda optimizer, i: optimizer.step(0.01))
+    assert torch.equal(counted, trained(lambda optimizer, i: optimizer.step(0.01, optimizer.decay(i))))
+
+    def from_step_10(optimizer, i):
+        optimizer.steps = max(optimizer.steps, 10)
+        optimizer.step(0.01)
+        assert optimizer.steps == 11 + i
+
+    assert torch.equal(trained(from_step_10), trained(lambda o, i: o.step(0.01, o.decay(10 + i))))
+
+
+@pytest.mark.parametrize("given", [lambda p: {"p": p}, lambda p: [p], lambda p: iter([("q", p)])])
+def test_parameters_come_named_or_alone(given):
+    assert torch.equal(trained(told, given=given), trained(told))
+
+
+def test_settings_can_be_given_one_by_one():
+    by_name = AdaFactor([nn.Parameter(torch.ones(4, 6))], OptimizerConfig(epsilon2=0.1), min_dim_size_to_factor=0)
+    assert by_name.config == OptimizerConfig(epsilon2=0.1, min_dim_size_to_factor=0)
+    assert set(by_name.state()) == {"0/rows", "0/columns"}
+    with pytest.raises(ConfigError, match="min_dim_to_factor"):
+        AdaFactor([], min_dim_to_factor=0)
+
+
+@pytest.mark.parametrize("limit", [0, 128])
+def test_a_compiler_can_take_the_arithmetic_whole(limit):
+    torch.manual_seed(2)
+    start, grad = torch.randn(4, 6), torch.randn(4, 6)
+    plain, compiled = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    for p, wrap in ((plain, lambda f: f), (compiled, lambda f: torch.compile(f, backend="eager", fullgraph=True))):
+        optimizer = AdaFactor([p], min_dim_size_to_factor=limit)
+        update = wrap(optimizer.update)
+        for i in range(3):
+            p.grad = grad.clone()
+            update(torch.tensor(0.01), torch.tensor(optimizer.decay(i)))
+    torch.testing.assert_close(compiled.detach(), plain.detach(), rtol=0, atol=1e-6)
