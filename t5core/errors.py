@@ -55,10 +55,18 @@ class CheckpointError(ConfigError):
 
 
 class NonFiniteLoss(ArithmeticError):
-    """The loss became NaN or infinite: training stops with the step and where the batch was saved."""
+    """The loss, or what it made of the weights, is NaN or infinite: training stops with the step and its batch saved.
 
-    def __init__(self, step: int, loss: float, saved: str) -> None:
-        super().__init__(f"loss={loss} at step {step}: training stopped; the batch of that step was saved to {saved}")
+    Args:
+        step: counted from 0, the index of its batch.
+        value: what was found.
+        saved: the file with the batch.
+        what: "loss" or "weights".
+    """
+
+    def __init__(self, step: int, value: float, saved: str, what: str = "loss") -> None:
+        way_out = f"training stopped; the batch of that step was saved to {saved}"
+        super().__init__(f"{what}={value} at step {step}: {way_out}")
         self.step = step
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -3,32 +3,62 @@
 import importlib.util
 import os
 
+import torch
+
 from t5core.devices.cpu import CpuDevice
+from t5core.devices.cuda import CudaDevice
 from t5core.devices.device import Decision, Device
 from t5core.devices.xla import XlaDevice
 from t5core.errors import ConfigError
 
-DEVICE_NAMES = ("auto", "cpu", "xla")
+DEVICE_NAMES = ("auto", "cpu", "cuda", "xla")
 
 
 def resolve_device_name(name: str) -> str:
-    """Returns "cpu" or "xla" for a name of DEVICE_NAMES; "auto" takes a TPU where there is one.
+    """Returns "cpu", "cuda" or "xla" for a name of DEVICE_NAMES; "auto" takes a GPU or a TPU where there is one.
 
     Raises:
-        ConfigError: for an unknown name, or "xla" where torch_xla is not installed.
+        ConfigError: for an unknown name, or what is not installed or not there.
     """
     if name not in DEVICE_NAMES:
         raise ConfigError("accelerator", name, f"choose one of {', '.join(DEVICE_NAMES)}", choices=DEVICE_NAMES)
     if name == "auto":
-        return "xla" if os.environ.get("PJRT_DEVICE", "").upper() == "TPU" or os.environ.get("TPU_NAME") else "cpu"
+        if os.environ.get("PJRT_DEVICE", "").upper() == "TPU" or os.environ.get("TPU_NAME"):
+            return "xla"
+        return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "xla" and importlib.util.find_spec("torch_xla") is None:
         raise ConfigError("accelerator", name, "install torch-xla (Linux x86-64), or take accelerator=cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("accelerator", name, "PyTorch finds no CUDA device here: see nvidia-smi, or take cpu")
     return name
 
 
-def open_device(name: str, *, threads: int | None = None) -> Device:
-    """Opens a device by name; ``threads`` limits a CPU's."""
-    return XlaDevice() if resolve_device_name(name) == "xla" else CpuDevice(threads)
+def open_device(name: str, *, threads: int | None = None, shard: bool = False) -> Device:
+    """Opens a device by name.
+
+    Args:
+        name: one of DEVICE_NAMES.
+        threads: of a CPU's process.
+        shard: CPU and CUDA: shard the weights over the processes instead of replicating them.
+
+    Raises:
+        ConfigError: as ``resolve_device_name``; for ``shard`` in a process that is alone.
+    """
+    match resolve_device_name(name):
+        case "xla":
+            return XlaDevice()
+        case "cuda":
+            return CudaDevice(shard=shard)
+    return CpuDevice(threads, shard=shard)
 
 
-__all__ = ["DEVICE_NAMES", "CpuDevice", "Decision", "Device", "XlaDevice", "open_device", "resolve_device_name"]
+__all__ = [
+    "DEVICE_NAMES",
+    "CpuDevice",
+    "CudaDevice",
+    "Decision",
+    "Device",
+    "XlaDevice",
+    "open_device",
+    "resolve_device_name",
+]

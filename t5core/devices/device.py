@@ -5,9 +5,9 @@ and says what it decided; the rest of t5core is written once. There are no rando
 function of place (``t5core.model.dropout``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -41,7 +41,10 @@ class Device(Protocol):
     static_shapes: bool
     """Whether each new shape costs a compilation, so that shapes are better kept than made smaller."""
     kernels: tuple[str, ...]
-    """Attention kernels worth trying here, by name (``t5core.model.kernels``); the first needs no reason."""
+    """Attention kernels worth trying here, by name (``t5core.training.kernel_choice``), the first of which needs no
+    reason; empty: ``place`` gives the model its own."""
+    queued: bool
+    """Whether work is queued, so that the host had better run ahead of it and ask for results a step later."""
     gradient_scale: float
     """What a rank's loss is multiplied by so that gradients are the whole batch's, where ``wrap`` averages them."""
 
@@ -50,6 +53,9 @@ class Device(Protocol):
 
     def wrap(self, program: nn.Module) -> nn.Module:
         """Returns what to call instead of a placed program: data parallel, compiled. The parameters are the same."""
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns a function of tensors compiled, where that is worth it; its shapes must stay the same."""
 
     def rows(self, batch_size: int) -> range:
         """Returns the rows of a global batch that this process computes."""
@@ -67,7 +73,13 @@ class Device(Protocol):
         """Returns the sum of a tensor over the processes that share a batch."""
 
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Returns whole tensors on the CPU in float32, for a checkpoint; every process must call it."""
+        """Returns whole tensors on the CPU in float32, for a checkpoint.
+
+        Every process must call it; those that do not write, whose rank is not 0, may be given nothing.
+        """
+
+    def scattered(self, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns whole tensors, the same in every process, placed and sharded as their namesakes in ``like``."""
 
     def end_step(self) -> None:
         """Marks the end of a step: a lazy device compiles and runs what was recorded since the last one."""
@@ -86,7 +98,8 @@ class SingleProcess:
     rank = 0
     compute_dtype = torch.float32
     static_shapes = False
-    kernels: tuple[str, ...] = ("reference",)
+    kernels: tuple[str, ...] = ()
+    queued = True
     gradient_scale = 1.0
 
     def place(self, model: nn.Module) -> nn.Module:
@@ -96,6 +109,10 @@ class SingleProcess:
     def wrap(self, program: nn.Module) -> nn.Module:
         """Returns the program as it is."""
         return program
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns the function as it is."""
+        return function
 
     def rows(self, batch_size: int) -> range:
         """Returns all rows."""
@@ -122,6 +139,10 @@ class SingleProcess:
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns copies on the CPU, in float32."""
         return {name: t.detach().to("cpu", torch.float32).contiguous() for name, t in tensors.items()}
+
+    def scattered(self, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns the tensors on the device of their likes, in their dtype."""
+        return {name: tensor.to(like[name].device, like[name].dtype) for name, tensor in tensors.items()}
 
 
 def mix(words: tuple[int, ...]) -> int:

@@ -14,17 +14,21 @@ There is no first moment. Used by itself:
     optimizer.step(0.001)                       # counts its steps itself
     optimizer.step(0.001, optimizer.decay(n))   # or is told: step n, from 0, over pre-training and fine-tuning
 
+Where a model holds its layers joined, ``[L, ...]`` (``t5core.model.scanned``), each layer counts as a parameter of its
+own: moments, clipping and scale are taken layer by layer.
+
 Memory traffic is what a step costs, so it takes few passes over the large tensors: the squared gradient is the only
 one it makes, and the update is worked out in the gradient's own memory.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from t5core.config import OptimizerConfig
+from t5core.devices.layered import is_joined
 
 Parameters = Mapping[str, nn.Parameter] | Iterable[tuple[str, nn.Parameter]] | Iterable[nn.Parameter]
 
@@ -42,6 +46,7 @@ class AdaFactor:
         config: the settings in use.
         parameters: by name.
         moments: second moments, "NAME/rows" and "NAME/columns" or "NAME/full".
+        trained_layers: for joined layers, by parameter: bool ``[L]``, the layers that a step changes; without: all.
         steps: steps taken without being told a decay. Not part of ``state``: who resumes such a run sets it.
     """
 
@@ -51,16 +56,18 @@ class AdaFactor:
         self.config = OptimizerConfig.from_dict((config or OptimizerConfig()).to_dict() | settings)
         self.parameters = _named(parameters)
         self.steps = 0
+        self.trained_layers: dict[str, Tensor] = {}
         self.moments: dict[str, Tensor] = {}
         for name, p in self.parameters.items():
-            if self._factored(p):
-                self.moments[f"{name}/rows"] = p.new_zeros(p.shape[0])
-                self.moments[f"{name}/columns"] = p.new_zeros(p.shape[1])
+            if self._factored(name, p):
+                self.moments[f"{name}/rows"] = p.new_zeros(p.shape[:-1])
+                self.moments[f"{name}/columns"] = p.new_zeros(p.shape[:-2] + p.shape[-1:])
             else:
                 self.moments[f"{name}/full"] = torch.zeros_like(p)
 
-    def _factored(self, p: Tensor) -> bool:
-        return p.dim() == 2 and min(p.shape) >= self.config.min_dim_size_to_factor
+    def _factored(self, name: str, p: Tensor) -> bool:
+        shape = p.shape[1:] if is_joined(name) else p.shape
+        return len(shape) == 2 and min(shape) >= self.config.min_dim_size_to_factor
 
     def decay(self, step: int) -> float:
         """Returns the second moment's decay at ``step`` (from 0, counted over pre-training and fine-tuning)."""
@@ -87,8 +94,23 @@ class AdaFactor:
         The gradients are left behind overwritten.
         """
         for name, p in self.parameters.items():
-            if p.grad is not None:
+            if p.grad is None:
+                continue
+            if name in self.trained_layers:
+                self._update_some(name, p, p.grad, learning_rate, decay)
+            else:
                 self._update(name, p, p.grad, learning_rate, decay)
+
+    def _update_some(
+        self, name: str, p: Tensor, grad: Tensor, learning_rate: Tensor | float, decay: Tensor | float
+    ) -> None:
+        """Updates all layers and takes it back where they are not trained: which ones are stays data."""
+        kept = [p, *(self.moments[key] for key in _moment_names(name) if key in self.moments)]
+        before = [x.clone() for x in kept]
+        self._update(name, p, grad, learning_rate, decay)
+        for x, old in zip(kept, before, strict=True):
+            trained = self.trained_layers[name].view(-1, *(1 for _ in x.shape[1:]))
+            x.copy_(torch.where(trained, x, old))
 
     def _update(self, name: str, p: Tensor, grad: Tensor, learning_rate: Tensor | float, decay: Tensor | float) -> None:
         squared = grad.square()
@@ -99,25 +121,37 @@ class AdaFactor:
             grad.mul_(v.rsqrt())
         else:
             rows, columns = self.moments[f"{name}/rows"], self.moments[f"{name}/columns"]
-            rows.mul_(decay).add_((squared.mean(dim=1) + self.config.epsilon1) * fresh)
-            columns.mul_(decay).add_((squared.mean(dim=0) + self.config.epsilon1) * fresh)
-            grad.mul_((rows / rows.mean()).rsqrt()[:, None]).mul_(columns.rsqrt())
-        clipped = (_rms(grad) / self.config.clipping_threshold).clamp(min=1.0)
-        p.addcmul_(grad, self._scale(p) * learning_rate / clipped, value=-1.0)
+            height, width = grad.shape[-2:]
+            # means as sums: DTensor takes the mean of uneven shards for the mean of their means
+            rows.mul_(decay).add_((squared.sum(dim=-1) / width + self.config.epsilon1) * fresh)
+            columns.mul_(decay).add_((squared.sum(dim=-2) / height + self.config.epsilon1) * fresh)
+            grad.mul_((rows / (rows.sum(dim=-1, keepdim=True) / height)).rsqrt().unsqueeze(-1))
+            grad.mul_(columns.rsqrt().unsqueeze(-2))
+        clipped = (_rms(grad, is_joined(name)) / self.config.clipping_threshold).clamp(min=1.0)
+        p.addcmul_(grad, self._scale(name, p) * learning_rate / clipped, value=-1.0)
 
-    def _scale(self, p: Tensor) -> Tensor | float:
+    def _scale(self, name: str, p: Tensor) -> Tensor | float:
         if not self.config.multiply_by_parameter_scale:
             return 1.0
-        return _rms(p).clamp(min=self.config.epsilon2)
+        return _rms(p, is_joined(name)).clamp(min=self.config.epsilon2)
 
     def state(self) -> dict[str, Tensor]:
         """Returns the moments by name, for a checkpoint."""
         return dict(self.moments)
 
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Takes moments over from a checkpoint; raises KeyError if one is missing."""
+    def load_state(self, state: Mapping[str, Tensor], *, new: Collection[str] = ()) -> None:
+        """Takes moments over from a checkpoint, placed as this optimizer's are.
+
+        Args:
+            state: moments by name; those of parameters that are not trained here are passed over.
+            new: parameters that may be missing there, because the model it was of had none; their moments start at 0.
+
+        Raises:
+            KeyError: if another moment is missing.
+        """
         for name, moment in self.moments.items():
-            moment.copy_(state[name])
+            if name in state or name.rpartition("/")[0] not in new:
+                moment.copy_(state[name])
 
 
 def _named(parameters: Parameters) -> dict[str, nn.Parameter]:
@@ -131,6 +165,14 @@ def _named(parameters: Parameters) -> dict[str, nn.Parameter]:
     return named
 
 
-def _rms(x: Tensor) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(x)
-    return norm / math.sqrt(x.numel())
+def _moment_names(name: str) -> tuple[str, ...]:
+    return (f"{name}/full", f"{name}/rows", f"{name}/columns")
+
+
+def _rms(x: Tensor, by_layer: bool) -> Tensor:
+    """The root mean square of ``x``, or of each of its layers, ``[L, 1, ...]``."""
+    if not by_layer:
+        norm: Tensor = torch.linalg.vector_norm(x)
+        return norm / math.sqrt(x.numel())
+    norms: Tensor = torch.linalg.vector_norm(x, dim=tuple(range(1, x.dim())), keepdim=True)
+    return norms / math.sqrt(x[0].numel())

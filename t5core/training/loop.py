@@ -4,34 +4,45 @@ Batch ``i`` is a pure function of the feed's config and ``i``, dropout is seeded
 weights and moments. So a run that was killed goes on from its last good checkpoint and, on a CPU, ends in the same
 bits as one that was not.
 
-Losses stay on the device until ``log_every`` steps are done; then they are fetched at once, checked to be finite,
-appended to ``metrics.jsonl`` and reported.
+Every loss is looked at: at once, or on a device that queues its work one step later, while the next step runs. A loss
+or a weight that is not finite ends the run, with the batch written down; no checkpoint is ever made of it. The means of
+``log_every`` losses are appended to ``metrics.jsonl`` and reported.
+
+Where several processes share the batches, all of them run this loop on one shared folder: each computes its rows, and
+the first one writes.
 """
 
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from t5core.config import TrainConfig
-from t5core.devices import Device
+from t5core.devices import Decision, Device
 from t5core.errors import CheckpointError, NonFiniteLoss
 from t5core.feeds.batch import Batch
 from t5core.model import T5
-from t5core.training import checkpoint
+from t5core.training import checkpoint, kernel_choice
 from t5core.training.step import TrainStep
+
+KERNEL_FILE = "kernel.json"
+"""Which attention kernel the run uses, where there was a choice: a resumed run must not choose another."""
 
 FINAL = "final"
 """The folder of the last checkpoint, the run's result."""
 
 Report = Callable[[dict[str, Any]], None]
 """Called with JSON values while a run goes on: ``{"step", "steps", "loss"}``."""
+
+Show = Callable[[np.ndarray], list[str]]
+"""Turns ids ``[B, L]`` into one text per row, for people."""
 
 
 class Feed(Protocol):
@@ -62,8 +73,13 @@ class TrainingRun:
     Args:
         model: freshly initialised, or loaded from an earlier run.
         moments: AdaFactor's moments of an earlier run to go on with, or None.
+        new: parameters that the earlier run's model had not, and ``moments`` therefore has not: adapters.
         first_step: where the step counter starts (see TrainStep).
         folder: where the run writes; what an earlier, killed attempt left there is taken up.
+        show: makes the text of a batch that ended the run readable; None: its ids are kept alone.
+
+    Raises:
+        CheckpointError: when the processes that share the batches find different checkpoints.
     """
 
     WARMUP_STEPS = 3
@@ -77,14 +93,17 @@ class TrainingRun:
         folder: Path,
         *,
         moments: Mapping[str, Tensor] | None = None,
+        new: Collection[str] = (),
         first_step: int = 0,
         report: Report = lambda values: None,
+        show: Show | None = None,
     ) -> None:
         self.feed = feed
         self.config = config
         self.device = device
         self.folder = folder
         self.report = report
+        self.show = show
         self.checkpoints = folder / "checkpoints"
         self.metrics_path = folder / "metrics.jsonl"
         self.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -92,11 +111,15 @@ class TrainingRun:
         if earlier is not None:
             model, moments = earlier.model(), earlier.optimizer()
         self.begin = earlier.step if earlier is not None else 0
+        self._agree(self.begin)
         placed = device.place(model)
         assert isinstance(placed, T5)
         self.step = TrainStep(placed, config, device, first_step=first_step)
         if moments is not None:
-            self.step.optimizer.load_state(moments)
+            like = self.step.optimizer.state()
+            known = {name: moment for name, moment in moments.items() if name in like}
+            self.step.optimizer.load_state(device.scattered(known, like), new=new)
+        self.kernel = self._choose_kernel()
         self.curve = self._curve_so_far()
 
     def _finished(self) -> checkpoint.Checkpoint | None:
@@ -106,27 +129,36 @@ class TrainingRun:
         except CheckpointError:
             return None
 
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What was decided about device and kernel, and why."""
+        return (*self.device.decisions(), *(() if self.kernel is None else (self.kernel,)))
+
     def run(self) -> TrainResult:
         """Trains to the end and returns the result; raises NonFiniteLoss when the loss is NaN or infinite."""
         started = time.monotonic()
-        pending: list[Tensor] = []
+        pending: list[tuple[int, Tensor]] = []
+        losses: list[float] = []
+        behind = 1 if self.device.queued else 0
         compiled = 0
         for i in range(self.begin, self.config.steps):
-            pending.append(self.step(self.feed.batch(i), i))
+            pending.append((i, self.step(self.feed.batch(i), i)))
             if i - self.begin == self.WARMUP_STEPS:
                 compiled = self.device.compilations()
             done = i + 1
-            if done % self.config.log_every == 0 or done == self.config.steps:
-                self._log(pending, done)
-                pending = []
-            if done % self.config.checkpoint_every == 0 and done < self.config.steps:
-                if pending:
-                    self._log(pending, done)
-                    pending = []
+            save = done % self.config.checkpoint_every == 0 and done < self.config.steps
+            log = save or done % self.config.log_every == 0 or done == self.config.steps
+            while len(pending) > (0 if log else behind):
+                losses.append(self._fetched(*pending.pop(0)))
+            if log:
+                self._log(losses, done)
+                losses = []
+            if save:
                 self._save(checkpoint.step_folder(self.checkpoints, done), done)
-                checkpoint.keep_newest(self.checkpoints, 2)
+                self._keep_newest(2)
         self._save(self.folder / FINAL, self.config.steps)
-        checkpoint.keep_newest(self.checkpoints, 0)
+        self._keep_newest(0)
+        self._agree(self.config.steps)  # none leaves before the first has written
         recompiled = max(0, self.device.compilations() - compiled) if compiled else 0
         tail = [row["loss"] for row in self.curve][-max(1, 100 // self.config.log_every) :]
         return TrainResult(
@@ -138,29 +170,81 @@ class TrainingRun:
             compilations_after_warmup=recompiled,
         )
 
-    def _log(self, pending: list[Tensor], done: int) -> None:
-        losses = [float(loss) for loss in pending]  # one by one: stacking them would be a program of its own on XLA
-        for offset, loss in enumerate(losses):
-            if not math.isfinite(loss):
-                self._stop(done - len(losses) + offset, loss)
+    def _fetched(self, i: int, loss: Tensor) -> float:
+        value = float(loss)
+        if not math.isfinite(value):
+            self._stop(i, value, "loss")
+        return value
+
+    def _log(self, losses: list[float], done: int) -> None:
         row = {"step": done, "loss": sum(losses) / len(losses), "learning_rate": self.step.learning_rate(done - 1)}
         self.curve.append(row)
-        with self.metrics_path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        if self.device.rank == 0:
+            with self.metrics_path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
         self.report({"step": done, "steps": self.config.steps, "loss": row["loss"]})
 
-    def _stop(self, i: int, loss: float) -> None:
+    def _stop(self, i: int, value: float, what: str) -> None:
+        """Writes batch ``i`` down, its ids and, if they can be shown, its texts, and ends the run."""
         batch = self.feed.batch(i)
         saved = self.folder / f"nonfinite-step-{i:08d}.npz"
-        np.savez(saved, inputs=batch.inputs, targets=batch.targets)
-        raise NonFiniteLoss(i, loss, str(saved))
+        arrays = {name: array for name, array in vars(batch).items() if array is not None}
+        readable = saved.with_suffix(".jsonl")
+        if self.device.rank == 0:
+            np.savez(saved, **arrays)
+            if self.show is not None:
+                texts = zip(self.show(batch.inputs), self.show(batch.targets), strict=True)
+                rows = [{"row": row, "inputs": shown, "targets": asked} for row, (shown, asked) in enumerate(texts)]
+                readable.write_text(
+                    "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+                )
+        raise NonFiniteLoss(i, value, str(saved if self.show is None else readable), what)
 
     def _save(self, folder: Path, done: int) -> None:
         extra = {"train": self.config.to_dict(), "total_step": self.step.first_step + done}
         weights = self.device.gathered(self.step.model.state_dict())
         moments = self.device.gathered(self.step.optimizer.state())
+        # the last update may have spoilt them, though its loss was finite
+        spoilt = not all(bool(torch.isfinite(x).all()) for named in (weights, moments) for x in named.values())
+        if float(self.device.total(self.device.scalar(spoilt))):
+            self._stop(done - 1, math.nan, "weights")
         if self.device.rank == 0:
             checkpoint.save(folder, done, self.step.model.config, weights, moments, extra)
+
+    def _keep_newest(self, count: int) -> None:
+        if self.device.rank == 0:
+            checkpoint.keep_newest(self.checkpoints, count)
+
+    def _agree(self, step: int) -> None:
+        """Waits for the other processes; raises CheckpointError if they are not at the same step."""
+        count, steps = (float(self.device.total(self.device.scalar(x))) for x in (1.0, step))
+        if steps != step * count:
+            way_out = "the processes found different checkpoints there: give all of them one shared folder"
+            raise CheckpointError("folder", str(self.folder), way_out)
+
+    def _choose_kernel(self) -> Decision | None:
+        """Returns what was chosen among the device's attention kernels, by an earlier attempt or now, and uses it."""
+        names = self.device.kernels
+        if not names:
+            return None
+        path = self.folder / KERNEL_FILE
+        earlier = Decision(**json.loads(path.read_text())) if path.exists() else None
+        known = earlier is not None and earlier.value in names
+        count, knowing = (float(self.device.total(self.device.scalar(x))) for x in (1.0, known))
+        if earlier is not None and knowing == count:
+            chosen = earlier
+        elif len(names) == 1:
+            chosen = kernel_choice.only(names[0])
+        else:
+            candidates = [kernel_choice.kernel_named(name) for name in names]
+            batch = self.step.inputs(self.feed.batch(self.begin))
+            chosen = kernel_choice.choose(candidates, self.step.model.config, batch, self.device)
+            if self.device.rank == 0:
+                temporary = path.with_name(f".{path.name}.partial")
+                temporary.write_text(json.dumps(asdict(chosen)) + "\n")
+                temporary.replace(path)
+        self.step.model.use_kernel(kernel_choice.kernel_named(chosen.value))
+        return chosen
 
     def _curve_so_far(self) -> list[dict[str, Any]]:
         """Returns the curve up to where this attempt begins, and cuts the file back to it."""
@@ -173,7 +257,8 @@ class TrainingRun:
                     break
                 if row["step"] <= self.begin:
                     rows.append(row)
-        temporary = self.metrics_path.with_name(f".{self.metrics_path.name}.partial")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        temporary.replace(self.metrics_path)  # at once: a kill in between must not lose the curve
+        if self.device.rank == 0:
+            temporary = self.metrics_path.with_name(f".{self.metrics_path.name}.partial")
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            temporary.replace(self.metrics_path)  # at once: a kill in between must not lose the curve
         return rows

@@ -52,7 +52,7 @@ class TrainStep:
         self._check(batch)
         self._enter(episode(self.config, i))
         count = self.first_step + i
-        training, cross_entropy, tokens = self.program(self._inputs(batch), self._dropout(batch, count))
+        training, cross_entropy, tokens = self.program(self.inputs(batch), self._dropout(batch, count))
         cross_entropy, tokens = self.device.total(cross_entropy), self.device.total(tokens)
         denominator = batch.targets.size if self.config.loss_denominator == "targets" else tokens
         torch.autograd.backward(training * (self.device.gradient_scale / denominator))
@@ -65,7 +65,7 @@ class TrainStep:
     def held_out(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Returns the summed cross-entropy and the number of target tokens of a batch, without dropout or training."""
         program = LossProgram(self.model, 0.0, self.device.loss_chunk_bytes)
-        _, cross_entropy, tokens = program(self._inputs(batch))
+        _, cross_entropy, tokens = program(self.inputs(batch))
         self.device.end_step()
         return self.device.total(cross_entropy), self.device.total(tokens)
 
@@ -87,7 +87,8 @@ class TrainStep:
         plain = LossProgram(self.model, self.config.z_loss, self.device.loss_chunk_bytes)
         self.program = self.device.wrap(plain)
 
-    def _inputs(self, batch: Batch) -> ModelInputs:
+    def inputs(self, batch: Batch) -> ModelInputs:
+        """Returns this process's rows of a batch, on the device."""
         rows = self.device.rows(len(batch.targets))
 
         def here(array: Any) -> Any:

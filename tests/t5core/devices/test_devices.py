@@ -18,7 +18,7 @@ def no_tpu(monkeypatch):
 def test_an_unknown_accelerator_is_refused_with_a_hint():
     with pytest.raises(ConfigError) as caught:
         open_device("cpuu")
-    assert str(caught.value) == "accelerator='cpuu': choose one of auto, cpu, xla (did you mean 'cpu'?)"
+    assert str(caught.value) == "accelerator='cpuu': choose one of auto, cpu, cuda, xla (did you mean 'cpu'?)"
 
 
 def test_auto_takes_the_cpu_unless_there_is_a_tpu(monkeypatch):

@@ -1,0 +1,112 @@
+"""Processes that share their batches: real ones, over gloo."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from t5core.devices import CpuDevice
+from t5core.devices.processes import Group, SharedBatch, join
+from t5core.errors import ConfigError
+
+HERE = Path(__file__).parent
+STEPS = 20
+
+
+def started(folder, size, how):
+    """Starts ``size`` processes that train on one batch."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, str(HERE / "train_in_processes.py"), str(folder), str(STEPS), how]
+    shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, **shared, "PYTHONPATH": str(HERE.parent / "training")}
+    return [
+        subprocess.Popen(command, env={**environment, "RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
+        for rank in range(size)
+    ]
+
+
+def trained(folder, size, how="replicated"):
+    """Trains to the end in ``size`` processes and returns what each of them found."""
+    processes = started(folder, size, how)
+    ends = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * size, ends
+    return [json.loads((folder / f"losses.{rank}.json").read_text()) for rank in range(size)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What one process finds, and its folder."""
+    folder = tmp_path_factory.mktemp("alone")
+    return folder, trained(folder, 1)[0]
+
+
+def final(folder):
+    return {name: load_file(folder / "final" / f"{name}.safetensors") for name in ("model", "optimizer")}
+
+
+@pytest.mark.parametrize("how", ["replicated", "sharded"])
+def test_two_processes_train_as_one_does(alone, tmp_path, how):
+    """The same losses of the same global batches, dropout and all; the same weights and moments at the end."""
+    folder, expected = alone
+    found = trained(tmp_path, 2, how)
+    assert (expected["rows"], found[0]["rows"]) == (6, 3)
+    assert found[0] == found[1]
+    assert len(found[0]["losses"]) == STEPS
+    assert found[0]["losses"] == pytest.approx(expected["losses"], abs=1e-4)
+    assert found[0]["held_out"] == pytest.approx(expected["held_out"], abs=1e-4)
+    assert (tmp_path / "metrics.jsonl").read_text().count("\n") == STEPS  # one process writes
+    ours, theirs = final(tmp_path), final(folder)
+    for file, tensors in theirs.items():
+        assert ours[file].keys() == tensors.keys()
+        for name, tensor in tensors.items():
+            torch.testing.assert_close(ours[file][name], tensor, atol=2e-4, rtol=2e-3, msg=f"{file} {name}")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("how", ["replicated", "sharded"])
+def test_two_processes_that_are_killed_go_on_and_end_in_the_same_bits(tmp_path, how):
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    trained(straight, 2, how)
+    processes = started(resumed, 2, how)
+    while not list((resumed / "checkpoints").glob("step-*")):
+        assert processes[0].poll() is None, processes[0].communicate()[1]
+        time.sleep(0.002)
+    for process in processes:
+        process.kill()
+        process.communicate()
+    assert not (resumed / "final").exists()
+    trained(resumed, 2, how)
+    for name in ("final/model.safetensors", "final/optimizer.safetensors", "metrics.jsonl"):
+        assert (resumed / name).read_bytes() == (straight / name).read_bytes()
+
+
+def test_a_process_without_others_makes_no_group(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    assert join("gloo") == Group()
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")  # a rank alone is no group: there is no address to meet at
+    assert join("gloo") == Group()
+    assert not torch.distributed.is_initialized()
+
+
+def test_rows_are_shared_evenly_or_not_at_all():
+    device = SharedBatch(Group(rank=2, size=3), torch.device("cpu"))
+    assert device.rows(6) == range(4, 6)
+    assert device.rows(3) == range(2, 3)
+    with pytest.raises(ConfigError, match="batch_size=8: give a multiple of 3, the processes' number"):
+        device.rows(8)
+
+
+def test_weights_are_not_sharded_over_one_process():
+    with pytest.raises(ConfigError, match=r"shard=True: start several processes \(torchrun\)"):
+        CpuDevice(shard=True)
