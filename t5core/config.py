@@ -339,6 +339,27 @@ class TrainConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeshConfig(Config):
+    """The devices that one program runs on, as a grid.
+
+    Attributes:
+        data: parts that a batch is cut into; the weights are cut along it as well.
+        model: devices that share the arithmetic of one part of the batch: heads, feed-forward, vocabulary.
+    """
+
+    data: int = 1
+    model: int = 1
+
+    def __post_init__(self) -> None:
+        self._positive("data", "model")
+
+    @property
+    def size(self) -> int:
+        """How many devices there are."""
+        return self.data * self.model
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecodeConfig(Config):
     """How predictions are searched for.
 

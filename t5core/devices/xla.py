@@ -4,37 +4,139 @@ Operations are recorded and compiled at ``end_step``; a step that records the sa
 So shapes are static, and numbers that change from step to step (learning rate, decay, position) enter as tensors:
 as Python numbers they would be part of the graph, and every step would compile again.
 
+A model that is placed here holds its layers joined and applies them in a loop of the compiler's, so that compiling
+does not take longer for more layers (``t5core.model.scanned``, ``xla_scan``).
+
+Without a mesh there is one device. With one, a single program runs on all of its devices (SPMD): weights and batches
+are cut as ``xla_sharding`` says, and XLA puts in what the devices must send each other. The arithmetic is that of one
+device on the whole batch, up to the order of sums. Where a mesh spans several hosts, each runs one process that is
+given whole batches, and sends its own devices' parts to them.
+
 torch_xla is imported when a device is opened, so that t5core works without it.
 """
 
+import importlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
+from t5core.config import MeshConfig
 from t5core.devices.device import Decision, SingleProcess
+from t5core.devices.layered import join_layers, split_layers
+from t5core.devices.xla_scan import LayerScan
+from t5core.devices.xla_sharding import Spec, batch_spec, weight_spec
 from t5core.errors import ConfigError
+
+Precision = Literal["bfloat16", "float32"]
+
+
+@runtime_checkable
+class Scannable(Protocol):
+    """A model that can hold its layers joined."""
+
+    def scanned(self, scan: LayerScan) -> nn.Module:
+        """Returns a model of the same weights that applies its layers by ``scan``."""
 
 
 class XlaDevice(SingleProcess):
-    """One PJRT device."""
+    """One PJRT device, or a mesh of them.
+
+    Args:
+        mesh: the devices to use, all that there are; None: one, or in a process that runs SPMD already, all of them
+            as "data". On a CPU whose number of virtual devices is not set, it is set to the mesh's.
+        precision: of activations; None: bfloat16 on TPUs, float32 elsewhere. Weights and moments are float32.
+
+    Raises:
+        ConfigError: without torch_xla, or for a mesh of another size than there are devices.
+    """
 
     name = "xla"
     static_shapes = True
-    loss_chunk_bytes = 1 << 28  # every chunk is recorded in the program: few large ones
+    kernels: tuple[str, ...] = ()  # a scanned model has its own
 
-    def __init__(self) -> None:
+    def __init__(self, mesh: MeshConfig | None = None, *, precision: Precision | None = None) -> None:
         chips = any(Path(path).exists() for path in ("/dev/accel0", "/dev/vfio/0"))
         os.environ.setdefault("PJRT_DEVICE", "TPU" if chips else "CPU")
+        self._pjrt = os.environ["PJRT_DEVICE"]
+        if mesh is not None and self._pjrt == "CPU":
+            os.environ.setdefault("CPU_NUM_DEVICES", str(mesh.size))
         try:
             import torch_xla
+            import torch_xla.runtime
             from torch_xla.debug import metrics
         except ImportError as error:
             raise ConfigError("accelerator", "xla", f"install torch-xla for this machine ({error})") from error
         self._xla: Any = torch_xla
+        runtime: Any = torch_xla.runtime
         self._metrics: Any = metrics
+        if mesh is not None and not runtime.is_spmd():
+            runtime.use_spmd()
+        self.mesh = _mesh_here(mesh, runtime)
+        self._spmd: Any = importlib.import_module("torch_xla.distributed.spmd")
+        self._mesh: Any = None if self.mesh is None else self._spread(self.mesh)
+        self.rank = runtime.process_index()
         self.torch_device: torch.device = torch_xla.device()
+        if precision is None:
+            precision = "bfloat16" if self._pjrt == "TPU" else "float32"
+        self.compute_dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        # every chunk is recorded in the program: few large ones
+        self.loss_chunk_bytes = (1 << 28) * (1 if self.mesh is None else self.mesh.size)
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Returns the model with its layers joined and its weights here, cut if there is a mesh."""
+        if isinstance(model, Scannable):
+            model = model.scanned(LayerScan())
+        model = model.to(self.torch_device)
+        if self.mesh is not None:
+            for name, weight in model.named_parameters():
+                self._cut(weight, weight_spec(name, weight.shape, self.mesh))
+        return model
+
+    def rows(self, batch_size: int) -> range:
+        """Returns all rows; raises ConfigError if they cannot be shared evenly."""
+        if self.mesh is not None and batch_size % self.mesh.data:
+            raise ConfigError("batch_size", batch_size, f"give a multiple of {self.mesh.data}, the mesh's data axis")
+        return range(batch_size)
+
+    def put(self, array: np.ndarray) -> Tensor:
+        """Returns the array as a tensor, its rows shared along "data"; integers become int64."""
+        tensor = super().put(array)
+        if self.mesh is not None:
+            self._cut(tensor, batch_spec(tensor.shape, self.mesh))
+        return tensor
+
+    def scalar(self, value: float) -> Tensor:
+        """Returns a float32 tensor of no dimensions, sent to the device as data."""
+        return self._sent(value, torch.float32)
+
+    def whole(self, value: int) -> Tensor:
+        """Returns an int64 tensor of no dimensions, sent to the device as data."""
+        return self._sent(value, torch.int64)
+
+    def _sent(self, value: float, dtype: torch.dtype) -> Tensor:
+        # a tensor without dimensions that holds 0 or 1 would become a constant of the program: another program
+        return torch.tensor([value], dtype=dtype).to(self.torch_device).reshape(())
+
+    def _spread(self, mesh: MeshConfig) -> Any:
+        return self._spmd.Mesh(np.arange(mesh.size), (mesh.data, mesh.model), ("data", "model"))
+
+    def _cut(self, tensor: Tensor, spec: Spec) -> None:
+        self._spmd.mark_sharding(tensor, self._mesh, spec)
+
+    def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns whole tensors on the CPU, in float32, each layer's by itself."""
+        whole = super().gathered(tensors)
+        return {name: tensor.contiguous() for name, tensor in split_layers(whole).items()}
+
+    def scattered(self, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns the tensors on the device, under the names and in the form that ``like`` has them."""
+        joined = tensors if set(tensors) <= set(like) else join_layers(tensors)
+        return super().scattered({name: tensor for name, tensor in joined.items() if name in like}, like)
 
     def end_step(self) -> None:
         """Compiles what was recorded, if it is new, and runs it."""
@@ -45,10 +147,47 @@ class XlaDevice(SingleProcess):
         data = self._metrics.metric_data("CompileTime")
         return int(data[0]) if data else 0
 
+    def fallbacks(self) -> tuple[str, ...]:
+        """Returns the operations that XLA did not know and that ran on the host; fetching a number is none."""
+        names = self._metrics.counter_names()
+        return tuple(n for n in names if n.startswith("aten::") and n != "aten::_local_scalar_dense")
+
     def decisions(self) -> tuple[Decision, ...]:
-        """Returns device and precision with their reasons."""
+        """Returns what was decided, with reasons."""
+        low = self.compute_dtype == torch.bfloat16
+        on = f"xla on {self._pjrt}"
+        if self.mesh is None:
+            device = Decision(what="device", value=on, why="accelerator=xla was asked for, and no mesh")
+            sharding = Decision(what="sharding", value="none", why="one device")
+        else:
+            grid = f"{self.mesh.data} data x {self.mesh.model} model"
+            device = Decision(what="device", value=f"{on}, {grid}", why="a mesh of all devices: one program (SPMD)")
+            sharding = Decision(
+                what="sharding",
+                value="batch along data; matrices along data and model",
+                why="a device keeps its part of weights, gradients and moments; norms are small and kept whole",
+            )
         return (
-            Decision(what="device", value=f"xla on {os.environ['PJRT_DEVICE']}", why="accelerator=xla was asked for"),
-            Decision(what="precision", value="float32", why="losses are compared with the CPU's"),
+            device,
+            sharding,
+            Decision(
+                what="precision",
+                value="bfloat16 over float32 weights" if low else "float32",
+                why="matrix units take it; range as in float32" if low else "losses are compared with the CPU's",
+            ),
             Decision(what="kernel", value="one program a step", why="shapes are static, so each graph compiles once"),
+            Decision(what="layers", value="scanned", why="the time to compile does not grow with depth"),
         )
+
+
+def _mesh_here(mesh: MeshConfig | None, runtime: Any) -> MeshConfig | None:
+    """Returns the mesh to use, or None for one device; raises ConfigError if it does not fit."""
+    if not runtime.is_spmd():
+        return None
+    devices = runtime.global_runtime_device_count()
+    if mesh is None:
+        return MeshConfig(data=devices)
+    if mesh.size != devices:
+        asked = f"{mesh.data}x{mesh.model}"
+        raise ConfigError("mesh", asked, f"its axes must multiply to {devices}, the devices of this run")
+    return mesh

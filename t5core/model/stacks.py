@@ -116,6 +116,7 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(Block(config, cross=cross) for _ in range(num_layers))
         self.final_norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
         self.config = config
+        self.num_layers = num_layers
         self.first_site = first_site
         self.kernel: Kernel = ReferenceKernel()
 
@@ -156,9 +157,10 @@ class Stack(nn.Module):
 
     def flops(self, positions: int, source_positions: int | None = None) -> int:
         """Returns the operations of one forward pass over so many positions (and source positions)."""
-        return sum(block.flops(positions, source_positions) for block in self._blocks())
+        return sum(block.flops(positions, source_positions) for block in self.separate_blocks())
 
-    def _blocks(self) -> list[Block]:
+    def separate_blocks(self) -> list[Block]:
+        """Returns the layers, first to last."""
         return [block for block in self.blocks if isinstance(block, Block)]
 
     def _edge_mask(self, edge: int, x_BTD: Tensor, dropout: Dropout | None) -> Tensor | None:
@@ -171,7 +173,7 @@ class Stack(nn.Module):
         """All layers' masks at once, ``[L, ...]`` each."""
         if dropout is None:
             return None
-        c, layers = self.config, len(self.blocks)
+        c, layers = self.config, self.num_layers
         batch, length, d_model = x_BTD.shape
 
         def drawn(site: int, *shape: int) -> Tensor:
