@@ -28,6 +28,7 @@ from t5core.objectives.catalogue import Lengths, lengths, recipe
 from t5core.objectives.corruption import corrupt_batch
 
 MIN_PIECE_TOKENS = 8
+_BATCHES_AT_ONCE = 32
 Ints = npt.NDArray[np.integer[Any]]
 
 
@@ -89,6 +90,7 @@ class PretrainFeed:
             self.lengths = Lengths(raw_tokens=size.raw_tokens, inputs=0, targets=width)
         self._tokens = np.asarray(tokens)  # a plain view; memory-mapped tokens stay on disk
         self._segments_SL: Ints | None = None
+        self._ahead: tuple[int, Ints] | None = None  # segments of the batches around the one used last
         if how.joined:
             self._segments_SL = _joined(self._tokens, size.raw_tokens)
             self.num_segments = len(self._segments_SL)
@@ -126,20 +128,29 @@ class PretrainFeed:
             extra_ids=self.num_sentinels,
             inputs_length=self._corrupted.inputs,
             targets_length=self._corrupted.targets,
-            rng=np.random.Generator(np.random.Philox(key=np.array([self.seed, i], dtype=np.uint64))),
+            rng=np.random.Generator(np.random.SFC64(np.random.SeedSequence((self.seed, i)))),
         )
         batch = Batch(inputs=inputs, targets=targets)
         return batch if self.joined_by is None else join(batch, self.joined_by)
 
     def raw(self, i: int) -> tuple[Ints, Ints]:
         """Returns the text of batch ``i`` before it is corrupted: ids ``[B, L]`` and each row's length ``[B]``."""
-        places = np.arange(i * self.batch_size, (i + 1) * self.batch_size)
-        epochs, positions = np.divmod(places, self.num_segments)
-        chosen_B = permuted(positions, self.num_segments, self.seed, epochs)
+        chosen_B = self._chosen(i)
         if self._segments_SL is not None:
             return self._segments_SL[chosen_B], np.full(self.batch_size, self.lengths.raw_tokens)
         lengths_B = self._lengths_S[chosen_B]
         return gather(self._tokens, self._starts_S[chosen_B], lengths_B, self.lengths.raw_tokens), lengths_B
+
+    def _chosen(self, i: int) -> Ints:
+        """The segments of batch ``i``, looked up for some batches at once: few cost nearly as much as many."""
+        index = i // _BATCHES_AT_ONCE
+        if self._ahead is None or self._ahead[0] != index:
+            first = index * _BATCHES_AT_ONCE * self.batch_size
+            places = np.arange(first, first + _BATCHES_AT_ONCE * self.batch_size)
+            epochs, positions = np.divmod(places, self.num_segments)
+            self._ahead = index, permuted(positions, self.num_segments, self.seed, epochs)
+        start = i % _BATCHES_AT_ONCE * self.batch_size
+        return self._ahead[1][start : start + self.batch_size]
 
 
 def _joined(tokens: Ints, raw_tokens: int) -> Ints:

@@ -18,11 +18,12 @@ from t5core.objectives.encodings import (
 )
 from t5core.objectives.noise import (
     Ints,
-    Mask,
     iid_noise_masks,
     random_prefix_noise_masks,
-    random_spans_noise_masks,
+    random_span_cuts,
+    span_masks,
 )
+from t5core.objectives.runs import fits, spans_replaced
 from t5core.vocabulary import EOS_ID, PAD_ID
 
 
@@ -59,7 +60,23 @@ def corrupt_batch(
     if how.noise == "none":
         shuffled_BL = permute(tokens_BL, lengths_B, rng)
         return finish(shuffled_BL, lengths_B, inputs_length), finish(tokens_BL, lengths_B, targets_length)
-    noise_BL = _noise(how, objective, lengths_B, tokens_BL.shape[1], rng)
+    if how.noise == "spans":
+        assert objective.mean_noise_span_length is not None
+        cuts = random_span_cuts(lengths_B, objective.noise_density, objective.mean_noise_span_length, rng)
+        if _copies_runs(how, lengths_B, tokens_BL.shape[1]) and fits(cuts, inputs_length, targets_length):
+            return spans_replaced(
+                tokens_BL,
+                cuts,
+                vocab_size=vocab_size,
+                extra_ids=extra_ids,
+                inputs_length=inputs_length,
+                targets_length=targets_length,
+            )
+        noise_BL = span_masks(lengths_B, tokens_BL.shape[1], cuts)
+    elif how.noise == "prefix":
+        noise_BL = random_prefix_noise_masks(lengths_B, tokens_BL.shape[1], rng)
+    else:
+        noise_BL = iid_noise_masks(lengths_B, tokens_BL.shape[1], objective.noise_density, rng)
     if how.inputs == "noise_token_to_random_token_or_sentinel":
         masked_BL = noise_token_to_random_token_or_sentinel(
             tokens_BL,
@@ -95,10 +112,8 @@ def finish(tokens_BL: Ints, lengths_B: Ints, width: int) -> Tokens:
     return out_BL
 
 
-def _noise(how: Recipe, objective: ObjectiveConfig, lengths_B: Ints, width: int, rng: np.random.Generator) -> Mask:
-    if how.noise == "prefix":
-        return random_prefix_noise_masks(lengths_B, width, rng)
-    if how.noise == "iid":
-        return iid_noise_masks(lengths_B, width, objective.noise_density, rng)
-    assert objective.mean_noise_span_length is not None
-    return random_spans_noise_masks(lengths_B, width, objective.noise_density, objective.mean_noise_span_length, rng)
+def _copies_runs(how: Recipe, lengths_B: Ints, width: int) -> bool:
+    """Whether rows are alike enough for ``runs``: spans to sentinels on both sides, texts of one length."""
+    replaced = ("noise_span_to_unique_sentinel", "nonnoise_span_to_unique_sentinel")
+    alike = width >= 2 and bool(lengths_B.size) and int(lengths_B.min()) == width
+    return (how.inputs, how.targets) == replaced and alike

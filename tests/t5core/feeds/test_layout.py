@@ -26,6 +26,12 @@ def test_no_row_is_overfull_in_either_feature_and_few_are_more_than_needed():
     assert found_too == found and np.array_equal(other_way, rows)
 
 
+def test_rows_get_full_where_either_feature_may_be_the_scarce_one():
+    needs = np.stack([RNG.lognormal(3.4, 0.6, 9000), RNG.lognormal(3.4, 0.6, 9000)], axis=1).clip(2, 256).astype(int)
+    _, found = best_fit(needs, np.array([256, 256]))
+    assert found <= 1.12 * needs.sum(axis=0).max() / 256
+
+
 def test_a_single_feature_is_packed_too_and_what_needs_nothing_goes_anywhere():
     rows, found = best_fit(np.array([[4], [6], [0], [10]]), np.array([10]))
     assert found == 2 and rows[0] == rows[1] != rows[3]
