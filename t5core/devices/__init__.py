@@ -5,6 +5,7 @@ import os
 
 import torch
 
+from t5core.config import MeshConfig
 from t5core.devices.cpu import CpuDevice
 from t5core.devices.cuda import CudaDevice
 from t5core.devices.device import Decision, Device
@@ -33,12 +34,15 @@ def resolve_device_name(name: str) -> str:
     return name
 
 
-def open_device(name: str, *, threads: int | None = None, shard: bool = False) -> Device:
+def open_device(
+    name: str, *, threads: int | None = None, shard: bool = False, mesh: MeshConfig | None = None
+) -> Device:
     """Opens a device by name.
 
     Args:
         name: one of DEVICE_NAMES.
         threads: of a CPU's process.
+        mesh: XLA: the devices that one program runs on; None: one device.
         shard: CPU and CUDA: shard the weights over the processes instead of replicating them.
 
     Raises:
@@ -46,7 +50,7 @@ def open_device(name: str, *, threads: int | None = None, shard: bool = False) -
     """
     match resolve_device_name(name):
         case "xla":
-            return XlaDevice()
+            return XlaDevice(mesh)
         case "cuda":
             return CudaDevice(shard=shard)
     return CpuDevice(threads, shard=shard)

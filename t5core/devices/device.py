@@ -43,6 +43,8 @@ class Device(Protocol):
     kernels: tuple[str, ...]
     """Attention kernels worth trying here, by name (``t5core.training.kernel_choice``), the first of which needs no
     reason; empty: ``place`` gives the model its own."""
+    prefetch: int
+    """How many batches to make and put here ahead of the steps that need them."""
     queued: bool
     """Whether work is queued, so that the host had better run ahead of it and ask for results a step later."""
     gradient_scale: float
@@ -79,7 +81,10 @@ class Device(Protocol):
         """
 
     def scattered(self, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Returns whole tensors, the same in every process, placed and sharded as their namesakes in ``like``."""
+        """Returns whole tensors, the same in every process, placed and sharded as their namesakes in ``like``.
+
+        They are named as ``gathered`` names them; those that ``like`` has not are passed over.
+        """
 
     def end_step(self) -> None:
         """Marks the end of a step: a lazy device compiles and runs what was recorded since the last one."""
@@ -99,6 +104,7 @@ class SingleProcess:
     compute_dtype = torch.float32
     static_shapes = False
     kernels: tuple[str, ...] = ()
+    prefetch = 0
     queued = True
     gradient_scale = 1.0
 
@@ -142,7 +148,9 @@ class SingleProcess:
 
     def scattered(self, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns the tensors on the device of their likes, in their dtype."""
-        return {name: tensor.to(like[name].device, like[name].dtype) for name, tensor in tensors.items()}
+        return {
+            name: tensor.to(like[name].device, like[name].dtype) for name, tensor in tensors.items() if name in like
+        }
 
 
 def mix(words: tuple[int, ...]) -> int:

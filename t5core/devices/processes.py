@@ -156,7 +156,7 @@ class SharedBatch(SingleProcess):
 
     def scattered(self, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns whole tensors, the same in every process, placed and sharded as their namesakes in ``like``."""
-        return {name: _placed_like(tensor, like[name]) for name, tensor in tensors.items()}
+        return {name: _placed_like(tensor, like[name]) for name, tensor in tensors.items() if name in like}
 
     def group_decisions(self) -> tuple[Decision, ...]:
         """Returns how the batch and the weights are shared, with reasons; nothing when this process is alone."""

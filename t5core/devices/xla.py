@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from t5core.config import MeshConfig
 from t5core.devices.device import Decision, SingleProcess
-from t5core.devices.layered import join_layers, split_layers
+from t5core.devices.layered import is_joined, join_layers, split_layers
 from t5core.devices.xla_scan import LayerScan
 from t5core.devices.xla_sharding import Spec, batch_spec, weight_spec
 from t5core.errors import ConfigError
@@ -57,6 +57,7 @@ class XlaDevice(SingleProcess):
 
     name = "xla"
     static_shapes = True
+    prefetch = 2
     kernels: tuple[str, ...] = ()  # a scanned model has its own
 
     def __init__(self, mesh: MeshConfig | None = None, *, precision: Precision | None = None) -> None:
@@ -135,8 +136,7 @@ class XlaDevice(SingleProcess):
 
     def scattered(self, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns the tensors on the device, under the names and in the form that ``like`` has them."""
-        joined = tensors if set(tensors) <= set(like) else join_layers(tensors)
-        return super().scattered({name: tensor for name, tensor in joined.items() if name in like}, like)
+        return super().scattered(join_layers(tensors) if any(map(is_joined, like)) else tensors, like)
 
     def end_step(self) -> None:
         """Compiles what was recorded, if it is new, and runs it."""

@@ -45,6 +45,6 @@ def weight_spec(name: str, shape: Sequence[int], mesh: MeshConfig) -> Spec:
 
 
 def batch_spec(shape: Sequence[int], mesh: MeshConfig) -> Spec:
-    """Returns how an array of rows is cut: its first dimension, if it can be."""
-    cut = len(shape) > 0 and 0 not in shape and shape[0] % mesh.data == 0
-    return ("data" if cut else None, *(None for _ in shape[1:])) if shape else ()
+    """Returns how an array of rows is cut: its first dimension, if it can be; what has no rows stays whole."""
+    cut = len(shape) > 1 and 0 not in shape and shape[0] % mesh.data == 0
+    return ("data", *(None for _ in shape[1:])) if cut else tuple(None for _ in shape)

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from t5core.config import OptimizerConfig
-from t5core.devices.layered import is_joined
+from t5core.devices.layered import is_joined, joined_name
 
 Parameters = Mapping[str, nn.Parameter] | Iterable[tuple[str, nn.Parameter]] | Iterable[nn.Parameter]
 
@@ -149,8 +149,9 @@ class AdaFactor:
         Raises:
             KeyError: if another moment is missing.
         """
+        may_be_missing = {*new, *map(joined_name, new)}
         for name, moment in self.moments.items():
-            if name in state or name.rpartition("/")[0] not in new:
+            if name in state or name.rpartition("/")[0] not in may_be_missing:
                 moment.copy_(state[name])
 
 

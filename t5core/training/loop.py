@@ -28,8 +28,9 @@ from t5core.config import TrainConfig
 from t5core.devices import Decision, Device
 from t5core.errors import CheckpointError, NonFiniteLoss
 from t5core.feeds.batch import Batch
-from t5core.model import T5
+from t5core.model import T5, ModelInputs
 from t5core.training import checkpoint, kernel_choice
+from t5core.training.prefetch import ahead
 from t5core.training.step import TrainStep
 
 KERNEL_FILE = "kernel.json"
@@ -117,9 +118,9 @@ class TrainingRun:
         self.step = TrainStep(placed, config, device, first_step=first_step)
         if moments is not None:
             like = self.step.optimizer.state()
-            known = {name: moment for name, moment in moments.items() if name in like}
-            self.step.optimizer.load_state(device.scattered(known, like), new=new)
+            self.step.optimizer.load_state(device.scattered(moments, like), new=new)
         self.kernel = self._choose_kernel()
+        self._batches = ahead(self._batch, range(self.begin, self.config.steps), device.prefetch)
         self.curve = self._curve_so_far()
 
     def _finished(self) -> checkpoint.Checkpoint | None:
@@ -141,8 +142,8 @@ class TrainingRun:
         losses: list[float] = []
         behind = 1 if self.device.queued else 0
         compiled = 0
-        for i in range(self.begin, self.config.steps):
-            pending.append((i, self.step(self.feed.batch(i), i)))
+        for i, batch, inputs in self._batches:
+            pending.append((i, self.step(batch, i, inputs)))
             if i - self.begin == self.WARMUP_STEPS:
                 compiled = self.device.compilations()
             done = i + 1
@@ -170,6 +171,10 @@ class TrainingRun:
             compilations_after_warmup=recompiled,
         )
 
+    def _batch(self, i: int) -> tuple[int, Batch, ModelInputs]:
+        batch = self.feed.batch(i)
+        return i, batch, self.step.inputs(batch)
+
     def _fetched(self, i: int, loss: Tensor) -> float:
         value = float(loss)
         if not math.isfinite(value):
@@ -186,6 +191,7 @@ class TrainingRun:
 
     def _stop(self, i: int, value: float, what: str) -> None:
         """Writes batch ``i`` down, its ids and, if they can be shown, its texts, and ends the run."""
+        self._batches.close()
         batch = self.feed.batch(i)
         saved = self.folder / f"nonfinite-step-{i:08d}.npz"
         arrays = {name: array for name, array in vars(batch).items() if array is not None}

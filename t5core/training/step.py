@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from t5core.config import TrainConfig
 from t5core.devices import Device
 from t5core.devices.device import mix
+from t5core.devices.layered import is_joined
 from t5core.errors import DataError
 from t5core.feeds.batch import Batch
 from t5core.model import T5, Dropout, ModelInputs
 from t5core.training.adafactor import AdaFactor
 from t5core.training.program import LossProgram
 from t5core.training.schedules import Schedule, schedule_of
-from t5core.training.trainable import episode, is_trainable
+from t5core.training.trainable import episode, is_trainable, trained_layers
 
 
 class TrainStep:
@@ -38,21 +39,27 @@ class TrainStep:
         self.episode = -1
         self.program: nn.Module = LossProgram(model, config.z_loss, device.loss_chunk_bytes)
         model.train()
+        device.end_step()  # weights and moments are there before the first step, which is then like every other
 
     def learning_rate(self, i: int) -> float:
         """Returns the rate of the ``i``-th step of this run; only the triangle is laid over the run itself."""
         return self.schedule(i if self.config.schedule.kind == "triangular" else self.first_step + i)
 
-    def __call__(self, batch: Batch, i: int) -> Tensor:
+    def __call__(self, batch: Batch, i: int, inputs: ModelInputs | None = None) -> Tensor:
         """Trains on the ``i``-th batch of this run; returns the mean cross-entropy per target token, on the device.
+
+        Args:
+            batch: all rows.
+            i: its index.
+            inputs: ``self.inputs(batch)``, where that was done beforehand.
 
         Raises:
             DataError: for ids outside the model's vocabulary.
         """
-        self._check(batch)
+        inputs = self.inputs(batch) if inputs is None else inputs
         self._enter(episode(self.config, i))
         count = self.first_step + i
-        training, cross_entropy, tokens = self.program(self.inputs(batch), self._dropout(batch, count))
+        training, cross_entropy, tokens = self.program(inputs, self._dropout(batch, count))
         cross_entropy, tokens = self.device.total(cross_entropy), self.device.total(tokens)
         denominator = batch.targets.size if self.config.loss_denominator == "targets" else tokens
         torch.autograd.backward(training * (self.device.gradient_scale / denominator))
@@ -84,11 +91,15 @@ class TrainStep:
         self.episode = now
         for name, p in self.model.named_parameters():
             p.requires_grad_(is_trainable(name, self.model.config, self.config, now))
+            if self.config.trainable == "gradual" and is_joined(name):
+                trained_L = trained_layers(name, self.model.config, self.config, now)
+                self.optimizer.trained_layers[name] = self.device.put(np.array(trained_L))
         plain = LossProgram(self.model, self.config.z_loss, self.device.loss_chunk_bytes)
         self.program = self.device.wrap(plain)
 
     def inputs(self, batch: Batch) -> ModelInputs:
-        """Returns this process's rows of a batch, on the device."""
+        """Returns this process's rows of a batch, on the device; raises DataError as a step does."""
+        self._check(batch)
         rows = self.device.rows(len(batch.targets))
 
         def here(array: Any) -> Any:

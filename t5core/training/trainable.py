@@ -13,6 +13,7 @@
 import re
 
 from t5core.config import ModelConfig, TrainConfig
+from t5core.devices.layered import is_joined, layer_name
 
 _BLOCK = re.compile(r"blocks\.(\d+)\.")
 
@@ -25,7 +26,9 @@ def episode(config: TrainConfig, i: int) -> int:
 
 
 def is_trainable(name: str, model: ModelConfig, config: TrainConfig, now: int) -> bool:
-    """Returns whether the parameter ``name`` is trained in the episode ``now``."""
+    """Returns whether the parameter ``name``, or any layer of it, is trained in the episode ``now``."""
+    if is_joined(name):
+        return any(trained_layers(name, model, config, now))
     match config.trainable:
         case "adapters":
             return "adapter" in name
@@ -42,3 +45,9 @@ def is_trainable(name: str, model: ModelConfig, config: TrainConfig, now: int) -
                 return int(block[1]) >= frozen
             return "position_bias" not in name or frozen == 0
     return True
+
+
+def trained_layers(name: str, model: ModelConfig, config: TrainConfig, now: int) -> list[bool]:
+    """Returns which layers of a parameter whose layers are joined are trained in the episode ``now``."""
+    count = model.num_encoder_layers if name.startswith("encoder.") else model.num_decoder_layers
+    return [is_trainable(layer_name(name, i), model, config, now) for i in range(count)]
