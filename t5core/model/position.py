@@ -13,17 +13,21 @@ Shapes: H heads, Q query positions, K key positions, R = Q + K - 1 offsets.
 
 import math
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 
 def relative_position_bucket(
-    offsets: Tensor, bidirectional: bool = True, num_buckets: int = 32, max_distance: int = 128
+    offsets: Tensor | npt.ArrayLike, bidirectional: bool = True, num_buckets: int = 32, max_distance: int = 128
 ) -> Tensor:
     """Returns the bucket of each offset (key position minus query position), int64, any shape.
 
+    Offsets may also come as an array or in lists.
+
     Source: ``_relative_position_bucket`` of Mesh TensorFlow's transformer layers; equal at every offset.
     """
+    offsets = torch.as_tensor(offsets)
     behind = -offsets
     bucket = torch.zeros_like(offsets, dtype=torch.int64)
     if bidirectional:
