@@ -13,6 +13,7 @@ Legend: B rows (texts), L columns (token positions), S spans of the row with mos
 The ``*_masks`` functions take ``lengths_B`` and the width L and return bool ``[B, L]``, False behind a row's length.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -140,18 +141,49 @@ def _random_cuts(totals_B: Ints, parts_B: Ints, rng: np.random.Generator) -> Cut
     cuts_BS[:, 1:] = totals_B[:, None]
     if most == 1:
         return cuts_BS
-    # the places with the smallest of independent random keys are a uniform draw without replacement
-    keys_BP = _random_keys(len(totals_B), int(totals_B.max()) - 1, rng)  # a place is between two items
     if (totals_B == totals_B[0]).all() and (parts_B == parts_B[0]).all():
-        smallest_BS = np.partition(keys_BP, most - 2, axis=1)[:, : most - 1]
-        cuts_BS[:, 1:most] = np.sort(_places(smallest_BS, keys_BP.shape[1]), axis=1) + 1
+        cuts_BS[:, 1:most] = random_subsets(len(totals_B), int(totals_B[0]) - 1, most - 1, rng) + 1
         return cuts_BS
+    # rows of different length: the places (each between two items) with the smallest of independent random keys
+    keys_BP = _random_keys(len(totals_B), int(totals_B.max()) - 1, rng)
     keys_BP[np.arange(keys_BP.shape[1]) >= totals_B[:, None] - 1] = -1 % (1 << 8 * keys_BP.itemsize)  # come last
     smallest_BS = np.sort(keys_BP, axis=1)[:, : most - 1]
     surplus_BS = np.arange(most - 1) >= parts_B[:, None] - 1
     chosen_BS = np.where(surplus_BS, totals_B[:, None] - 1, _places(smallest_BS, keys_BP.shape[1]))
     cuts_BS[:, 1:most] = np.sort(chosen_BS, axis=1) + 1
     return cuts_BS
+
+
+def random_subsets(num_rows: int, size: int, count: int, rng: np.random.Generator) -> Cuts:
+    """Chooses ``count`` of 0 ... size - 1 in every row, each subset equally likely: sorted, int64 ``[B, count]``.
+
+    Of a few among many, drawing with replacement repeats little. So somewhat more are drawn than needed, and the
+    first ``count`` different ones taken, in the order they were drawn, which is drawing without replacement. Rows
+    where that is not enough, and all rows where many are chosen, take the places with the smallest random keys.
+    """
+    repeats = count * count / (2 * size)  # to be expected
+    draws = count + math.ceil(repeats + 6 * math.sqrt(repeats)) + 4
+    if 2 * draws > size or size * draws >= 1 << 31:
+        return _smallest_keys(num_rows, size, count, rng)
+    drawn_BD = (rng.random((num_rows, draws)) * size).astype(np.uint32)
+    by_place_BD = np.sort(drawn_BD * np.uint32(draws) + np.arange(draws, dtype=np.uint32), axis=1)
+    places_BD, turns_BD = np.divmod(by_place_BD, np.uint32(draws))
+    turns_BD[:, 1:][places_BD[:, 1:] == places_BD[:, :-1]] = draws  # came before; the first of equals stays
+    last_B1 = np.partition(turns_BD, count - 1, axis=1)[:, count - 1 : count]
+    short = np.flatnonzero(last_B1[:, 0] == draws)
+    taken_BD = turns_BD <= last_B1
+    taken_BD[short] = np.arange(draws) < count  # as many as elsewhere; replaced below
+    chosen_BS: Cuts = places_BD[taken_BD].reshape(num_rows, count).astype(np.int64)
+    if short.size:
+        chosen_BS[short] = _smallest_keys(len(short), size, count, rng)
+    return chosen_BS
+
+
+def _smallest_keys(num_rows: int, size: int, count: int, rng: np.random.Generator) -> Cuts:
+    keys_BP = _random_keys(num_rows, size, rng)
+    if count < size:
+        keys_BP = np.partition(keys_BP, count - 1, axis=1)[:, :count]
+    return np.sort(_places(keys_BP, size), axis=1)
 
 
 def _random_keys(num_rows: int, width: int, rng: np.random.Generator) -> Keys:

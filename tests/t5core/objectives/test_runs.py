@@ -6,7 +6,7 @@ import pytest
 from t5core.config import ObjectiveConfig
 from t5core.objectives import corrupt_batch, encode_batch, lengths
 from t5core.objectives.corruption import finish
-from t5core.objectives.noise import random_span_cuts, random_spans_noise_masks, span_masks
+from t5core.objectives.noise import random_subsets, random_span_cuts, random_spans_noise_masks, span_masks
 from t5core.objectives.runs import fits
 
 VOCAB = 32_100
@@ -64,6 +64,34 @@ def test_very_long_rows_are_cut_at_places_drawn_from_all_of_them():
         assert cuts_BS.shape == (40, 1001)
         assert cuts_BS[:, 500].mean() == pytest.approx(total / 2, rel=0.02)
     assert (span_masks(row_lengths, 20_000, cuts).sum(axis=1) == 3000).all()
+
+
+@pytest.mark.parametrize("size", [5, 40])  # by keys, and by drawing more than needed
+def test_every_subset_comes_equally_often(size):
+    chosen = random_subsets(100_000, size, 2, np.random.default_rng(5))
+    ways, counts = np.unique(chosen, axis=0, return_counts=True)
+    assert (np.diff(chosen) > 0).all() and len(ways) == size * (size - 1) // 2
+    expected = 100_000 / len(ways)
+    assert np.sum((counts - expected) ** 2) / expected < len(ways) + 4 * np.sqrt(2 * len(ways))  # chi squared
+
+
+def test_rows_whose_draws_repeat_too_much_are_drawn_anew():
+    class FewPlaces:
+        """Draws the same place again and again at first."""
+
+        def __init__(self):
+            self.rng = np.random.default_rng(0)
+
+        def random(self, shape):
+            drawn = self.rng.random(shape)
+            drawn[3] = 0.5
+            return drawn
+
+        def integers(self, *arguments, **options):
+            return self.rng.integers(*arguments, **options)
+
+    chosen = random_subsets(6, 400, 20, FewPlaces())
+    assert chosen.shape == (6, 20) and (np.diff(chosen) > 0).all()
 
 
 def test_every_way_to_cut_comes_equally_often():
