@@ -6,7 +6,7 @@ import pytest
 from t5core.config import ObjectiveConfig
 from t5core.objectives import corrupt_batch, encode_batch, lengths
 from t5core.objectives.corruption import finish
-from t5core.objectives.noise import random_subsets, random_span_cuts, random_spans_noise_masks, span_masks
+from t5core.objectives.noise import random_span_cuts, random_spans_noise_masks, random_subsets, span_masks
 from t5core.objectives.runs import fits
 
 VOCAB = 32_100
