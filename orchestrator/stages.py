@@ -218,9 +218,9 @@ def _evaluate(work: Work) -> dict[str, Any]:
         for inputs_BS, real in padded_batches(inputs, config.batch_size, length, _marker(model.config, vocabulary)):
             generated_BN = decode(model, inputs_BS, config, work.device)
             predictions += [vocabulary.decode(row.tolist()) for row in generated_BN[:real]]
-        targets, answers = [pair.targets for pair in pairs], [pair.answers or (pair.targets,) for pair in pairs]
-        scores[task.name] = task.score(targets, predictions, answers)
-        per_example_Nk = task.example_scores(targets, predictions, answers)
+        targets, contexts = [pair.targets for pair in pairs], [pair.context for pair in pairs]
+        scores[task.name] = task.score(targets, predictions, contexts)
+        per_example_Nk = task.example_scores(targets, predictions, contexts)
         np.save(work.folder / f"{task.name}.scores.npy", per_example_Nk, allow_pickle=False)
         rows = zip(pairs, predictions, strict=True)
         _write_rows(
@@ -242,4 +242,4 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def _read_pairs(path: Path) -> list[TextPair]:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    return [TextPair(inputs=r["inputs"], targets=r["targets"], answers=tuple(r["answers"])) for r in rows]
+    return [TextPair(inputs=r["inputs"], targets=r["targets"], context=r["context"]) for r in rows]

@@ -10,9 +10,12 @@ from different sentences and alternate. Works on any text.
 import random
 from collections.abc import Iterable, Iterator
 
-from t5core.metrics import Accuracy, Matthews
+from t5core.metrics import Accuracy, Classes, Matthews
+from t5core.tasks.documents import Document, Documents
+from t5core.tasks.forms import given
+from t5core.tasks.pair import TextPair
 from t5core.tasks.prose import sentences
-from t5core.tasks.task import Document, Task, TextPair
+from t5core.tasks.task import Task
 
 LABELS = ("unacceptable", "acceptable")
 _PER_DOCUMENT = 4
@@ -48,9 +51,10 @@ TASK = Task(
     name="doc_acceptability",
     paper_column="GLUE",
     prefix="acceptability",
-    metrics=(Matthews(*LABELS), Accuracy(*LABELS)),
+    metrics=(Matthews(Classes(LABELS), name="matthews"), Accuracy(Classes(LABELS))),
     max_inputs_tokens=64,
     max_targets_tokens=8,
     chance=0.0,
-    generate=_generate,
+    source=Documents(generate=_generate),
+    form=given,
 )

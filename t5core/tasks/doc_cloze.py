@@ -13,8 +13,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 from t5core.metrics import ExactMatch, TokenF1
+from t5core.tasks.documents import Document, Documents
+from t5core.tasks.forms import given
+from t5core.tasks.pair import TextPair
 from t5core.tasks.prose import Cap, sentences
-from t5core.tasks.task import Document, Task, TextPair
+from t5core.tasks.task import Task
 
 BLANK = "<extra_id_0>"
 _WORD = re.compile(r"(?<![\w.-])[a-z]{2,}(?![\w.]*\w)")
@@ -48,5 +51,6 @@ TASK = Task(
     max_inputs_tokens=64,
     max_targets_tokens=12,
     chance=5.0,
-    generate=_generate,
+    source=Documents(generate=_generate),
+    form=given,
 )

@@ -11,9 +11,12 @@ sentence is used twice. Works on any text; the main metric is accuracy, so chanc
 import random
 from collections.abc import Iterable, Iterator
 
-from t5core.metrics import F1, Accuracy
+from t5core.metrics import F1, Accuracy, Classes
+from t5core.tasks.documents import Document, Documents
+from t5core.tasks.forms import given
+from t5core.tasks.pair import TextPair
 from t5core.tasks.prose import content_words, sentences
-from t5core.tasks.task import Document, Task, TextPair
+from t5core.tasks.task import Task
 
 LABELS = ("different", "same")
 
@@ -59,9 +62,10 @@ TASK = Task(
     name="doc_pair",
     paper_column="GLUE",
     prefix="pair",
-    metrics=(Accuracy(*LABELS), F1(*LABELS)),
+    metrics=(Accuracy(Classes(LABELS)), F1(Classes(LABELS))),
     max_inputs_tokens=112,
     max_targets_tokens=8,
     chance=50.0,
-    generate=_generate,
+    source=Documents(generate=_generate),
+    form=given,
 )

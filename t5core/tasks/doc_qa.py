@@ -14,8 +14,11 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 
 from t5core.metrics import ExactMatch, TokenF1
+from t5core.tasks.documents import Document, Documents
+from t5core.tasks.forms import given
+from t5core.tasks.pair import TextPair
 from t5core.tasks.prose import Cap, Entry, entries, first_words
-from t5core.tasks.task import Document, Task, TextPair
+from t5core.tasks.task import Task
 
 _MAX_CONTEXT_WORDS = 16
 _MAX_ENTRIES = 2
@@ -83,6 +86,6 @@ TASK = Task(
     max_inputs_tokens=112,
     max_targets_tokens=16,
     chance=2.0,
-    generate=_generate,
-    needs_docstrings=True,
+    source=Documents(generate=_generate, needs_docstrings=True),
+    form=given,
 )

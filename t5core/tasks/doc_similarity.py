@@ -13,8 +13,11 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from t5core.metrics import Pearson, Spearman
+from t5core.tasks.documents import Document, Documents
+from t5core.tasks.forms import given
+from t5core.tasks.pair import TextPair
 from t5core.tasks.prose import sentences
-from t5core.tasks.task import Document, Task, TextPair
+from t5core.tasks.task import Task
 
 _PER_DOCUMENT = 3
 _POOL_SENTENCES = 50
@@ -53,9 +56,10 @@ TASK = Task(
     name="doc_similarity",
     paper_column="GLUE",
     prefix="similarity",
-    metrics=(Spearman(), Pearson()),
+    metrics=(Spearman(name="spearman"), Pearson(name="pearson")),
     max_inputs_tokens=112,
     max_targets_tokens=8,
     chance=0.0,
-    generate=_generate,
+    source=Documents(generate=_generate),
+    form=given,
 )

@@ -15,9 +15,12 @@ import random
 from collections.abc import Iterable, Iterator
 
 from t5core.corpora.cleaning import split_sentences
-from t5core.metrics import Rouge
+from t5core.metrics import Rouge, Summaries
+from t5core.tasks.documents import Document, Documents
+from t5core.tasks.forms import given
+from t5core.tasks.pair import TextPair
 from t5core.tasks.prose import content_words, entries, first_words, squeezed
-from t5core.tasks.task import Document, Task, TextPair
+from t5core.tasks.task import Task
 
 _MAX_BODY_WORDS = 24
 _MAX_BODY_CHARS = 160
@@ -61,9 +64,10 @@ TASK = Task(
     name="doc_summary",
     paper_column="CNNDM",
     prefix="summarize:",
-    metrics=(Rouge("rougeLsum"), Rouge("rouge1"), Rouge("rouge2")),
+    metrics=tuple(Rouge(name, Summaries(stemmed=True)) for name in ("rougeLsum", "rouge1", "rouge2")),
     max_inputs_tokens=112,
     max_targets_tokens=28,
     chance=0.0,
-    generate=_generate,
+    source=Documents(generate=_generate),
+    form=given,
 )

@@ -1,145 +1,175 @@
 """What a task is: text in, text out, and how the output is judged.
 
-A task turns documents into pairs of text in the paper's form, ``<name> <key>: <text> ...`` (section 2.4), and scores a
-model's text against the target's. The same task gives training examples from training documents and evaluation
-examples from held-out ones; ``make_splits`` sees to it that no evaluation input is trained on.
+    source ──example──► form ──(inputs, targets, context)──► model ──prediction──► metrics
+
+A source gives examples, which are objects of named fields; a form turns one example into pairs of text, ``<name>
+<key>: <text> ...`` (section 2.4 of the paper): one pair mostly, several where an example has several right answers, or
+none where training leaves it out. The context is what the scorer has to know of an example besides the target. All
+tasks of the paper are declared with these parts in the files beside this one; a user's own is one YAML file
+(``t5core.tasks.user``).
 """
 
-import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from t5core.corpora.documents import read_documents
-from t5core.metrics import Answers, Floats, Metric
+from t5core.errors import ConfigError, DataError
+from t5core.metrics import Context, Contexts, Floats, MeanOf, Metric, Reading
+from t5core.tasks.documents import Document, Documents
+from t5core.tasks.pair import TextPair
+from t5core.tasks.sources import DataSet, located
 
-
-@dataclass(frozen=True, kw_only=True)
-class Document:
-    """A document of a corpus. ``source`` names where it came from, for people."""
-
-    text: str
-    source: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextPair:
-    """One example. ``answers``: all that is accepted, where it is more than ``targets``."""
-
-    inputs: str
-    targets: str
-    answers: tuple[str, ...] = ()
-
-
-Generate = Callable[[Iterable[Document], random.Random], Iterator[TextPair | tuple[TextPair, ...]]]
+Example = Mapping[str, Any]
+Form = Callable[[Example], Sequence[TextPair]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A family of examples with its metrics.
+    """A family of examples with its text form and its metrics.
 
     Attributes:
-        name: also the MLflow and table name: "doc_qa".
-        paper_column: the column of the paper's tables that it stands in for.
+        name: also the MLflow and table name: "glue_mnli".
+        source: where examples come from: a set on the hub or in a folder, or a generator over the corpus' documents.
+        form: from an example to pairs of text; raises DataError for one that cannot be shown.
+        metrics: all that are reported, in the order of ``score``'s keys.
+        ranked_by: names of the metrics whose mean ranks rows; by default the first. They share a reading.
+        paper_column: the column of the paper's tables that it stands in or stands in for; "" for none.
         prefix: what every input begins with.
-        metrics: all that are reported; the first is the main one, which ranks rows.
-        max_inputs_tokens, max_targets_tokens: hints: what nearly all examples need with 2,000 pieces, EOS included.
-        chance: what the main metric is without reading the input, x100.
-        needs_docstrings: only docstrings give examples; plain text does not.
-        generate: documents and a random source to examples without end of their own; a tuple of examples
-            (one of each label) is kept or dropped as a whole, which keeps labels exactly balanced.
+        max_inputs_tokens, max_targets_tokens: lengths in tokens, EOS included: the released code's, or for embedded
+            tasks what nearly all examples need with 2,000 pieces.
+        chance: what the main metric is without reading the input, x100: blind guessing among equally frequent labels.
     """
 
     name: str
-    paper_column: str
-    prefix: str
+    source: DataSet | Documents
+    form: Form = field(repr=False)
     metrics: tuple[Metric, ...]
-    max_inputs_tokens: int
-    max_targets_tokens: int
-    chance: float
-    generate: Generate = field(repr=False, compare=False)
-    needs_docstrings: bool = False
+    ranked_by: tuple[str, ...] = ()
+    paper_column: str = ""
+    prefix: str = ""
+    max_inputs_tokens: int = 512
+    max_targets_tokens: int = 512
+    chance: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for ``ranked_by`` that is not among the metrics."""
+        for name in self.ranked_by:
+            if name not in self.metric_names:
+                raise ConfigError("ranked_by", name, f"choose from {', '.join(self.metric_names)}")
+        if len({metric.reading for metric in self._ranking}) != 1:
+            raise ConfigError("ranked_by", self.ranked_by, "give metrics of one kind: of labels, say, or of answers")
 
     @property
     def main(self) -> Metric:
         """The metric that ranks rows."""
-        return self.metrics[0]
+        return self._ranking[0] if len(self._ranking) == 1 else MeanOf(self._ranking)
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        """Keys of ``score``, the main one first."""
+        """Keys of ``score``."""
         return tuple(metric.name for metric in self.metrics)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether examples are made from the corpus' documents, without data of their own."""
+        return isinstance(self.source, Documents)
+
+    @property
+    def needs_docstrings(self) -> bool:
+        """Whether only docstrings give examples; plain text does not."""
+        return isinstance(self.source, Documents) and self.source.needs_docstrings
+
+    def to_text(self, example: Example) -> list[dict[str, str]]:
+        """Returns the example's pairs of ``inputs`` and ``targets``: one, several or none.
+
+        Raises:
+            DataError: a field that is needed is missing or of another kind, or a label is outside the set.
+        """
+        return [{"inputs": pair.inputs, "targets": pair.targets} for pair in self.form(example)]
+
+    def read(self, split: str, data_dir: Path | None = None) -> Iterator[TextPair]:
+        """Yields the pairs of a split, as they are read, with their contexts.
+
+        Args:
+            split: "train", "validation" or "test".
+            data_dir: read a folder in place of the hub.
+
+        Raises:
+            DataError: no such split, or an example that cannot be shown: which file and line.
+        """
+        if isinstance(self.source, Documents):
+            raise DataError("task", self.name, "its examples are made from documents: see examples()")
+        for where, example in self.source.open(data_dir).rows(split):
+            try:
+                pairs = self.form(example)
+            except DataError as error:
+                raise located(error, where) from error
+            yield from pairs
 
     def examples(
         self, documents: Iterable[Document], seed: int, limit: int | None = None, exclude: Collection[str] = ()
     ) -> Iterator[TextPair]:
-        """Yields examples in the order of the documents: a pure function of the arguments.
+        """Yields what an embedded task makes of documents; see ``Documents.examples``."""
+        if not isinstance(self.source, Documents):
+            raise DataError("task", self.name, "its examples are not made from documents: see read()")
+        return self.source.examples(self.name, documents, seed, limit, exclude)
 
-        Inputs never repeat. Documents are read only as far as ``limit`` needs. Labels of classification
-        tasks alternate, so any even number of examples is exactly balanced; with an odd ``limit`` one fewer is given.
+    def score(self, targets: Sequence[str], predictions: Sequence[str], contexts: Contexts = None) -> dict[str, float]:
+        """Returns every metric x100 by name.
 
         Args:
-            documents: held-out ones for evaluation, training ones for training.
-            seed: of every random choice.
-            limit: at most so many examples; None: as many as the documents give.
-            exclude: inputs that must not come, such as the evaluation's when making training examples.
+            targets: as ``to_text`` gives them.
+            predictions: the model's text for each.
+            contexts: what the metrics need of each example, as pairs carry it: ``{"answers": [...]}`` for SQuAD,
+                ``{"idx": {...}}`` for MultiRC, both for ReCoRD, ``{"label": 0 or 1}`` for WSC.
+
+        Raises:
+            DataError: lists of different lengths, a target outside the set of labels, a context without a field.
         """
-        return islice(self._examples(documents, seed, limit, exclude), limit)
+        self.check(targets, predictions, contexts)
+        read = {reading: reading(targets, predictions, contexts) for reading in self._readings}
+        return {metric.name: float(metric.aggregate(read[metric.reading])) for metric in self.metrics}
 
-    def _examples(
-        self, documents: Iterable[Document], seed: int, limit: int | None, exclude: Collection[str]
-    ) -> Iterator[TextPair]:
-        seen = set(exclude)
-        given = 0
-        # a string seeds through SHA-512, the same in every process
-        for made in self.generate(documents, random.Random(f"{self.name} {seed}")):
-            group = (made,) if isinstance(made, TextPair) else made
-            inputs = {pair.inputs for pair in group}
-            if len(inputs) < len(group) or inputs & seen:
-                continue
-            given += len(group)
-            if limit is not None and given > limit:
-                return
-            seen |= inputs
-            yield from group
-            if given == limit:
-                return
+    def invalid(self, predictions: Sequence[str]) -> int:
+        """Returns how many outputs are nothing that a target can be (no label, no number): they count as wrong."""
+        return max((reading.invalid(predictions) for reading in self._readings), default=0)
 
-    def score(self, targets: Sequence[str], predictions: Sequence[str], answers: Answers = ()) -> dict[str, float]:
-        """Returns every metric x100 by name; ``answers`` default to the targets."""
-        return {m.name: float(m.aggregate(m.example_scores(targets, predictions, answers))) for m in self.metrics}
+    def main_score(self, scores: Mapping[str, float]) -> float:
+        """Returns the number that ranks rows, from the result of ``score``."""
+        return sum(scores[metric.name] for metric in self._ranking) / len(self._ranking)
 
-    def example_scores(self, targets: Sequence[str], predictions: Sequence[str], answers: Answers = ()) -> Floats:
-        """Returns float64 [N, k] of the main metric, for the bootstrap in ``t5core.metrics``."""
-        return self.main.example_scores(targets, predictions, answers)
+    def example_scores(self, targets: Sequence[str], predictions: Sequence[str], contexts: Contexts = None) -> Floats:
+        """Returns float64 [U, k] of the main metric, for a bootstrap; a unit U is what may be drawn by itself."""
+        return self.main.example_scores(targets, predictions, contexts)
 
-    def aggregate(self, scores_Nk: Floats) -> float:
-        """Returns the main metric x100 of ``example_scores`` (float64 [S] of a stack [S, N, k])."""
-        result: float = self.main.aggregate(scores_Nk)
-        return result
+    def aggregate(self, scores_Uk: Floats) -> Any:
+        """Returns the main metric x100 of ``example_scores`` (float64 [S] of a stack [S, U, k])."""
+        return self.main.aggregate(scores_Uk)
 
+    def check(self, targets: Sequence[str], predictions: Sequence[str], contexts: Contexts = None) -> None:
+        """Raises DataError for lists of different lengths and for targets that no output can be held against."""
+        if len(predictions) != len(targets):
+            raise DataError("predictions", len(predictions), f"there are {len(targets)} targets: give one for each")
+        if contexts is not None and len(contexts) != len(targets):
+            raise DataError("contexts", len(contexts), f"there are {len(targets)} targets: give one for each")
+        for i, target in enumerate(targets):
+            for reading in self._readings:
+                try:
+                    reading.check(target)
+                except DataError as error:
+                    raise located(error, f"row {i + 1}") from error
 
-def make_splits(
-    task: Task,
-    train_documents: Iterable[Document],
-    validation_documents: Iterable[Document],
-    *,
-    seed: int,
-    train_examples: int,
-    eval_examples: int,
-) -> tuple[list[TextPair], list[TextPair]]:
-    """Returns training and evaluation examples that share no input.
+    @property
+    def _readings(self) -> tuple[Reading, ...]:
+        return tuple(dict.fromkeys(metric.reading for metric in self.metrics))
 
-    Evaluation comes from held-out documents with a fixed seed, so that runs with other seeds are judged alike;
-    ``seed`` draws the training examples.
-    """
-    evaluation = list(task.examples(validation_documents, 0, eval_examples))
-    held_out = {pair.inputs for pair in evaluation}
-    return list(task.examples(train_documents, seed, train_examples, held_out)), evaluation
+    @property
+    def _ranking(self) -> tuple[Metric, ...]:
+        names = self.ranked_by or self.metric_names[:1]
+        return tuple(metric for metric in self.metrics if metric.name in names)
 
 
-def load_documents(path: Path) -> Iterator[Document]:
-    """Yields the documents of a built corpus' ``train.jsonl`` or ``validation.jsonl``."""
-    for row in read_documents(path):
-        yield Document(text=row["text"], source=str(row["source"]))
+__all__ = ["Context", "Example", "Form", "Task"]

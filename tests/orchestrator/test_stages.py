@@ -161,7 +161,7 @@ def test_scores_follow_from_predictions_and_per_example_scores(done: Done) -> No
             again = task.score(
                 targets,
                 [row["prediction"] for row in predicted],
-                [pair["answers"] or (pair["targets"],) for pair in pairs],
+                [pair["context"] for pair in pairs],
             )
             assert scores[name] == pytest.approx(again)
             assert set(scores[name]) == set(task.metric_names)

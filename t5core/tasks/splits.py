@@ -1,0 +1,58 @@
+"""The examples that a run trains on and the ones it is judged by."""
+
+import random
+from collections.abc import Iterable
+from pathlib import Path
+
+from t5core.tasks.documents import Document
+from t5core.tasks.pair import TextPair
+from t5core.tasks.task import Task
+
+
+def make_splits(
+    task: Task,
+    train_documents: Iterable[Document],
+    validation_documents: Iterable[Document],
+    *,
+    seed: int,
+    train_examples: int,
+    eval_examples: int,
+    data_dir: Path | None = None,
+) -> tuple[list[TextPair], list[TextPair]]:
+    """Returns training and evaluation examples.
+
+    Embedded tasks are made from documents; no evaluation input is trained on. Other tasks are read from their set,
+    whose splits are taken as published. Where a split has more examples than asked for, so many are drawn from all of
+    it, in their order; what is drawn for evaluation does not depend on ``seed``, so that runs with other seeds are
+    judged alike.
+
+    Args:
+        task: embedded or not.
+        train_documents: of the corpus, for embedded tasks.
+        validation_documents: likewise, held-out ones.
+        seed: draws the training examples.
+        train_examples: at most so many.
+        eval_examples: at most so many.
+        data_dir: a folder in place of the hub, for tasks that are not embedded.
+
+    Raises:
+        DataError: see ``Task.read``.
+    """
+    if task.embedded:
+        evaluation = list(task.examples(validation_documents, 0, eval_examples))
+        held_out = {pair.inputs for pair in evaluation}
+        return list(task.examples(train_documents, seed, train_examples, held_out)), evaluation
+    training = drawn(task.read("train", data_dir), train_examples, seed)
+    return training, drawn(task.read("validation", data_dir), eval_examples, 0)
+
+
+def drawn(pairs: Iterable[TextPair], count: int, seed: int) -> list[TextPair]:
+    """Returns ``count`` of the pairs (or all, if fewer), each equally likely, in their order; holds no more of them."""
+    rng = random.Random(f"examples {seed}")
+    kept: list[tuple[int, TextPair]] = []
+    for i, pair in enumerate(pairs):
+        if i < count:
+            kept.append((i, pair))
+        elif (place := rng.randrange(i + 1)) < count:
+            kept[place] = (i, pair)
+    return [pair for _, pair in sorted(kept, key=lambda item: item[0])]
