@@ -16,7 +16,7 @@ class CpuDevice(SharedBatch):
 
     name = "cpu"
     loss_chunk_bytes = 1 << 20  # about a core's own cache
-    kernels: tuple[str, ...] = ("reference",)
+    kernels: tuple[str, ...] = ("reference", "blocked")
     queued = False
 
     def __init__(self, threads: int | None = None, *, shard: bool = False) -> None:

@@ -19,6 +19,7 @@ from t5core.config import ModelConfig
 from t5core.devices import Decision, Device
 from t5core.errors import ConfigError
 from t5core.model import ModelInputs
+from t5core.model.blocked import BlockedKernel
 from t5core.model.flex import FlexKernel
 from t5core.model.inputs import PAD_ID
 from t5core.model.kernels import Kernel, ReferenceKernel, SdpaKernel
@@ -40,6 +41,7 @@ def kernel_named(name: str) -> Kernel:
     """Returns the attention kernel of a name that devices use; raises ConfigError for others."""
     kernels: dict[str, Callable[[], Kernel]] = {
         "reference": ReferenceKernel,
+        "blocked": BlockedKernel,
         "sdpa": SdpaKernel,
         "flex": FlexKernel,
     }
