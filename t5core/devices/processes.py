@@ -128,7 +128,9 @@ class SharedBatch(SingleProcess):
         if self.group.size == 1:
             return cast(nn.Module, compiled)
         devices = None if self.torch_device.index is None else [self.torch_device.index]
-        return DistributedDataParallel(compiled, device_ids=devices, gradient_as_bucket_view=True)
+        return DistributedDataParallel(
+            compiled, device_ids=devices, gradient_as_bucket_view=True, broadcast_buffers=False
+        )
 
     def rows(self, batch_size: int) -> range:
         """Returns this process's rows; raises ConfigError if the batch cannot be shared evenly."""

@@ -17,8 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
-from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+from torch.nn import functional
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from t5core.model.kernels import Scores
 from t5core.model.visibility import Visibility
@@ -53,13 +55,45 @@ class FlexKernel:
 
     def prepare(self, offsets_HR: Tensor | None, visibility: Visibility, like: Tensor) -> Scores:
         """Returns scores that look the bias up; the table stays in float32."""
-        mask = mask_mod(visibility)
-        block_mask = None
-        if mask is not None:
-            rows = rows_of(visibility)
-            queries, keys = visibility.num_queries, visibility.num_keys
-            block_mask = create_block_mask(mask, rows, None, queries, keys, like.device.type, MASK_BLOCK)
-        return FlexScores(None if offsets_HR is None else score_mod(offsets_HR, visibility.num_queries), block_mask)
+        biased = None if offsets_HR is None else score_mod(offsets_HR, visibility.num_queries)
+        return FlexScores(biased, block_mask(visibility, like.device))
+
+
+def block_mask(visibility: Visibility, device: torch.device) -> BlockMask | None:
+    """Returns which blocks of keys each block of queries sees in full, in part or not at all; None: all in full.
+
+    What ``create_block_mask`` gives, made of tensor operations that a compiler takes as part of a larger program.
+    """
+    seen_BHQK = visibility.dense(device)  # of booleans, and gone when its blocks are counted
+    if seen_BHQK is None:
+        return None
+    counts = _blocks(_blocks(seen_BHQK.to(torch.int32), -1), -2)
+    full = counts == MASK_BLOCK * MASK_BLOCK
+    some = (counts > 0) & ~full
+    out: BlockMask = BlockMask.from_kv_blocks(
+        *_listed(some),
+        *_listed(full),
+        BLOCK_SIZE=MASK_BLOCK,
+        mask_mod=mask_mod(visibility),
+        seq_lengths=(visibility.num_queries, visibility.num_keys),
+    )
+    return out
+
+
+def _blocks(x: Tensor, dim: int) -> Tensor:
+    """Sums of blocks along a dimension, the last one filled up with zeros."""
+    missing = -x.shape[dim] % MASK_BLOCK
+    fill = (0, missing) if dim == -1 else (0, 0, 0, missing)
+    filled = functional.pad(x, fill)
+    shape = list(filled.shape)
+    shape[dim:] = [shape[dim] // MASK_BLOCK, MASK_BLOCK, *(shape[dim + 1 :] if dim < -1 else ())]
+    return filled.view(shape).sum(dim=dim)
+
+
+def _listed(which: Tensor) -> tuple[Tensor, Tensor]:
+    """For each row of a bool tensor how many entries are true, and their places first in a list of all places."""
+    count = which.sum(dim=-1, dtype=torch.int32)
+    return count, torch.argsort(which.to(torch.int32), dim=-1, descending=True, stable=True).to(torch.int32)
 
 
 def score_mod(offsets_HR: Tensor, num_queries: int) -> ScoreMod:
@@ -71,14 +105,11 @@ def score_mod(offsets_HR: Tensor, num_queries: int) -> ScoreMod:
     return biased
 
 
-def mask_mod(visibility: Visibility) -> MaskMod | None:
-    """Returns the function that says whether a key is seen, as ``Visibility.dense`` does; None: every key is."""
+def mask_mod(visibility: Visibility) -> MaskMod:
+    """Returns the function that says whether a key is seen, as ``Visibility.dense`` does."""
     v = visibility
     causal, prefix_BK, visible_BK = v.causal, v.prefix_BK, v.visible_BK
     queries_BQ, keys_BK = v.query_segments_BQ, v.key_segments_BK
-    segments = queries_BQ is not None and keys_BK is not None
-    if not causal and visible_BK is None and not segments:
-        return None
 
     def seen(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         out = query >= key if causal else query >= 0
@@ -91,11 +122,3 @@ def mask_mod(visibility: Visibility) -> MaskMod | None:
         return out
 
     return seen
-
-
-def rows_of(visibility: Visibility) -> int | None:
-    """Returns the batch's rows if they see different keys, else None: one mask serves all."""
-    for tensor in (visibility.visible_BK, visibility.key_segments_BK, visibility.prefix_BK):
-        if tensor is not None:
-            return tensor.shape[0]
-    return None

@@ -8,7 +8,7 @@ two-sided; decoder buckets look only back, so every offset ahead falls into buck
     offset   ... -9  -8  -7 ... -1   0   1 ...  7   8   9 ...      32 buckets, bidirectional:
     bucket   ...  8   8   7 ...  1   0  17 ... 23  24  24 ...      0..15 look back, 16..31 look ahead
 
-Shapes: H heads, Q query positions, K key positions, R = Q + K - 1 offsets.
+Shapes: H heads, Q query positions, K key positions, R = Q + K - 1 offsets, O = 2 max_distance + 1 offsets.
 """
 
 import math
@@ -52,18 +52,17 @@ class PositionBias(nn.Module):
     def __init__(self, num_buckets: int, max_distance: int, num_heads: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(num_buckets, num_heads))
-        self.num_buckets = num_buckets
         self.max_distance = max_distance
-        self._buckets: dict[tuple[int, int, bool, torch.device], Tensor] = {}
+        # of every offset that has a bucket to itself or shares one with others, one-sided and two-sided; worked out
+        # on the host, because the logarithm's last bit decides buckets at the edges
+        offsets_O = torch.arange(-max_distance, max_distance + 1, device="cpu")
+        buckets = [relative_position_bucket(offsets_O, sides, num_buckets, max_distance) for sides in (False, True)]
+        self.register_buffer("buckets_2O", torch.stack(buckets).to(self.weight.device), persistent=False)
 
     def forward(self, num_queries: int, num_keys: int, *, bidirectional: bool) -> Tensor:
         """Returns the bias of each offset, ``[H, R]``: entry ``k - q + Q - 1`` is for query q and key k."""
-        where = (num_queries, num_keys, bidirectional, self.weight.device)
-        if where not in self._buckets:  # they depend on lengths alone: a run needs them once
-            with torch.inference_mode(False):  # kept: training may use what decoding looked up first
-                # on the host, because the logarithm's last bit decides buckets at the edges
-                offsets_R = torch.arange(1 - num_queries, num_keys, device="cpu")
-                buckets_R = relative_position_bucket(offsets_R, bidirectional, self.num_buckets, self.max_distance)
-                self._buckets[where] = buckets_R.to(self.weight.device)
+        far = self.max_distance
+        offsets_R = torch.arange(1 - num_queries, num_keys, device=self.weight.device).clamp(-far, far)
+        buckets_R = self.get_buffer("buckets_2O").index_select(1, offsets_R + far)[int(bidirectional)]
         # index_select: its gradient is a plain sum over the table's rows
-        return self.weight.index_select(0, self._buckets[where]).T
+        return self.weight.index_select(0, buckets_R).T
