@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from t5core.devices.device import Decision
 from t5core.devices.processes import SharedBatch, join
@@ -75,6 +76,12 @@ class CudaDevice(SharedBatch):
         )
         # TF32 for what is left in float32: a tenth of the time, three digits; sums stay in float32
         torch.set_float32_matmul_precision("high")
+
+    def wrap(self, program: nn.Module) -> nn.Module:
+        """Returns the program compiled, its gradients averaged over the processes."""
+        # what was compiled before was for another program: of an earlier episode, or an earlier run of this worker
+        torch.compiler.reset()
+        return super().wrap(program)
 
     def end_step(self) -> None:
         """Does nothing: work is queued, and the host runs ahead until a loss is fetched."""

@@ -67,6 +67,7 @@ def block_mask(visibility: Visibility, device: torch.device) -> BlockMask | None
     seen_BHQK = visibility.dense(device)  # of booleans, and gone when its blocks are counted
     if seen_BHQK is None:
         return None
+    seen_BHQK = seen_BHQK.expand(-1, -1, visibility.num_queries, visibility.num_keys)
     counts = _blocks(_blocks(seen_BHQK.to(torch.int32), -1), -2)
     full = counts == MASK_BLOCK * MASK_BLOCK
     some = (counts > 0) & ~full

@@ -33,6 +33,8 @@ TRIAL_SCORES = 1 << 28
 """Scores of one attention of one trial at most: rows are left out until it holds."""
 CLEARLY_FASTER = 0.95
 """What another candidate's time may be of the first one's, at most, to be taken instead."""
+LAYERS = 2
+"""Layers of a trial: more than one, because they share what is prepared, and its gradient is summed over them."""
 ROUNDS = 3
 """Timed rounds per candidate, behind one that is not; the best counts."""
 
@@ -116,9 +118,9 @@ def choose(candidates: Sequence[Kernel], config: ModelConfig, batch: ModelInputs
     times, failures = {}, {}
     for kernel in candidates:
         try:
-            seconds = sum(_seconds(kernel, kind, config, device) * kind.layers for kind in kinds)
+            seconds = sum(_seconds(kernel, kind, config, device) * kind.layers / LAYERS for kind in kinds)
         except Exception as error:  # compilers raise what they like
-            failures[kernel.name] = f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"
+            failures[kernel.name] = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
             seconds = float("inf")
         times[kernel.name] = float(device.total(device.scalar(seconds)))
     fastest = min(times, key=lambda name: times[name])
@@ -133,7 +135,7 @@ def choose(candidates: Sequence[Kernel], config: ModelConfig, batch: ModelInputs
 
 
 def _seconds(kernel: Kernel, kind: Attention, config: ModelConfig, device: Device) -> float:
-    """The best time of one layer's attention, with a whole preparation, which layers share in truth."""
+    """The best time of ``LAYERS`` layers' attention."""
     v = kind.visibility
     heads = config.num_heads
     rows = max(1, min(kind.rows, TRIAL_SCORES // (heads * v.num_queries * v.num_keys)))
@@ -151,7 +153,8 @@ def _seconds(kernel: Kernel, kind: Attention, config: ModelConfig, device: Devic
     inputs = [q_BHQd, k_BHKd, v_BHKd, *([offsets_HR] if kind.biased else [])]
 
     def attended(q: Tensor, k: Tensor, v: Tensor, offsets: Tensor | None) -> Tensor:
-        return kernel.prepare(offsets, seen, q).attend(q, k, v)
+        scores = kernel.prepare(offsets, seen, q)
+        return sum((scores.attend(q, k, v) for _ in range(LAYERS)), torch.zeros_like(q))
 
     attended_fast = device.compiled(attended)
 

@@ -16,6 +16,7 @@ from t5core.devices import open_device
 from t5core.feeds.batch import Batch
 from t5core.model import T5
 from t5core.training import TrainingRun
+from t5core.training.kernel_choice import kernel_named
 from t5core.training.step import TrainStep
 
 MODEL = ModelConfig(vocab_size=48, d_model=32, d_kv=8, d_ff=64, num_heads=4, num_encoder_layers=2, num_decoder_layers=2)
@@ -53,10 +54,10 @@ class CopyFeed:
         return Batch(inputs=inputs, targets=targets)
 
 
-def run_in(folder: Path, config: TrainConfig = TRAIN, *, feed=None, model=None, **more) -> TrainingRun:
+def run_in(folder: Path, config: TrainConfig = TRAIN, *, feed=None, model=None, device=None, **more) -> TrainingRun:
     """Returns a run in ``folder``, with a fresh model unless one is given."""
     model = model or T5(MODEL).initialise(config.seed)
-    return TrainingRun(model, feed or CopyFeed(config), config, open_device("cpu"), folder, **more)
+    return TrainingRun(model, feed or CopyFeed(config), config, device or open_device("cpu"), folder, **more)
 
 
 ENDING_MODEL = MODEL.replace(vocab_size=40, d_ff=48, num_decoder_layers=3)
@@ -83,9 +84,11 @@ def ending_inputs() -> np.ndarray:
     return ids
 
 
-def losses(config: TrainConfig, device) -> list[float]:
+def losses(config: TrainConfig, device, *, kernel: str | None = None) -> list[float]:
     """Returns the loss of every step of a fresh model."""
-    step = TrainStep(T5(MODEL).initialise(config.seed).to(device.torch_device), config, device)
+    step = TrainStep(device.place(T5(MODEL).initialise(config.seed)), config, device)
+    if kernel is not None:
+        step.model.use_kernel(kernel_named(kernel))
     feed = CopyFeed(config)
     return [step(feed.batch(i), i).item() for i in range(config.steps)]
 
