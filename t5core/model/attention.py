@@ -1,4 +1,4 @@
-"""Multi-head attention, and the key/value cache that decoding fills.
+"""Multi-head attention over whole sequences; decoding, one position at a time, is in ``t5core.model.incremental``.
 
 Logits are not divided by sqrt(d_kv): T5 folds that into the query initialiser. Learned bias and mask arrive as the
 scores that a kernel prepared, once per stack (``t5core.model.kernels``). Dropout of the attention weights is shared
@@ -17,16 +17,16 @@ from t5core.model.kernels import Scores
 from t5core.model.layers import Linear
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class KeyValues:
-    """Keys and values of one attention, each ``[B, H, K, d]``; K is fixed, decoding writes one position at a time."""
+    """Keys and values of one attention, each ``[B, H, K, d]``."""
 
     keys_BHKd: Tensor
     values_BHKd: Tensor
 
-    def select(self, rows_N: Tensor) -> "KeyValues":
-        """Returns some rows, in the order given."""
-        return KeyValues(self.keys_BHKd.index_select(0, rows_N), self.values_BHKd.index_select(0, rows_N))
+    def joined(self) -> Tensor:
+        """Returns ``[2, B, H, K, d]``, laid out for many readings."""
+        return torch.stack([self.keys_BHKd, self.values_BHKd])
 
 
 class Attention(nn.Module):
@@ -73,16 +73,6 @@ class Attention(nn.Module):
         """Returns attention of ``x`` over itself, ``[B, T, D]``."""
         q_BHTd, source = self.itself(x_BTD)
         return self.attend(q_BHTd, source, scores, mask_BHT1)
-
-    def cached(self, x_B1D: Tensor, cache: KeyValues, position_1: Tensor, scores: Scores) -> Tensor:
-        """Writes the keys and values of one new position into ``cache`` and attends over all of it.
-
-        ``position_1`` is a tensor of one index, so that every step is the same graph.
-        """
-        q_BH1d, new = self.itself(x_B1D)
-        cache.keys_BHKd.index_copy_(2, position_1, new.keys_BHKd)
-        cache.values_BHKd.index_copy_(2, position_1, new.values_BHKd)
-        return self.attend(q_BH1d, cache, scores)
 
     def flops(self, queries: int, keys: int) -> int:
         """Returns the operations of one forward pass: four projections and the two products with the weights."""

@@ -14,7 +14,6 @@ Shapes: B batch, S source positions, T target positions, D d_model, V vocab_size
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,12 +22,11 @@ from torch.nn import functional
 
 from t5core.config import ModelConfig
 from t5core.errors import ConfigError
-from t5core.model.attention import KeyValues
 from t5core.model.dropout import Dropout
-from t5core.model.incremental import DecoderState, laid_right
+from t5core.model.incremental import BlockWeights, DecoderState, LayerState, laid_right, product
 from t5core.model.initialise import initialise
 from t5core.model.inputs import PAD_ID, ModelInputs, shifted_right
-from t5core.model.kernels import DenseScores, Kernel, dense_bias
+from t5core.model.kernels import Kernel, dense_bias
 from t5core.model.layers import Linear
 from t5core.model.stacks import Block, Stack
 from t5core.model.visibility import Visibility
@@ -217,27 +215,41 @@ class T5(nn.Module):
     def _logits(self, hidden: Tensor) -> Tensor:
         return functional.linear(hidden, self.output_weight.to(hidden.dtype))
 
-    def start(self, inputs_BS: Tensor, max_length: int, visible_BS: Tensor | None = None) -> DecoderState:
+    def start(
+        self, inputs_BS: Tensor, max_length: int, visible_BS: Tensor | None = None, copies: int = 1
+    ) -> DecoderState:
         """Returns the state for decoding up to ``max_length`` tokens behind ``inputs``.
 
         Args:
             inputs_BS: ids for the encoder; for decoder-only models the prompts, their marker included.
             max_length: tokens that the cache has room for.
             visible_BS: bool; None: everything that is not padding.
+            copies: rows of the decoding batch for each row of ``inputs``, next to one another (beams).
         """
         seen_BS = inputs_BS != PAD_ID if visible_BS is None else visible_BS.bool()
         if self.config.decoder_only:
-            return self._start_behind_prompt(inputs_BS, seen_BS, max_length)
+            return self._start_behind_prompt(inputs_BS, seen_BS, max_length, copies)
         source_BSD = self._encoded(ModelInputs(inputs_BS=inputs_BS, targets_BT=inputs_BS), seen_BS)
         across = Visibility(num_queries=1, num_keys=inputs_BS.shape[1], visible_BK=seen_BS)
+        bias_B11S = dense_bias(None, across, source_BSD)
+        assert bias_B11S is not None
+        layers = [
+            LayerState(
+                weights=BlockWeights.of(block, source_BSD.dtype),
+                cache_2RHTd=self._empty_cache(inputs_BS.shape[0] * copies, max_length, source_BSD),
+                source_2BHSd=block.cross_attention.key_values(source_BSD).joined(),
+            )
+            for block in self._decoder_blocks()
+        ]
         return DecoderState(
-            bias_1HTT=self._cache_bias(max_length, source_BSD),
-            caches=self._empty_caches(inputs_BS.shape[0], max_length, source_BSD),
-            source=[block.cross_attention.key_values(source_BSD) for block in self._decoder_blocks()],
-            source_bias_B11S=dense_bias(None, across, source_BSD),
+            layers=tuple(layers),
+            offsets_HT=self._cache_bias(max_length, source_BSD),
+            head_VD=self.output_weight.to(source_BSD.dtype),
+            copies=copies,
+            source_bias_N1S=bias_B11S.expand(-1, self.config.num_heads, -1, -1).flatten(0, 1),
         )
 
-    def _start_behind_prompt(self, prompt_BS: Tensor, seen_BS: Tensor, max_length: int) -> DecoderState:
+    def _start_behind_prompt(self, prompt_BS: Tensor, seen_BS: Tensor, max_length: int, copies: int) -> DecoderState:
         read_BW, real_BW = laid_right(prompt_BS, seen_BS)
         batch, width = read_BW.shape
         begin = width - 1  # the last prompt token is read again in the first step, to the same effect
@@ -251,55 +263,55 @@ class T5(nn.Module):
             prefix_BK=torch.ones_like(real_BW) if self.config.architecture == "prefix_lm" else None,
         )
         scores = self.decoder.scores(visibility, x_BWD)
-        caches = self._empty_caches(batch, total, x_BWD)
-        for block, cache in zip(self._decoder_blocks(), caches, strict=True):
+        layers: list[LayerState] = []
+        for block in self._decoder_blocks():
             q_BHWd, new = block.self_attention.itself(block.self_attention_norm(x_BWD))
-            cache.keys_BHKd[:, :, :width] = new.keys_BHKd
-            cache.values_BHKd[:, :, :width] = new.values_BHKd
+            cache_2BHTd = self._empty_cache(batch, total, x_BWD)
+            cache_2BHTd[:, :, :, :width] = new.joined()
+            cache_2RHTd = cache_2BHTd.repeat_interleave(copies, dim=1)
+            layers.append(LayerState(weights=BlockWeights.of(block, x_BWD.dtype), cache_2RHTd=cache_2RHTd))
             x_BWD = block.after(x_BWD + block.self_attention.attend(q_BHWd, new, scores), None, None)
         seen_BT = functional.pad(real_BW, (0, total - width), value=True)
-        across = Visibility(num_queries=1, num_keys=total, visible_BK=seen_BT)
+        padding_B11T = dense_bias(None, Visibility(num_queries=1, num_keys=total, visible_BK=seen_BT), x_BWD)
+        assert padding_B11T is not None
         return DecoderState(
-            bias_1HTT=self._cache_bias(total, x_BWD),
-            caches=caches,
-            source=[],
+            layers=tuple(layers),
+            offsets_HT=self._cache_bias(total, x_BWD),
+            head_VD=self.output_weight.to(x_BWD.dtype),
+            copies=copies,
             begin=begin,
-            padding_B11T=dense_bias(None, across, x_BWD),
-            last_B1=read_BW[:, -1:],
+            padding_R1T=padding_B11T[:, 0].repeat_interleave(copies, dim=0),
+            last_R1=read_BW[:, -1:].repeat_interleave(copies, dim=0),
         )
 
-    def step(self, previous_B1: Tensor, position_1: Tensor, state: DecoderState) -> Tensor:
-        """Returns logits ``[B, V]`` for the token after ``previous``.
+    def step(self, previous_R1: Tensor, position: int | Tensor, state: DecoderState) -> Tensor:
+        """Returns logits ``[R, V]`` for the token after ``previous``.
 
-        ``position_1`` is the number of tokens generated before, from 0, as a tensor. In the first step ``previous`` is
-        the start token, the pad id.
+        Args:
+            previous_R1: the token before, int64; in the first step the start token, the pad id.
+            position: tokens generated before, from 0. A number, and the cache is read no further than there; or a
+                tensor of one number, and every step is the same computation (for devices that compile).
+            state: of the step before; what it has read is changed in place.
         """
-        if state.last_B1 is not None:
-            previous_B1 = torch.where(position_1 == 0, state.last_B1, previous_B1)
-        place_1 = position_1 + state.begin
-        bias = state.bias_1HTT.index_select(2, place_1)
-        scores = DenseScores(bias if state.padding_B11T is None else bias + state.padding_B11T)
-        across = DenseScores(state.source_bias_B11S)
-        x_B1D = self._embedded(previous_B1)
-        sources: Sequence[KeyValues | None] = state.source or [None] * len(state.caches)
-        for block, cache, source in zip(self._decoder_blocks(), state.caches, sources, strict=True):
-            attended = block.self_attention.cached(block.self_attention_norm(x_B1D), cache, place_1, scores)
-            x_B1D = block.after(x_B1D + attended, source, across)
-        return self._logits(self._scaled(self.decoder.final_norm(x_B1D)))[:, 0]
+        if state.last_R1 is not None:
+            if isinstance(position, Tensor):
+                previous_R1 = torch.where(position == 0, state.last_R1, previous_R1)
+            elif position == 0:
+                previous_R1 = state.last_R1
+        x_DR = state.advance(self._embedded(previous_R1)[:, 0].T.contiguous(), position)
+        hidden_RD = self._scaled(self.decoder.final_norm(x_DR.T))
+        return product(state.head_VD, hidden_RD.T).T
 
     def _cache_bias(self, length: int, like: Tensor) -> Tensor:
-        visibility = Visibility(num_queries=length, num_keys=length, causal=True)
-        offsets_HR = self.decoder.position_bias(length, length, bidirectional=False)
-        bias = dense_bias(offsets_HR, visibility, like)
-        assert bias is not None
-        return bias
+        """The learned bias of keys that lie length - 1, ..., 0 places back, ``[H, length]``."""
+        out: Tensor = self.decoder.position_bias(length, length, bidirectional=False)[:, :length].to(like.dtype)
+        return out
 
-    def _empty_caches(self, batch: int, length: int, like: Tensor) -> list[KeyValues]:
-        shape = (batch, self.config.num_heads, length, self.config.d_kv)
-        return [KeyValues(like.new_zeros(shape), like.new_zeros(shape)) for _ in self._decoder_blocks()]
+    def _empty_cache(self, rows: int, length: int, like: Tensor) -> Tensor:
+        return like.new_zeros(2, rows, self.config.num_heads, length, self.config.d_kv)
 
     def _decoder_blocks(self) -> list[Block]:
-        return [block for block in self.decoder.blocks if isinstance(block, Block)]
+        return self.decoder.separate_blocks()
 
     def flops(self, inputs_length: int, targets_length: int) -> int:
         """Returns the operations of one forward pass over one pair of sequences, logits included.

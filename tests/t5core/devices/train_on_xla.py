@@ -8,8 +8,8 @@ import sys
 
 from small_run import MODEL, TRAIN, CopyFeed, ending_inputs, ending_model
 
+from t5core import decoding
 from t5core.config import DecodeConfig
-from t5core.decoding import greedy
 from t5core.devices import open_device
 from t5core.model import T5
 from t5core.training.step import TrainStep
@@ -32,7 +32,8 @@ def decode(device):
     model = ending_model().to(device.torch_device)
     generated, compiled = [], []
     for rows in ([0, 5, 9], [2, 3, 6], [5, 9, 11]):
-        generated.append(greedy(model, ending_inputs()[rows], DecodeConfig(max_new_tokens=10), device).tolist())
+        ids = decoding.decode(model, ending_inputs()[rows], DecodeConfig(max_new_tokens=10), device)
+        generated.append(ids.tolist())
         compiled.append(device.compilations())
     return generated, compiled
 
