@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from t5core.metrics.metric import Contexts, Floats, Metric, context_of, mean, plain
+from t5core.errors import DataError
+from t5core.metrics.metric import Context, Contexts, Floats, Metric, given, identity, look_up, mean, plain
 
 EMPTY = -1
 
@@ -65,11 +66,11 @@ class Answers:
         rows = []
         for i, (target, prediction) in enumerate(zip(targets, predictions, strict=True)):
             if self.unit:
-                unit = tuple(context_of(contexts, i, field) for field in self.unit)
+                unit = tuple(identity(given(contexts, i), field) for field in self.unit)
                 if unit in seen:
                     continue
                 seen.add(unit)
-            accepted = (contexts[i].get("answers") if contexts is not None else None) or (target,)
+            accepted = given(contexts, i).get("answers") or (target,)
             normalized = self.normalize(prediction)
             wanted = [self.normalize(answer) for answer in accepted]
             rows.append((float(normalized in wanted), max(token_f1(answer, normalized) for answer in wanted)))
@@ -79,8 +80,13 @@ class Answers:
         """Returns 0: any text may be an answer."""
         return 0
 
-    def check(self, target: str) -> None:
-        """Takes any target."""
+    def check(self, target: str, context: Context) -> None:
+        """Raises DataError for a context without what names the unit, or with answers that are no list of texts."""
+        for field in self.unit:
+            identity(context, field)
+        answers = context.get("answers") or []
+        if not isinstance(answers, list | tuple) or not all(isinstance(answer, str) for answer in answers):
+            raise DataError("answers", answers, "this field has to be a list of texts")
 
 
 @dataclass(frozen=True)
@@ -121,17 +127,21 @@ class Referents:
         """Returns float64 [N, 2]."""
         rows = []
         for i, (target, prediction) in enumerate(zip(targets, predictions, strict=True)):
-            label = context_of(contexts, i, "label")
-            assert contexts is not None
-            rows.append((float(label), float(names(prediction, contexts[i].get("targets", target)))))
+            context = given(contexts, i)
+            named = names(prediction, context.get("targets", target))
+            rows.append((float(look_up(context, "label")), float(named)))
         return np.array(rows, dtype=np.float64).reshape(-1, 2)
 
     def invalid(self, predictions: Sequence[str]) -> int:
         """Returns how many outputs have no word but determiners."""
         return sum(not _content(prediction) for prediction in predictions)
 
-    def check(self, target: str) -> None:
-        """Takes any target."""
+    def check(self, target: str, context: Context) -> None:
+        """Raises DataError for a context without a label, or with a candidate that is no text."""
+        if look_up(context, "label") not in (-1, 0, 1):
+            raise DataError("label", context["label"], "give 1 if the target is the referent, else 0")
+        if not isinstance(context.get("targets", ""), str):
+            raise DataError("targets", context["targets"], "this field has to be text")
 
 
 def names(prediction: str, referent: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from t5core.errors import DataError
-from t5core.metrics.metric import Contexts, Floats, Metric, Reading, context_of, mean, plain, ratio
+from t5core.metrics.metric import Context, Contexts, Floats, Metric, Reading, given, identity, mean, plain, ratio
 
 NOT_A_LABEL = -1
 
@@ -41,7 +41,7 @@ class Classes:
         """Returns how many outputs are no label."""
         return sum(prediction not in self.labels for prediction in predictions)
 
-    def check(self, target: str) -> None:
+    def check(self, target: str, context: Context) -> None:
         """Raises DataError for a target that is no label."""
         if target not in self.labels:
             raise DataError("target", target, f"it is not one of {', '.join(self.labels)}", choices=self.labels)
@@ -60,7 +60,7 @@ class SameText:
         """Returns 0: any text may be a target."""
         return 0
 
-    def check(self, target: str) -> None:
+    def check(self, target: str, context: Context) -> None:
         """Takes any target."""
 
 
@@ -85,7 +85,7 @@ class Questions:
         ids_N2 = Classes(self.labels)(targets, predictions)
         for i, (target, prediction) in enumerate(ids_N2):
             guessed = 1 - target if prediction == NOT_A_LABEL else prediction
-            row = questions.setdefault(context_of(contexts, i, "idx.question"), [0.0, 0.0, 0.0, 1.0])
+            row = questions.setdefault(identity(given(contexts, i), "idx.question"), [0.0, 0.0, 0.0, 1.0])
             row[0] += guessed == target == 1
             row[1] += guessed == 1
             row[2] += target == 1
@@ -96,9 +96,10 @@ class Questions:
         """Returns how many outputs are no label."""
         return Classes(self.labels).invalid(predictions)
 
-    def check(self, target: str) -> None:
-        """Raises DataError for a target that is no label."""
-        Classes(self.labels).check(target)
+    def check(self, target: str, context: Context) -> None:
+        """Raises DataError for a target that is no label, and for a context without question."""
+        Classes(self.labels).check(target, context)
+        identity(context, "idx.question")
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,8 @@ class Reading(Protocol):
     def invalid(self, predictions: Sequence[str]) -> int:
         """Returns how many outputs are nothing that a target can be: no label, no number; they count as wrong."""
 
-    def check(self, target: str) -> None:
-        """Raises DataError when ``target`` is nothing that this reading can hold an output against."""
+    def check(self, target: str, context: Context) -> None:
+        """Raises DataError when no output can be held against ``target``, or ``context`` lacks what is needed."""
 
 
 class Metric(ABC):
@@ -89,17 +89,34 @@ class MeanOf(Metric):
         return sum(metric.aggregate(scores_Uk) for metric in self.metrics) / len(self.metrics)
 
 
-def context_of(contexts: Contexts, i: int, field: str) -> Any:
-    """Returns ``contexts[i][field]``; "idx.question" looks into objects.
+def given(contexts: Contexts, i: int) -> Context:
+    """Returns the context of row ``i``; empty where there are none."""
+    return {} if contexts is None else contexts[i]
+
+
+def look_up(context: Context, field: str) -> Any:
+    """Returns ``context[field]``; "idx.question" looks into objects.
 
     Raises:
         DataError: it is not there.
     """
-    value: Any = None if contexts is None else contexts[i]
+    value: Any = context
     for name in field.split("."):
         if not isinstance(value, Mapping) or name not in value:
-            raise DataError(field, None, f"row {i + 1} has no such field, and the metric needs it")
+            raise DataError(field, None, "the metric needs this field of every row's context")
         value = value[name]
+    return value
+
+
+def identity(context: Context, field: str) -> str | int:
+    """Returns ``look_up`` of something that rows are told apart by.
+
+    Raises:
+        DataError: it is not there, or neither text nor number.
+    """
+    value = look_up(context, field)
+    if not isinstance(value, str | int):
+        raise DataError(field, value, "this field has to be a number or a text")
     return value
 
 

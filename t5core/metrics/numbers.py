@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from t5core.errors import DataError
-from t5core.metrics.metric import Contexts, Floats, Metric, plain, ratio
+from t5core.metrics.metric import Context, Contexts, Floats, Metric, plain, ratio
 
 NOT_A_NUMBER = -1.0
 
@@ -38,7 +38,7 @@ class Numbers:
         """Returns how many outputs are no number."""
         return sum(not math.isfinite(string_to_float(prediction, math.nan)) for prediction in predictions)
 
-    def check(self, target: str) -> None:
+    def check(self, target: str, context: Context) -> None:
         """Raises DataError for a target that is no number."""
         if not math.isfinite(string_to_float(target, math.nan)):
             raise DataError("target", target, "it is not a number")

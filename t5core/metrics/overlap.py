@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from t5core.errors import ConfigError
-from t5core.metrics.metric import Contexts, Floats, Metric, plain
+from t5core.metrics.metric import Context, Contexts, Floats, Metric, plain
 from t5core.metrics.rouge_rows import KINDS, rouge_rows
 
 DRAWS = 1_000
@@ -50,7 +50,7 @@ class Summaries:
         """Returns 0: any text may be a summary."""
         return 0
 
-    def check(self, target: str) -> None:
+    def check(self, target: str, context: Context) -> None:
         """Takes any target."""
 
 
@@ -103,7 +103,7 @@ class Translations:
         """Returns 0: any text may be a translation."""
         return 0
 
-    def check(self, target: str) -> None:
+    def check(self, target: str, context: Context) -> None:
         """Takes any target."""
 
 

@@ -155,6 +155,14 @@ def _opened(path: Path) -> Iterator["_Bytes"]:
         yield file
 
 
+_CELLS: Mapping[str, tuple[Callable[[str], Any], str]] = {
+    "text": (str, "text"),
+    "integer": (int, "a whole number"),
+    "number": (float, "a number"),
+    "json": (json.loads, "JSON"),
+}
+
+
 class _Bytes:
     """A binary file, through gzip when its name ends in ``.gz``, whose read errors become DataError."""
 
@@ -191,15 +199,17 @@ def _table(path: Path, columns: Columns, *, delimiter: str, quoting: Any) -> Row
     with io.TextIOWrapper(_binary(path), encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, delimiter=delimiter, quoting=quoting)
         while True:
-            where = f"{path}:{reader.line_num + 1}"
             try:
-                row = next(reader)
-            except StopIteration:
-                return
+                row = next(reader, None)
             except UnicodeDecodeError as error:
+                where = f"{path}:{reader.line_num + 1}"
                 raise DataError(where, error.object[error.start : error.start + 10], "this is not UTF-8") from error
             except (csv.Error, OSError, EOFError, zlib.error) as error:
+                where = f"{path}:{reader.line_num + 1}"
                 raise DataError(where, None, f"cannot be read: {_first_line(error)}") from error
+            if row is None:
+                return
+            where = f"{path}:{reader.line_num}"
             if None in row:
                 raise DataError(where, row[None], "this row has more cells than the header")
             given = {name: cell for name, cell in row.items() if cell is not None}
@@ -207,12 +217,11 @@ def _table(path: Path, columns: Columns, *, delimiter: str, quoting: Any) -> Row
 
 
 def _cell(cell: str, kind: str, name: str, where: str) -> Any:
-    read: dict[str, Callable[[str], Any]] = {"text": str, "integer": int, "number": float, "json": json.loads}
+    read, wanted = _CELLS[kind]
     try:
-        return read[kind](cell)
+        return read(cell)
     except ValueError:
-        error = DataError(name, _short(cell), "this cell has to be JSON" if kind == "json" else f"give a {kind}")
-        raise located(error, where) from None
+        raise located(DataError(name, _short(cell), f"this cell has to be {wanted}"), where) from None
 
 
 def _short(value: str | bytes) -> object:

@@ -130,9 +130,9 @@ class Folder:
         """
         by_kind: dict[str, list[Path]] = {}
         for path in sorted(self.path.glob("*")) if self.path.is_dir() else ():
-            stem, dot, ending = path.name.partition(".")
-            if f"{dot}{ending}" in READERS and _names(stem, split):
-                by_kind.setdefault(f"{dot}{ending}", []).append(path)
+            ending = _ending(path)
+            if ending and _names(path.name.removesuffix(ending), split):
+                by_kind.setdefault(ending, []).append(path)
         if not by_kind:
             way_out = f"no file {split}.jsonl ({', '.join(READERS)}) in {self.path}"
             raise DataError("split", split, f"{way_out}; it has {', '.join(self._there()) or 'nothing of the kind'}")
@@ -165,7 +165,7 @@ class Folder:
 
     def _there(self) -> list[str]:
         found = sorted(self.path.glob("*")) if self.path.is_dir() else ()
-        return [path.name for path in found if _ending(path) in READERS]
+        return [path.name for path in found if _ending(path)]
 
 
 @dataclass(frozen=True)
@@ -240,8 +240,8 @@ class _OnHub:
 
 
 def _ending(path: Path) -> str:
-    _, dot, ending = path.name.partition(".")
-    return dot + ending
+    """The ending that says how a file is read; "" for others."""
+    return max((ending for ending in READERS if path.name.endswith(ending)), key=len, default="")
 
 
 def _names(stem: str, split: str) -> bool:

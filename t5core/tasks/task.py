@@ -156,11 +156,15 @@ class Task:
         if contexts is not None and len(contexts) != len(targets):
             raise DataError("contexts", len(contexts), f"there are {len(targets)} targets: give one for each")
         for i, target in enumerate(targets):
-            for reading in self._readings:
-                try:
-                    reading.check(target)
-                except DataError as error:
-                    raise located(error, f"row {i + 1}") from error
+            try:
+                self.check_row(target, {} if contexts is None else contexts[i])
+            except DataError as error:
+                raise located(error, f"row {i + 1}") from error
+
+    def check_row(self, target: str, context: Context) -> None:
+        """Raises DataError when no output can be held against a target, or its context lacks what a metric needs."""
+        for reading in self._readings:
+            reading.check(target, context)
 
     @property
     def _readings(self) -> tuple[Reading, ...]:

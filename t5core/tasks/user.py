@@ -141,7 +141,9 @@ class Templated:
         value = at(example, name)
         if value is None:
             known = ", ".join(map(str, example)) or "nothing"
-            raise DataError(name, None, f"a template names this field; the example has {known}", choices=example)
+            raise DataError(
+                "template", name, f"names a field that the example has not; it has {known}", choices=example
+            )
         if isinstance(value, Mapping | list | tuple):
             raise DataError(name, type(value).__name__, "a template can show text and numbers; name an inner field")
         return str(value)
@@ -196,7 +198,7 @@ def _from_yaml(file: Path) -> Task:
         raise ConfigError("file", str(file), f"give {', '.join(_KEYS[:5])}, each with its value")
     for key in given:
         if key not in _KEYS:
-            raise ConfigError(str(key), given[key], f"unknown: choose from {', '.join(_KEYS)}", choices=_KEYS)
+            raise ConfigError("key", str(key), f"choose from {', '.join(_KEYS)}", choices=_KEYS)
     for key in _KEYS[:5]:
         if key not in given:
             raise ConfigError(key, None, "is missing")
@@ -275,7 +277,7 @@ def _object(name: str, given: object, keys: Sequence[str] | None) -> dict[str, A
         raise ConfigError(name, given, f"give {{{', '.join(keys or ('name',))}}}, each with its value")
     for key in given:
         if keys is not None and key not in keys:
-            raise ConfigError(f"{name}.{key}", given[key], f"unknown: choose from {', '.join(keys)}", choices=keys)
+            raise ConfigError(f"{name} key", str(key), f"choose from {', '.join(keys)}", choices=keys)
     return given
 
 

@@ -15,6 +15,7 @@ literally.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,28 +54,26 @@ def _words(text: str) -> tuple[list[int], list[str]]:
 
 
 def _match(words: Sequence[str], other: Sequence[str], index: int) -> _Match:
-    before, after = words[:index], words[index + 1 :]
-    num_before = _run(other[::-1], before[::-1])
-    num_after = _run(other, after)
+    forwards, backwards = " ".join(other), " ".join(other[::-1])
+    # no more words than this can be found in it
+    most = len(forwards)
+    before, after = words[max(0, index - most) : index], words[index + 1 : index + 1 + most]
+    num_before, num_after = _run(backwards, before[::-1]), _run(forwards, after)
     if not num_before + num_after:
         return _Match(index, 0, "")
     left = [re.escape(word) for word in before[len(before) - num_before :]]
     right = [re.escape(word) for word in after[:num_after]]
-    text = " ".join(other)
     # with words on both sides; else at the start; else at the end
     for pattern in ([*left, "(.+)", *right], ["^(.+)", *right], [*left, "(.+)$"]):
-        if found := re.search(" ".join(pattern), text):
+        if found := re.search(" ".join(pattern), forwards):
             return _Match(index, num_before + num_after, found[1])
     return _Match(index, num_before + num_after, "")
 
 
-def _run(words: Sequence[str], wanted: Sequence[str]) -> int:
-    """How many of the first ``wanted`` words are, as text, part of ``words``."""
-    text = " ".join(words)
-    for count in range(len(wanted)):
-        if " ".join(wanted[: count + 1]) not in text:
-            return count
-    return len(wanted)
+def _run(text: str, wanted: Sequence[str]) -> int:
+    """How many of the first ``wanted`` words are, as one piece, part of ``text``."""
+    # where a piece is missing every longer one is, too: the first that is not is searched by halves
+    return bisect_left(range(1, len(wanted) + 1), True, key=lambda count: " ".join(wanted[:count]) not in text)
 
 
 def _highlighted(sentence: str, place: int) -> str:

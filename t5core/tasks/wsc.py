@@ -25,7 +25,7 @@ from t5core.tasks.task import Task
 
 _WORD_EDGES = re.compile(r"^\W+|\W+$")
 # the released code's idea of white space is RE2's, which has no vertical tab
-_WORD, _SPACE = r"[^\t\n\f\r ]", r"[\t\n\f\r ]"
+_WORD_AND_SPACE = re.compile(r"[^\t\n\f\r ]+[\t\n\f\r ]")
 
 
 def evaluation(example: Mapping[str, Any]) -> list[TextPair]:
@@ -121,13 +121,19 @@ def _with_pronoun_marked(example: Mapping[str, Any]) -> str:
 
 
 def _is_pronoun(word: str, pronoun: str) -> bool:
-    return word == pronoun or (bool(pronoun) and _WORD_EDGES.sub("", word) == pronoun)
+    return bool(pronoun) and pronoun in (word, _WORD_EDGES.sub("", word))
 
 
 def _with_span_marked(shown: str, span: str, index: int, mark: str) -> str:
-    pattern = rf"((?:{_WORD}+{_SPACE}){{{max(index, 0)}}})({re.escape(span)})"
-    match = re.match(pattern, shown)
-    return f"{match[1]}{mark} {match[2]} {mark}{shown[match.end() :]}" if match else shown
+    place = 0
+    for _ in range(index):
+        word = _WORD_AND_SPACE.match(shown, place)
+        if word is None:
+            return shown
+        place = word.end()
+    if index < 0 or not shown.startswith(span, place):
+        return shown
+    return f"{shown[:place]}{mark} {span} {mark}{shown[place + len(span) :]}"
 
 
 _COLUMNS = {

@@ -143,9 +143,9 @@ def test_copies_of_one_query_count_once():
     queries = Answers(unit=("idx.passage", "idx.query"))
     contexts = [{"idx": {"passage": 1, "query": q}, "answers": ["Ann", "Bo"]} for q in (7, 7, 8)]
     assert queries(["Ann", "Bo", "Ann"], ["Bo", "Cy", "Cy"], contexts).tolist() == [[1.0, 1.0], [0.0, 0.0]]
-    with pytest.raises(DataError, match=r"idx\.query=None: row 2 has no such field"):
+    with pytest.raises(DataError, match=r"idx\.query=None: the metric needs this field"):
         queries(["Ann", "Bo"], ["Bo", "Cy"], [contexts[0], {"idx": {"passage": 1}}])
-    with pytest.raises(DataError, match=r"idx\.passage=None: row 1 has no such field"):
+    with pytest.raises(DataError, match=r"idx\.passage=None: the metric needs this field"):
         queries(["Ann"], ["Bo"])
 
 

@@ -1,0 +1,181 @@
+"""The verbs about tasks: ``tasks``, ``render`` and ``score``. JSON Lines in, JSON out.
+
+    t5core tasks
+    t5core tasks --check my_task.yaml
+    t5core render glue_mnli --file examples.jsonl     one hub-style example a line -> {"inputs", "targets"}
+    t5core score glue_cola --file outputs.jsonl       target and prediction a line -> {"matthews_corrcoef": 53.8}
+
+Without ``--file``, lines come from standard input. Every error names file, line and field.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from t5core.arguments import OneLineParser
+from t5core.errors import DataError
+
+VERBS = ("tasks", "render", "score")
+_PLAIN_WIDTH = 140
+
+
+def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
+    """Adds the verbs of this module to a command line."""
+    parser = verbs.add_parser("tasks", help="list the tasks, or check your own", description=tasks.__doc__)
+    parser.add_argument("--check", metavar="FILE", help="a .yaml or .py file with a task: validate and show it")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="with --check: where to read its set in place of the hub")
+    parser.set_defaults(verb=tasks)
+    for verb, about in ((render, "show examples as text in, text out"), (score, "score a model's outputs")):
+        parser = verbs.add_parser(verb.__name__, help=about, description=verb.__doc__, allow_abbrev=False)
+        parser.add_argument("task", metavar="TASK", help="a task's name, or a .yaml or .py file (Python is executed)")
+        parser.add_argument("--file", metavar="F", help="JSON Lines, also .gz (default: standard input)")
+        parser.set_defaults(verb=verb)
+
+
+def tasks(arguments: argparse.Namespace) -> int:
+    """Lists all tasks; or, with --check, validates one of your own and shows three of its examples."""
+    if arguments.check is not None:
+        return _check(arguments.check, None if arguments.data_dir is None else Path(arguments.data_dir))
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from t5core.tasks import EMBEDDED_TASKS, PAPER_TASKS, DataSet
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("task", "column", "set", "input begins", "metrics"):
+        table.add_column(head)
+    for head in ("inputs", "targets"):
+        table.add_column(head, justify="right")
+    for task in (*PAPER_TASKS, *EMBEDDED_TASKS):
+        hub = task.source.hub if isinstance(task.source, DataSet) else None
+        place = f"{hub.path} {hub.config}" if hub is not None else "the corpus' own documents"
+        ranked = {metric.name for metric in task.metrics if metric.name in task.main.name.split()}
+        metrics = ", ".join(f"{name}*" if name in ranked else name for name in task.metric_names)
+        lengths = (str(task.max_inputs_tokens), str(task.max_targets_tokens))
+        table.add_row(task.name, task.paper_column, place, task.prefix, metrics, *lengths)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_WIDTH, no_color=True)
+    console.print(table)
+    console.print("* ranks rows (the mean, where there are several); lengths are in tokens", style="dim")
+    return 0
+
+
+def render(arguments: argparse.Namespace) -> int:
+    """Reads hub-style examples and prints their text: one JSON object with inputs and targets a line, in order."""
+    from t5core.tasks import get_task
+    from t5core.tasks.files import located
+
+    task = get_task(arguments.task)
+    with _rows(arguments.file) as rows:
+        for where, example in rows:
+            try:
+                pairs = task.to_text(example)
+            except DataError as error:
+                raise located(error, where) from error
+            for pair in pairs:
+                _print_json(pair)
+    sys.stdout.flush()
+    return 0
+
+
+def score(arguments: argparse.Namespace) -> int:
+    """Reads targets and predictions, with what the metrics need, and prints every metric x100 as a JSON object.
+
+    A line is {"target": ..., "prediction": ...} and, beside them or in "context": "answers" (SQuAD, ReCoRD), "idx"
+    (MultiRC, ReCoRD), "label" and "targets" (WSC).
+    """
+    from t5core.tasks import get_task
+    from t5core.tasks.files import located
+
+    task = get_task(arguments.task)
+    targets, predictions, contexts = [], [], []
+    with _rows(arguments.file) as rows:
+        for where, row in rows:
+            try:
+                target, prediction = _text(row, "target"), _text(row, "prediction")
+                context = _context(row)
+                task.check_row(target, context)
+            except DataError as error:
+                raise located(error, where) from error
+            targets.append(target)
+            predictions.append(prediction)
+            contexts.append(context)
+    scores = task.score(targets, predictions, contexts)
+    invalid = task.invalid(predictions)
+    if invalid:
+        _note(f"{invalid} of {len(predictions)} outputs are nothing that a target can be: they count as wrong")
+    _print_json(scores)
+    sys.stdout.flush()
+    return 0
+
+
+def _check(path: str, data_dir: Path | None) -> int:
+    from t5core.tasks import DataSet, get_task
+    from t5core.tasks.user import checked
+
+    task = get_task(path)
+    pairs = checked(task, data_dir)
+    print(f"{task.name}: {', '.join(task.metric_names)}; ranked by {task.main.name}")
+    assert isinstance(task.source, DataSet)
+    opened = task.source.open(data_dir)
+    for split in ("train", "validation"):
+        print(f"{split}: {opened.count(split):,} examples, fingerprint {opened.fingerprint(split)}")
+    for pair in pairs:
+        print(f"\ninputs:  {pair.inputs}\ntargets: {pair.targets}")
+    return 0
+
+
+@contextmanager
+def _rows(file: str | None) -> Iterator[Iterator[tuple[str, dict[str, Any]]]]:
+    """The objects of a JSON Lines file or of standard input, at least one."""
+    from t5core.tasks.files import json_lines, read_json_lines
+
+    if file is None and sys.stdin.isatty():
+        _note("reading JSON Lines from the keyboard; end them with Ctrl-D")
+    name = "stdin" if file is None else file
+    rows = json_lines(sys.stdin.buffer, name) if file is None else read_json_lines(Path(file), {})
+    yield _some(rows, name)
+
+
+def _some(rows: Iterator[tuple[str, dict[str, Any]]], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    empty = True
+    for row in rows:
+        empty = False
+        yield row
+    if empty:
+        raise DataError("file", name, "there is nothing in it: give one JSON object a line")
+
+
+def _text(row: dict[str, Any], field: str) -> str:
+    value = row.get(field)
+    if not isinstance(value, str):
+        reason = "this field has to be text" if field in row else f"the line has no such field, only {', '.join(row)}"
+        raise DataError(field, value, reason)
+    return value
+
+
+def _context(row: dict[str, Any]) -> dict[str, Any]:
+    context = row.get("context", {})
+    if not isinstance(context, dict):
+        raise DataError("context", context, "this field has to be an object")
+    beside = {name: value for name, value in row.items() if name not in ("target", "prediction", "context")}
+    return {**beside, **context}
+
+
+def _print_json(value: object) -> None:
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair, or a terminal of few signs
+        line = json.dumps(value)
+    print(line)
+
+
+def _note(message: str) -> None:
+    print(f"t5core: {message}", file=sys.stderr)

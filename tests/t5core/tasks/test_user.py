@@ -1,0 +1,119 @@
+import json
+
+import pytest
+
+from t5core.errors import ConfigError, DataError
+from t5core.tasks import get_task
+from t5core.tasks.user import checked
+
+YAML = """
+name: reviews
+source: reviews
+inputs: "review: {text} {{by}} {author.name}"
+targets: "{label}"
+labels: {label: [negative, positive]}
+metrics: [f1, accuracy]
+lengths: {inputs: 128, targets: 4}
+chance: 50
+"""
+ROWS = [{"text": f"text {i}", "author": {"name": "Bo"}, "label": i % 2} for i in range(5)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "reviews").mkdir()
+    for split in ("train", "validation"):
+        lines = "".join(json.dumps(row) + "\n" for row in ROWS)
+        (tmp_path / "reviews" / f"{split}.jsonl").write_text(lines)
+    return tmp_path
+
+
+def load(folder, text):
+    (folder / "task.yaml").write_text(text, encoding="utf-8")
+    return get_task(str(folder / "task.yaml"))
+
+
+def test_a_yaml_file_is_a_task(folder):
+    task = load(folder, YAML)
+    assert task.name == "reviews" and task.metric_names == ("f1", "accuracy") and task.main.name == "f1"
+    assert (task.max_inputs_tokens, task.max_targets_tokens, task.chance) == (128, 4, 50.0)
+    assert task.to_text(ROWS[1]) == [{"inputs": "review: text 1 {by} Bo", "targets": "positive"}]
+    assert task.to_text(dict(ROWS[0], label=-1))[0]["targets"] == "<unk>"
+    assert len(list(task.read("validation"))) == 5
+    assert [pair.targets for pair in checked(task)] == ["negative", "positive", "negative"]
+    assert task.score(["positive"] * 2, ["positive", "?"]) == pytest.approx({"f1": 200 / 3, "accuracy": 50.0})
+
+
+def test_answers_and_numbers(folder):
+    text = YAML.replace('"{label}"', '"{answers.text}"').replace("labels: {label: [negative, positive]}\n", "")
+    task = load(folder, text.replace("[f1, accuracy]", "[squad]") + "answers: answers.text\n")
+    with pytest.raises(DataError, match=r"answers\.text='list': a template can show text and numbers"):
+        task.to_text({"text": "x", "author": {"name": "y"}, "answers": {"text": ["a", "b"]}})
+    task = load(folder, text.replace("{answers.text}", "{score}").replace("[f1, accuracy]", "[pearson, spearman]"))
+    assert task.to_text({"text": 3, "author": {"name": "y"}, "score": 1.5})[0]["targets"] == "1.5"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('"{label}"', '"{lable}"'), r"template='lable': names a field that .*did you mean 'label'"),
+        (("{text}", "{text"), r"task\.yaml: inputs=.*no template"),
+        (("{text}", "{text!r}"), r"inputs=.*a field's name and nothing else"),
+        (("{text}", "{}"), r"inputs=.*a field's name and nothing else"),
+        (("[f1, accuracy]", "[f2]"), r"metrics='f2': choose from accuracy, f1"),
+        (("[f1, accuracy]", "[]"), r"metrics=\[\]"),
+        (("labels: {label: [negative, positive]}", ""), r"metrics='f1': this metric needs labels"),
+        (("[negative, positive]", "[no, yes]"), r"labels\.label=\[False, True\]: .*quote"),
+        (("name: reviews", "nam: reviews"), r"key='nam': choose from name, .*did you mean 'name'"),
+        (("name: reviews\n", ""), r"name=None: is missing"),
+        (("targets: 4", "targets: 0"), r"lengths\.targets=0"),
+        (("source: reviews", "source: {revision: main}"), r"source=.*give a folder"),
+        (("source: reviews", "source: nowhere"), r"split='train': no file"),
+        (("chance: 50", "chance: high"), r"chance='high'"),
+        ((YAML, "a: [b"), r"this is not YAML"),
+        ((YAML, "- a"), r"give name, source, inputs, targets, metrics"),
+    ],
+)
+def test_what_is_wrong_with_a_yaml_file_is_told_in_one_line(folder, change, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        checked(load(folder, YAML.replace(*change)))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_target_is_found_by_the_check(folder):
+    (folder / "reviews" / "train.jsonl").write_text(json.dumps(dict(ROWS[0], text=" ")) + "\n")
+    with pytest.raises(DataError, match=r"inputs=' ': training example 1 has no text"):
+        checked(load(folder, YAML.replace('"review: {text} {{by}} {author.name}"', '"{text}"')))
+
+
+def test_a_yaml_task_may_be_on_the_hub(folder):
+    source = "source: {path: owner/reviews, config: en, revision: abc, splits: {train: training}}"
+    task = load(folder, YAML.replace("source: reviews", source))
+    hub = task.source.hub
+    assert (hub.path, hub.config, hub.revision, dict(hub.splits)) == (
+        "owner/reviews",
+        "en",
+        "abc",
+        {"train": "training"},
+    )
+    assert len(list(task.read("train", folder))) == 5  # or in a data directory, by the set's name
+
+
+def test_a_python_file_is_a_task_when_its_path_is_given(folder):
+    (folder / "task.py").write_text(
+        "from t5core.tasks import DataSet, Task, TextPair\n"
+        "from t5core.metrics import Bleu\n"
+        "def form(example):\n"
+        "    return [TextPair(inputs=example['a'], targets=example['b'])]\n"
+        "TASK = Task(name='mine', source=DataSet(), form=form, metrics=(Bleu(),))\n"
+    )
+    task = get_task(str(folder / "task.py"))
+    assert task.name == "mine" and task.to_text({"a": "x", "b": "y"}) == [{"inputs": "x", "targets": "y"}]
+    (folder / "none.py").write_text("x = 1\n")
+    with pytest.raises(ConfigError, match=r"none\.py.*it holds 0 tasks"):
+        get_task(str(folder / "none.py"))
+    (folder / "broken.py").write_text("1 / 0\n")
+    with pytest.raises(ConfigError, match=r"does not run: ZeroDivisionError"):
+        get_task(str(folder / "broken.py"))
+    with pytest.raises(ConfigError, match=r"tasks='nowhere\.yaml': no such file"):
+        get_task("nowhere.yaml")
