@@ -1,0 +1,214 @@
+"""Training steps: forward, backward and optimizer, on one batch without padding.
+
+Ours is what a run does (``TrainStep``, the device's precision and compilation, the attention kernel that is fastest
+here). Theirs is transformers' model on the same weights and batch with its own AdaFactor at T5's settings (parameter
+scale, no relative step); on a GPU under bfloat16 autocast and torch.compile. Each of its attentions is a contestant,
+and the fastest is the one that counts. Before anything is timed the two losses are compared, without dropout.
+
+Where work is queued, a host's clock cannot tell the parts of a step; the whole step is what counts there.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from t5core.bench.peer import ATTENTIONS, transformers, twins
+from t5core.bench.settings import BenchSettings
+from t5core.bench.timing import Contestant, Figures, Lap, interleaved, matrix_rate
+from t5core.config import TrainConfig
+from t5core.devices import Decision, Device, open_device
+from t5core.feeds.batch import Batch
+from t5core.model import T5, preset, train_flops
+from t5core.training import AdaFactor, kernel_choice
+from t5core.training.step import TrainStep
+
+LEARNING_RATE = 0.01
+SAME_LOSS = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
+"""How far the two losses may be apart, by the precision that was computed in."""
+
+
+class _TimedAdaFactor(AdaFactor):
+    """Says when it begins: forward and backward are done then."""
+
+    begins: Lap
+
+    def step(self, learning_rate: Tensor | float, decay: Tensor | float | None = None) -> None:
+        self.begins()
+        super().step(learning_rate, decay)
+
+
+class Ours:
+    """t5core's training step; called, it does one.
+
+    Args:
+        model: on the CPU; its weights are taken over.
+    """
+
+    def __init__(self, model: T5, batch: Batch, settings: BenchSettings, device: Device) -> None:
+        placed = device.place(model)
+        assert isinstance(placed, T5)
+        config = TrainConfig(
+            batch_size=len(batch.targets), inputs_length=batch.inputs.shape[1], dropout_rate=settings.dropout
+        )
+        self.step = TrainStep(placed, config, device)
+        self.optimizer = _TimedAdaFactor(self.step.optimizer.parameters, config.optimizer)
+        self.step.optimizer = self.optimizer
+        self.batch = batch
+        self.i = 0
+        self.kernel: Decision | None = None
+        if device.kernels:
+            candidates = [kernel_choice.kernel_named(name) for name in device.kernels]
+            self.kernel = kernel_choice.choose(candidates, placed.config, self.step.inputs(batch), device)
+            placed.use_kernel(kernel_choice.kernel_named(self.kernel.value))
+
+    def loss(self) -> float:
+        """Returns the loss per token without dropout."""
+        cross_entropy, tokens = self.step.held_out(self.batch)
+        return float(cross_entropy) / float(tokens)
+
+    def __call__(self, lap: Lap) -> None:
+        """Does one step and waits for it."""
+        self.optimizer.begins = lap
+        float(self.step(self.batch, self.i))
+        self.i += 1
+
+
+class Theirs:
+    """transformers' training step; called, it does one.
+
+    Args:
+        model: on the device.
+    """
+
+    def __init__(self, model: Any, batch: Batch, device: Device) -> None:
+        package = transformers()
+        self.ids = torch.from_numpy(batch.inputs).long().to(device.torch_device)
+        self.labels = torch.from_numpy(batch.targets).long().to(device.torch_device)
+        self.autocast = device.compute_dtype != torch.float32
+        self.device_type, self.dtype = device.torch_device.type, device.compute_dtype
+        self.model = model
+        self.program = torch.compile(model, dynamic=False) if device.name == "cuda" else model
+        self.optimizer = package.optimization.Adafactor(
+            model.parameters(), lr=LEARNING_RATE, scale_parameter=True, relative_step=False, warmup_init=False
+        )
+
+    def _loss(self, program: Any) -> Tensor:
+        with torch.autocast(self.device_type, self.dtype, enabled=self.autocast):
+            loss: Tensor = program(input_ids=self.ids, labels=self.labels).loss
+        return loss
+
+    @torch.no_grad()
+    def loss(self) -> float:
+        """Returns the loss per token without dropout."""
+        self.model.eval()
+        return float(self._loss(self.model))
+
+    def __call__(self, lap: Lap) -> None:
+        """Does one step and waits for it."""
+        self.model.train()
+        loss = self._loss(self.program)
+        torch.autograd.backward(loss)
+        lap()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        float(loss.detach() * 1.0)  # queued behind the step, so that the step is done when it is here
+
+
+def measure(settings: BenchSettings) -> dict[str, Any]:
+    """Measures and prints; returns the figures.
+
+    Returns:
+        ``ours`` (Figures), ``theirs`` (Figures of the fastest, or None), ``peer`` (its name), ``ratio`` of the whole
+        steps and ``gradient_ratio`` of forward and backward (None without a peer), ``share_of_matrix_rate``.
+    """
+    s = settings.resolved()
+    assert s.size is not None and s.batch is not None and s.targets_length is not None and s.rounds is not None
+    if s.against == "transformers":
+        transformers()
+    device = open_device(s.device)
+    config = preset(s.size)
+    model = T5(config).initialise(0)
+    batch = random_batch(config.vocab_size, s.batch, s.inputs_length, s.targets_length)
+    peers: dict[str, Theirs] = {}
+    if s.against == "transformers":
+        made = twins(model, ATTENTIONS, s.dropout, device.torch_device)
+        peers = {f"transformers {name}": Theirs(twin, batch, device) for name, twin in made.items()}
+    ours = Ours(model, batch, s, device)
+    print(
+        f"training step: {s.size}, batch {s.batch} x ({s.inputs_length}, {s.targets_length}), dropout {s.dropout}, "
+        f"{s.device}, {str(device.compute_dtype).removeprefix('torch.')}, {s.rounds} rounds in turns",
+        flush=True,
+    )
+    print(", ".join(versions(device, with_peer=bool(peers))))
+    if ours.kernel is not None:
+        print(f"attention kernel: {ours.kernel.value} ({ours.kernel.why})", flush=True)
+    _check_same(ours, peers, device)
+    contestants: dict[str, Contestant] = {"t5core": ours, **peers}
+    figures = interleaved(contestants, s.rounds, warm_up=1 if s.device == "cpu" else 3)
+    operations = train_flops(config, s.inputs_length, s.targets_length) * s.batch
+    rate = matrix_rate(device.torch_device, device.compute_dtype, size=2048 if s.device == "cpu" else 8192)
+    tokens = s.batch * (s.inputs_length + s.targets_length)
+    _print_table(figures, tokens=tokens, operations=operations, rate=rate, parts=not device.queued)
+    best = min(peers, key=lambda name: figures[name].median().whole) if peers else None
+    return _summary(figures, best, share=operations / figures["t5core"].median().whole / rate)
+
+
+def random_batch(vocab_size: int, rows: int, inputs_length: int, targets_length: int) -> Batch:
+    """Returns a batch of random ids, none of them padding or an end."""
+    rng = np.random.default_rng(0)
+    return Batch(
+        inputs=rng.integers(2, vocab_size, (rows, inputs_length)).astype(np.int32),
+        targets=rng.integers(2, vocab_size, (rows, targets_length)).astype(np.int32),
+    )
+
+
+def versions(device: Device, *, with_peer: bool) -> list[str]:
+    """Returns what took part, with versions."""
+    out = [f"torch {torch.__version__}"]
+    if with_peer:
+        out.append(f"transformers {transformers().__version__}")
+    if device.name == "cpu":
+        out.append(f"{torch.get_num_threads()} threads")
+    return out + [f"{d.what}: {d.value}" for d in device.decisions() if d.what == "device"]
+
+
+def _check_same(ours: Ours, peers: dict[str, Theirs], device: Device) -> None:
+    loss = ours.loss()
+    for name, peer in peers.items():
+        other = peer.loss()
+        print(f"loss without dropout: t5core {loss:.5f}, {name} {other:.5f}")
+        if abs(loss - other) > SAME_LOSS[device.compute_dtype] * abs(loss):
+            raise RuntimeError(f"{name} computes another loss than t5core: {other} instead of {loss}")
+
+
+def _print_table(figures: dict[str, Figures], *, tokens: int, operations: int, rate: float, parts: bool) -> None:
+    print(f"matrix rate: {rate / 1e12:.3g} Tflop/s")
+    head = f"{'medians, seconds':<22}{'gradient':>10}{'step':>10}{'of CPU':>10}"
+    print(f"{head}{'tokens/s':>12}{'matrix rate':>13}")
+    for name, figure in figures.items():
+        m = figure.median()
+        share, part = operations / m.whole / rate, f"{m.lap:.4g}" if parts else "-"
+        print(f"{name:<22}{part:>10}{m.whole:>10.4g}{m.whole_cpu:>10.4g}{tokens / m.whole:>12.0f}{share:>12.1%}")
+
+
+def _summary(figures: dict[str, Figures], best: str | None, *, share: float) -> dict[str, Any]:
+    ours = figures["t5core"].median()
+    out: dict[str, Any] = {
+        "ours": figures["t5core"],
+        "theirs": None,
+        "peer": best,
+        "ratio": None,
+        "gradient_ratio": None,
+        "share_of_matrix_rate": share,
+    }
+    line = f"share_of_matrix_rate {share:.3f}"
+    if best is not None:
+        theirs = figures[best].median()
+        out["theirs"] = figures[best]
+        out["ratio"], out["gradient_ratio"] = theirs.whole / ours.whole, theirs.lap / ours.lap
+        cpu = theirs.whole_cpu / ours.whole_cpu
+        line = f"ratio {out['ratio']:.2f} gradient {out['gradient_ratio']:.2f} of_cpu_time {cpu:.2f} ({best}) {line}"
+    print(line, flush=True)
+    return out
