@@ -27,6 +27,7 @@ class Experiment(Config):
 
     Attributes:
         objective: None for no pre-training: fine-tuning starts from random weights.
+        model: its adapters, if it has any, are put into the pre-trained model when fine-tuning begins.
         seed: added to the seeds of pre-training and fine-tuning; corpus, vocabulary and tasks stay the same.
     """
 
@@ -65,14 +66,15 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
     pretrain = e.pretrain.replace(seed=e.pretrain.seed + e.seed)
     finetune = e.finetune.replace(seed=e.finetune.seed + e.seed)
     name = f"{row}-seed{e.seed}"
+    plain = e.model.replace(adapter_size=None)  # adapters come with fine-tuning: rows with and without share the rest
     if e.objective is not None:
         stages["tokens"] = Stage.of("tokens", e.corpus.source, inputs=text)
         stages["pretrain"] = Stage.of(
             "pretrain",
             name,
-            cost=pretrain_flops(e.model, e.objective, pretrain),
+            cost=pretrain_flops(plain, e.objective, pretrain),
             inputs={"tokens": stages["tokens"], **start},
-            model=e.model,
+            model=plain,
             objective=e.objective,
             train=pretrain,
         )

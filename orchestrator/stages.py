@@ -147,7 +147,9 @@ def _pretrain(work: Work) -> dict[str, Any]:
         )
 
     model = T5(config).initialise(train.seed)
-    run = TrainingRun(model, feed("train"), train, work.device, work.folder, report=work.report)
+    run = TrainingRun(
+        model, feed("train"), train, work.device, work.folder, report=work.report, show=_shown_by(vocabulary)
+    )
     held_out = feed("validation")  # before training: a corpus too small for it is told at once
     result = run.run()
     sums = [run.step.held_out(held_out.batch(i)) for i in range(VALIDATION_BATCHES)]
@@ -157,12 +159,13 @@ def _pretrain(work: Work) -> dict[str, Any]:
         "validation_loss": total / count,
         "flops": work.stage.cost,
         "device": work.device.name,
-        "decisions": [asdict(decision) for decision in work.device.decisions()],
+        "decisions": [asdict(decision) for decision in run.decisions],
     }
 
 
 def _finetune(work: Work) -> dict[str, Any]:
     from t5core.model import T5
+    from t5core.model.adapters import adapter_parameters, with_adapters
     from t5core.training import TrainingRun, checkpoint
 
     train = TrainConfig.from_dict(work.setting("train"))
@@ -187,16 +190,38 @@ def _finetune(work: Work) -> dict[str, Any]:
         packed=train.packed,
         joined_by=_marker(config, vocabulary),
     )
-    moments, first_step = None, 0
+    moments, first_step, new = None, 0, frozenset[str]()
     if "pretrain" in work.inputs:
         start = checkpoint.load(work.inputs["pretrain"] / "final")
         model, moments, first_step = start.model(), start.optimizer(), start.state["total_step"]
+        if config.adapter_size is not None and model.config.adapter_size is None:
+            model = with_adapters(model, config.adapter_size, train.seed)
+            new = adapter_parameters(model)
     else:
         model = T5(config).initialise(train.seed)
     run = TrainingRun(
-        model, feed, train, work.device, work.folder, moments=moments, first_step=first_step, report=work.report
+        model,
+        feed,
+        train,
+        work.device,
+        work.folder,
+        moments=moments,
+        new=new,
+        first_step=first_step,
+        report=work.report,
+        show=_shown_by(vocabulary),
     )
-    return {**asdict(run.run()), "flops": work.stage.cost, "device": work.device.name}
+    return {
+        **asdict(run.run()),
+        "flops": work.stage.cost,
+        "device": work.device.name,
+        "decisions": [asdict(decision) for decision in run.decisions],
+    }
+
+
+def _shown_by(vocabulary: Vocabulary) -> Callable[[np.ndarray], list[str]]:
+    """Returns what makes the batch that ended a run readable."""
+    return lambda ids_BL: [vocabulary.decode(row) for row in ids_BL.tolist()]
 
 
 def _evaluate(work: Work) -> dict[str, Any]:

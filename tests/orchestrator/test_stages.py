@@ -254,6 +254,31 @@ def test_every_architecture_goes_from_text_to_scores(done: Done, name: str) -> N
     assert set(results["evaluate"].manifest.result["scores"]) == set(micro_study.TASK_NAMES)
 
 
+def test_a_row_with_adapters_shares_its_pre_training_and_trains_little(done: Done) -> None:
+    from t5core.training import checkpoint
+
+    baseline = micro_study.scale(done.corpus).baseline
+    changes = {
+        "objective": ObjectiveConfig(),
+        "model": baseline.model.replace(adapter_size=4),
+        "finetune": baseline.finetune.replace(trainable="adapters_and_norms"),
+    }
+    rows = (Row(name="adapters", label="Adapters", changes=changes),)
+    plan = planned(done.corpus, Study(name="ours", title="Ours", rows=rows, baseline="adapters"))
+    stages = {stage.kind: stage for stage in plan.stages.values()}
+    assert stages["pretrain"].key == done.spans["pretrain"].key
+    outcomes = run_locally(plan, done.store)
+    assert outcomes.ok
+    before = checkpoint.load(done.folder(stages["pretrain"]) / "final").model().state_dict()
+    after = checkpoint.load(done.folder(stages["finetune"]) / "final").model().state_dict()
+    new = after.keys() - before.keys()
+    assert len(new) == 2 * 3 and all("adapter" in name for name in new)
+    changed = {name for name in before if not before[name].equal(after[name])}
+    assert changed == {name for name in before if "norm" in name}
+    result = done.store.finished(stages["finetune"]).result
+    assert "attention kernel" in {decision["what"] for decision in result["decisions"]}
+
+
 def test_plain_language_modelling_needs_a_model_without_an_encoder(done: Done) -> None:
     row = Row(name="lm", label="LM", changes={"objective": ObjectiveConfig(kind="lm")})
     study = Study(name="wrong", title="Wrong", rows=(row,), baseline="lm")

@@ -12,9 +12,10 @@ import torch
 from small_run import MODEL, TRAIN, CopyFeed, run_in
 
 from t5core.config import OptimizerConfig, ScheduleConfig
+from t5core.devices import open_device
 from t5core.errors import NonFiniteLoss
 from t5core.model import T5
-from t5core.training import checkpoint
+from t5core.training import AdaFactor, checkpoint
 
 SCRIPT = str(Path(__file__).parent / "small_run.py")
 
@@ -172,6 +173,70 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_step_and_batch(tmp_pat
         assert np.array_equal(arrays["targets"], expected.targets)
     assert not (tmp_path / "final").exists()
     assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [4, 8]
+
+
+def test_the_text_of_the_batch_is_saved_where_it_can_be_shown(tmp_path):
+    model = T5(MODEL).initialise(0)
+
+    class PoisonedFeed(CopyFeed):
+        def batch(self, i):
+            if i == 3:
+                model.embedding.weight.data.fill_(float("inf"))
+            return super().batch(i)
+
+    def show(ids):
+        return [" ".join(f"‹{token}›" for token in row if token) for row in ids.tolist()]
+
+    with pytest.raises(NonFiniteLoss, match=r"^loss=.* at step 3: .*nonfinite-step-00000003\.jsonl$"):
+        run_in(tmp_path, feed=PoisonedFeed(), model=model, show=show).run()
+    text = (tmp_path / "nonfinite-step-00000003.jsonl").read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
+    batch = CopyFeed().batch(3)
+    assert [row["row"] for row in rows] == [0, 1, 2, 3, 4, 5]
+    assert [row["inputs"] for row in rows] == show(batch.inputs)
+    assert [row["targets"] for row in rows] == show(batch.targets)
+    assert (tmp_path / "nonfinite-step-00000003.npz").exists()
+
+
+@pytest.mark.parametrize(("queued", "steps_run"), [(False, 6), (True, 7)])
+def test_a_bad_loss_ends_the_run_before_the_next_batch_or_one_later_where_work_is_queued(tmp_path, queued, steps_run):
+    model = T5(MODEL).initialise(0)
+    asked = []
+
+    class PoisonedFeed(CopyFeed):
+        def batch(self, i):
+            if i not in asked:
+                asked.append(i)
+            if i == 5:
+                model.embedding.weight.data.fill_(float("nan"))
+            return super().batch(i)
+
+    device = open_device("cpu")
+    device.queued = queued
+    config = TRAIN.replace(log_every=20, checkpoint_every=20)
+    with pytest.raises(NonFiniteLoss) as caught:
+        run_in(tmp_path, config, feed=PoisonedFeed(), model=model, device=device).run()
+    assert caught.value.step == 5
+    assert asked == list(range(steps_run))
+
+
+def test_no_checkpoint_is_made_of_weights_that_an_update_spoilt(tmp_path, monkeypatch):
+    """The loss of the step was finite; the gradient was not."""
+    step = AdaFactor.step
+
+    def spoiling(self, learning_rate, decay):
+        step(self, learning_rate, decay)
+        if spoiling.calls == 5:
+            self.parameters["embedding.weight"].data[3, 1] = float("inf")
+        spoiling.calls += 1
+
+    spoiling.calls = 0
+    monkeypatch.setattr(AdaFactor, "step", spoiling)
+    with pytest.raises(NonFiniteLoss, match="weights=nan at step 5: training stopped") as caught:
+        run_in(tmp_path).run()
+    assert caught.value.step == 5
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+    assert (tmp_path / "nonfinite-step-00000005.npz").exists()
 
 
 def test_no_checkpoint_is_made_of_a_loss_that_is_not_finite(tmp_path):
