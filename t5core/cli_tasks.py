@@ -25,7 +25,9 @@ _PLAIN_WIDTH = 140
 
 def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
     """Adds the verbs of this module to a command line."""
-    parser = verbs.add_parser("tasks", help="list the tasks, or check your own", description=tasks.__doc__)
+    parser = verbs.add_parser(
+        "tasks", help="list the tasks, or check your own", description=tasks.__doc__, allow_abbrev=False
+    )
     parser.add_argument("--check", metavar="FILE", help="a .yaml or .py file with a task: validate and show it")
     parser.add_argument("--data-dir", metavar="FOLDER", help="with --check: where to read its set in place of the hub")
     parser.set_defaults(verb=tasks)
@@ -116,16 +118,14 @@ def score(arguments: argparse.Namespace) -> int:
 
 
 def _check(path: str, data_dir: Path | None) -> int:
-    from t5core.tasks import DataSet, get_task
+    from t5core.tasks import get_task, identities
     from t5core.tasks.user import checked
 
     task = get_task(path)
     pairs = checked(task, data_dir)
     print(f"{task.name}: {', '.join(task.metric_names)}; ranked by {task.main.name}")
-    assert isinstance(task.source, DataSet)
-    opened = task.source.open(data_dir)
-    for split in ("train", "validation"):
-        print(f"{split}: {opened.count(split):,} examples, fingerprint {opened.fingerprint(split)}")
+    for split, identity in identities(task, data_dir).items():
+        print(f"{split}: {identity.examples:,} examples, fingerprint {identity.fingerprint}")
     for pair in pairs:
         print(f"\ninputs:  {pair.inputs}\ntargets: {pair.targets}")
     return 0

@@ -27,7 +27,7 @@ from t5core.tasks import (
 from t5core.tasks.documents import Document, Documents, load_documents
 from t5core.tasks.pair import TextPair
 from t5core.tasks.sources import DataSet, Hub
-from t5core.tasks.splits import make_splits
+from t5core.tasks.splits import SplitIdentity, identities, majority_scores, make_splits
 from t5core.tasks.task import Task
 
 EMBEDDED_TASKS: tuple[Task, ...] = (
@@ -54,10 +54,13 @@ __all__ = [
     "Document",
     "Documents",
     "Hub",
+    "SplitIdentity",
     "Task",
     "TextPair",
     "get_task",
+    "identities",
     "load_documents",
+    "majority_scores",
     "make_splits",
 ]
 

@@ -1,11 +1,14 @@
 """The examples that a run trains on and the ones it is judged by."""
 
 import random
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from t5core.tasks.documents import Document
 from t5core.tasks.pair import TextPair
+from t5core.tasks.sources import DataSet
 from t5core.tasks.task import Task
 
 
@@ -56,3 +59,32 @@ def drawn(pairs: Iterable[TextPair], count: int, seed: int) -> list[TextPair]:
         elif (place := rng.randrange(i + 1)) < count:
             kept[place] = (i, pair)
     return [pair for _, pair in sorted(kept, key=lambda item: item[0])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitIdentity:
+    """What stands for a split in a hash and in a tracker: its number of examples, and 16 hex digits of its content."""
+
+    examples: int
+    fingerprint: str
+
+
+def identities(task: Task, data_dir: Path | None = None) -> dict[str, SplitIdentity]:
+    """Returns the identity of the training and validation splits of a task that is not embedded; reads them once.
+
+    Raises:
+        DataError: a split is not there, or the hub does not answer.
+    """
+    assert isinstance(task.source, DataSet), "an embedded task is known by its corpus"
+    opened = task.source.open(data_dir)
+    return {
+        split: SplitIdentity(examples=opened.count(split), fingerprint=opened.fingerprint(split))
+        for split in ("train", "validation")
+    }
+
+
+def majority_scores(task: Task, training: Iterable[TextPair], evaluation: Sequence[TextPair]) -> dict[str, float]:
+    """Returns the scores x100 of always answering with the commonest target of training: what a model has to beat."""
+    commonest = Counter(pair.targets for pair in training).most_common(1)[0][0]
+    targets, contexts = [pair.targets for pair in evaluation], [pair.context for pair in evaluation]
+    return task.score(targets, [commonest] * len(targets), contexts)

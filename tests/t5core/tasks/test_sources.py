@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from t5core.errors import DataError
-from t5core.tasks import get_task, make_splits
+from t5core.tasks import get_task, identities, majority_scores, make_splits
 from t5core.tasks.splits import drawn
 
 SHARED = Path(__file__).parents[3] / ".." / "shared" / "data" / "tasks"
@@ -216,6 +216,23 @@ def test_splits_of_a_set_are_those_published(folder):
         for s in (0, 1)
     )
     assert len(train[0]) == 10 and train[0] != validation[0] and len(train[1]) == 3 and train[1] == validation[1]
+
+
+def test_a_split_is_known_by_its_size_and_content(folder):
+    (folder / "train.jsonl").write_bytes(json_lines(ROWS))
+    (folder / "validation.jsonl").write_bytes(json_lines(ROWS[:2]))
+    found = identities(get_task("glue_cola"), folder.parent)
+    assert {name: identity.examples for name, identity in found.items()} == {"train": 3, "validation": 2}
+    assert all(len(identity.fingerprint) == 16 for identity in found.values())
+
+
+def test_the_majority_of_training_is_what_a_model_has_to_beat():
+    task = get_task("glue_sst2")
+    training, evaluation = (
+        [pair for label in labels for pair in task.form({"sentence": "x", "label": label})]
+        for labels in ((1, 1, 0), (0, 0, 0, 1))
+    )
+    assert majority_scores(task, training, evaluation) == {"accuracy": 25.0}
 
 
 REAL = {
