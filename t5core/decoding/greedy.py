@@ -25,7 +25,7 @@ def greedy(ensemble: Ensemble, inputs_AS: Tensor, visible_AS: Tensor | None, max
     counter_1 = torch.zeros_like(previous_B1[:1, 0])
     for n in range(max_new_tokens):
         logits_BV = ensemble.step(previous_B1, pace.position(n, counter_1), state)
-        previous_B1 = logits_BV.argmax(dim=-1, keepdim=True).masked_fill(ended_B1, PAD_ID)
+        previous_B1 = logits_BV.max(dim=-1, keepdim=True).indices.masked_fill(ended_B1, PAD_ID)
         ended_B1 = ended_B1 | (previous_B1 == EOS_ID)
         if places_B is None:
             generated_AN.index_copy_(1, counter_1, previous_B1)

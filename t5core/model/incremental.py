@@ -24,11 +24,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from t5core.model.inputs import PAD_ID
-from t5core.model.layers import FeedForward, GatedFeedForward
+from t5core.model.layers import FeedForward, GatedFeedForward, RMSNorm
 from t5core.model.stacks import Block
 from t5core.model.visibility import MASKED
 
@@ -52,15 +52,15 @@ class BlockWeights:
         feed_forward, adapter: functions of ``[D, R]``.
     """
 
-    self_norm: nn.Module
+    self_norm: RMSNorm
     queries_keys_values: Tensor
     self_out: Tensor
-    cross_norm: nn.Module | None
+    cross_norm: RMSNorm | None
     cross_queries: Tensor | None
     cross_out: Tensor | None
-    feed_forward_norm: nn.Module
+    feed_forward_norm: RMSNorm
     feed_forward: Callable[[Tensor], Tensor]
-    adapter_norm: nn.Module | None
+    adapter_norm: RMSNorm | None
     adapter: Callable[[Tensor], Tensor] | None
 
     @classmethod
@@ -242,9 +242,11 @@ class DecoderState:
             read_2RHKd.copy_(read_2RHKd.index_select(1, rows_R))
 
 
-def _normed(norm: nn.Module, x_DR: Tensor) -> Tensor:
-    out: Tensor = norm(x_DR.T).T
-    return out
+def _normed(norm: RMSNorm, x_DR: Tensor) -> Tensor:
+    """The norm's own numbers, down the columns, in half the operations that its rows take on a CPU."""
+    wide_DR = x_DR.float()
+    scale_R = wide_DR.square().mean(dim=0).add_(norm.epsilon).rsqrt_()
+    return (wide_DR * scale_R).mul_(norm.weight.float()[:, None]).to(x_DR.dtype)
 
 
 def _softmax(logits: Tensor) -> Tensor:
