@@ -54,6 +54,47 @@ class CopyFeed:
         return Batch(inputs=inputs, targets=targets)
 
 
+def real(row: np.ndarray) -> list[int]:
+    """Returns a row's tokens without its padding."""
+    return [int(token) for token in row if token]
+
+
+class PackedFeed(CopyFeed):
+    """Two of the feed's examples in each row of twice the length, the second right behind the first."""
+
+    def batch(self, i: int) -> Batch:
+        """Returns batch ``i``."""
+        batches = [CopyFeed(self.config).batch(2 * i + k) for k in (0, 1)]
+        ids, segments = {}, {}
+        for field in ("inputs", "targets"):
+            rows = [[real(row) for row in pair] for pair in zip(*(getattr(b, field) for b in batches), strict=True)]
+            width = 2 * getattr(batches[0], field).shape[1]
+            ids[field], segments[field] = (np.zeros((len(rows), width), dtype=np.int32) for _ in range(2))
+            for row, (first, second) in enumerate(rows):
+                ids[field][row, : len(first + second)] = first + second
+                segments[field][row, : len(first + second)] = [1] * len(first) + [2] * len(second)
+        return Batch(**ids, input_segments=segments["inputs"], target_segments=segments["targets"])
+
+
+class JoinedFeed(CopyFeed):
+    """The feed's examples for a model without an encoder: input, a marker, target, in one row."""
+
+    MARKER = 2
+
+    def batch(self, i: int) -> Batch:
+        """Returns batch ``i``."""
+        batch = super().batch(i)
+        width = batch.inputs.shape[1] + batch.targets.shape[1]
+        targets = np.zeros((len(batch.inputs), width), dtype=np.int32)
+        prefix = np.zeros(targets.shape, dtype=bool)
+        for row, (shown, asked) in enumerate(zip(batch.inputs, batch.targets, strict=True)):
+            given = [*real(shown)[:-1], self.MARKER]  # without the end mark
+            whole = [*given, *real(asked)]
+            targets[row, : len(whole)] = whole
+            prefix[row, : len(given)] = True
+        return Batch(inputs=np.zeros((len(targets), 0), dtype=np.int32), targets=targets, prefix=prefix)
+
+
 def run_in(folder: Path, config: TrainConfig = TRAIN, *, feed=None, model=None, device=None, **more) -> TrainingRun:
     """Returns a run in ``folder``, with a fresh model unless one is given."""
     model = model or T5(MODEL).initialise(config.seed)
@@ -84,28 +125,51 @@ def ending_inputs() -> np.ndarray:
     return ids
 
 
-def losses(config: TrainConfig, device, *, kernel: str | None = None) -> list[float]:
+def losses(
+    config: TrainConfig, device, *, model: ModelConfig = MODEL, feed: type[CopyFeed] = CopyFeed, kernel=None
+) -> list[float]:
     """Returns the loss of every step of a fresh model."""
-    step = TrainStep(device.place(T5(MODEL).initialise(config.seed)), config, device)
+    step = TrainStep(device.place(T5(model).initialise(config.seed)), config, device)
     if kernel is not None:
         step.model.use_kernel(kernel_named(kernel))
-    feed = CopyFeed(config)
-    return [step(feed.batch(i), i).item() for i in range(config.steps)]
+    batches = feed(config)
+    return [step(batches.batch(i), i).item() for i in range(config.steps)]
 
 
-GOLDEN_CONFIGS = {
-    "targets": TRAIN.replace(dropout_rate=0.0),
-    "tokens": TRAIN.replace(dropout_rate=0.0, loss_denominator="tokens"),
-    "triangular": TRAIN.replace(dropout_rate=0.0, schedule=ScheduleConfig(kind="triangular", learning_rate=0.1)),
-    "unfactored": TRAIN.replace(dropout_rate=0.0, optimizer=OptimizerConfig()),
+PLAIN = TRAIN.replace(dropout_rate=0.0)
+ALONE = {"num_encoder_layers": 0, "num_decoder_layers": 2}
+
+GOLDEN = {
+    # settings, without dropout
+    "targets": {"config": PLAIN},
+    "tokens": {"config": PLAIN.replace(loss_denominator="tokens")},
+    "triangular": {"config": PLAIN.replace(schedule=ScheduleConfig(kind="triangular", learning_rate=0.1))},
+    "unfactored": {"config": PLAIN.replace(optimizer=OptimizerConfig())},
+    # architectures, with the paper's dropout
+    "encoder_decoder": {"config": TRAIN},
+    "shared_encoder_decoder": {"config": TRAIN, "model": MODEL.replace(architecture="shared_encoder_decoder")},
+    "language_model": {
+        "config": TRAIN,
+        "model": MODEL.replace(architecture="language_model", **ALONE),
+        "feed": JoinedFeed,
+    },
+    "prefix_lm": {"config": TRAIN, "model": MODEL.replace(architecture="prefix_lm", **ALONE), "feed": JoinedFeed},
+    "v1.1": {"config": TRAIN, "model": MODEL.replace(feed_forward="gated_gelu", tied_embeddings=False)},
+    "adapters": {
+        "config": TRAIN.replace(trainable="adapters_and_norms"),
+        "model": MODEL.replace(adapter_size=16),
+    },
+    "gradual": {"config": TRAIN.replace(trainable="gradual", unfreezing_episodes=4)},
+    "packed": {"config": TRAIN, "feed": PackedFeed},
 }
+"""By name, what ``losses`` is given for the losses in golden_losses.json."""
 
 
 def golden() -> dict[str, list[float]]:
-    """Returns the losses of every golden config, rounded."""
+    """Returns the losses of every golden case, rounded."""
     torch.set_num_threads(1)
     device = open_device("cpu")
-    return {name: [round(x, 6) for x in losses(config, device)] for name, config in GOLDEN_CONFIGS.items()}
+    return {name: [round(x, 6) for x in losses(device=device, **case)] for name, case in GOLDEN.items()}
 
 
 if __name__ == "__main__":
