@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+import torch
+from small_run import MODEL, TRAIN, run_in
+
+from t5core import from_hf, to_hf
+from t5core.cli import main
+from t5core.config import OptimizerConfig
+from t5core.model import T5
+from t5core.training import checkpoint
+
+REFERENCE = Path(__file__).parents[1] / "conformance" / "data" / "model" / "t5_v1_1"
+
+
+def same_weights(one, other):
+    return all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in one.state_dict().items())
+
+
+@pytest.fixture
+def convert(capsys):
+    """Runs ``t5core convert`` and returns exit code, stdout and stderr."""
+
+    def run(*arguments):
+        code = main(["convert", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_a_folder_becomes_a_checkpoint_and_a_folder_again(convert, tmp_path):
+    saved, back = tmp_path / "a" / "saved", tmp_path / "b" / "back"
+    code, out, err = convert(REFERENCE, saved, "--step", "1000")
+    assert (code, err) == (0, "")
+    assert out == f"{saved}: checkpoint at step 1000, 47,744 parameters\n"
+    read = checkpoint.load(saved)
+    assert read.step == read.state["total_step"] == 1000
+    assert same_weights(read.model(), from_hf(REFERENCE))
+    assert convert(saved, back) == (0, f"{back}: Hugging Face folder, 47,744 parameters\n", "")
+    assert same_weights(from_hf(back), from_hf(REFERENCE))
+
+
+def test_training_goes_on_from_a_converted_folder(convert, tmp_path):
+    to_hf(T5(MODEL).initialise(3), tmp_path / "folder")
+    convert(tmp_path / "folder", tmp_path / "saved")
+    start = checkpoint.load(tmp_path / "saved")
+    config = TRAIN.replace(optimizer=OptimizerConfig())
+    more = {"model": start.model(), "moments": start.optimizer(), "first_step": start.state["total_step"]}
+    found = run_in(tmp_path / "run", config, **more).run()
+    assert found.last_loss == run_in(tmp_path / "direct", config, model=T5(MODEL).initialise(3)).run().last_loss
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere", "new"), "FROM='nowhere': no state.json and no config.json is there"),
+        ((REFERENCE, "."), "TO='.': it is there already"),
+        ((REFERENCE, "new", "--step", "-1"), "step='-1': give a whole number from 0 up"),
+    ],
+)
+def test_what_cannot_be_converted_is_said_in_one_line(convert, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = convert(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"t5core: error: {message}") and err.count("\n") == 1
+
+
+def test_a_checkpoint_knows_its_own_step(convert, tmp_path):
+    convert(REFERENCE, tmp_path / "saved")
+    code, _, err = convert(tmp_path / "saved", tmp_path / "new", "--step", "3")
+    assert code == 2 and "a checkpoint knows its step" in err
