@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from t5core.devices.device import Decision
 from t5core.devices.processes import SharedBatch, join
@@ -37,6 +38,19 @@ class Compiler:
         """Returns the function, or the module, compiled as one graph."""
         compiled: Callable[..., Any] = torch.compile(function, backend=self._counted, dynamic=False, fullgraph=True)
         return compiled
+
+    def for_shapes(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns the function compiled once for each of the shapes it is called with.
+
+        Beyond a few of them PyTorch goes on without compiling. Calls with sharded tensors are left as they are.
+        """
+        fast: Callable[..., Any] = torch.compile(function, backend=self._counted, dynamic=False)
+
+        def called(*arguments: Any) -> Any:
+            sharded = any(isinstance(argument, DTensor) for argument in arguments)
+            return function(*arguments) if sharded else fast(*arguments)
+
+        return called
 
     def _counted(self, graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
         self.graphs += 1
@@ -91,8 +105,8 @@ class CudaDevice(SharedBatch):
         return self.compiler.graphs
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns the function compiled."""
-        return self.compiler(function)
+        """Returns the function compiled, for each of the shapes it is called with."""
+        return self.compiler.for_shapes(function)
 
     def decisions(self) -> tuple[Decision, ...]:
         """Returns what was decided, with reasons."""

@@ -22,7 +22,7 @@ one it makes, and the update is worked out in the gradient's own memory.
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from t5core.config import OptimizerConfig
 from t5core.devices.layered import is_joined, joined_name
 
+Arithmetic = Callable[..., None]
 Parameters = Mapping[str, nn.Parameter] | Iterable[tuple[str, nn.Parameter]] | Iterable[nn.Parameter]
 
 
@@ -40,6 +41,8 @@ class AdaFactor:
         parameters: ``(name, parameter)`` pairs, as from ``Module.named_parameters()``; a mapping; or parameters alone,
             which are then named "0", "1", ...
         config: its settings.
+        compiled: gives the function that it is called with compiled, for arguments of the shapes that parameters have:
+            ``Device.compiled``. None: as it is.
         settings: single ones by name, over the config's: ``AdaFactor(parameters, min_dim_size_to_factor=0)``.
 
     Attributes:
@@ -51,10 +54,16 @@ class AdaFactor:
     """
 
     def __init__(
-        self, parameters: Parameters, config: OptimizerConfig | None = None, **settings: float | int | bool
+        self,
+        parameters: Parameters,
+        config: OptimizerConfig | None = None,
+        *,
+        compiled: Callable[[Arithmetic], Arithmetic] | None = None,
+        **settings: float | int | bool,
     ) -> None:
         self.config = OptimizerConfig.from_dict((config or OptimizerConfig()).to_dict() | settings)
         self.parameters = _named(parameters)
+        self._arithmetic: Arithmetic = _arithmetic if compiled is None else compiled(_arithmetic)
         self.steps = 0
         self.trained_layers: dict[str, Tensor] = {}
         self.moments: dict[str, Tensor] = {}
@@ -89,7 +98,7 @@ class AdaFactor:
 
     @torch.no_grad()
     def update(self, learning_rate: Tensor | float, decay: Tensor | float) -> None:
-        """Does a step's arithmetic: tensors alone, in a fixed order, which a compiler can take whole.
+        """Does a step's arithmetic, parameter by parameter.
 
         The gradients are left behind overwritten.
         """
@@ -113,27 +122,8 @@ class AdaFactor:
             x.copy_(torch.where(trained, x, old))
 
     def _update(self, name: str, p: Tensor, grad: Tensor, learning_rate: Tensor | float, decay: Tensor | float) -> None:
-        squared = grad.square()
-        fresh = 1.0 - decay
-        if f"{name}/full" in self.moments:
-            v = self.moments[f"{name}/full"]
-            v.mul_(decay).add_(squared.add_(self.config.epsilon1).mul_(fresh))
-            grad.mul_(v.rsqrt())
-        else:
-            rows, columns = self.moments[f"{name}/rows"], self.moments[f"{name}/columns"]
-            height, width = grad.shape[-2:]
-            # means as sums: DTensor takes the mean of uneven shards for the mean of their means
-            rows.mul_(decay).add_((squared.sum(dim=-1) / width + self.config.epsilon1) * fresh)
-            columns.mul_(decay).add_((squared.sum(dim=-2) / height + self.config.epsilon1) * fresh)
-            grad.mul_((rows / (rows.sum(dim=-1, keepdim=True) / height)).rsqrt().unsqueeze(-1))
-            grad.mul_(columns.rsqrt().unsqueeze(-2))
-        clipped = (_rms(grad, is_joined(name)) / self.config.clipping_threshold).clamp(min=1.0)
-        p.addcmul_(grad, self._scale(name, p) * learning_rate / clipped, value=-1.0)
-
-    def _scale(self, name: str, p: Tensor) -> Tensor | float:
-        if not self.config.multiply_by_parameter_scale:
-            return 1.0
-        return _rms(p, is_joined(name)).clamp(min=self.config.epsilon2)
+        moments = [self.moments[key] for key in _moment_names(name) if key in self.moments]
+        self._arithmetic(p, grad, moments, learning_rate, decay, self.config, is_joined(name))
 
     def state(self) -> dict[str, Tensor]:
         """Returns the moments by name, for a checkpoint."""
@@ -164,6 +154,35 @@ def _named(parameters: Parameters) -> dict[str, nn.Parameter]:
             name, p = given
             named[name] = p
     return named
+
+
+def _arithmetic(
+    p: Tensor,
+    grad: Tensor,
+    moments: list[Tensor],
+    learning_rate: Tensor | float,
+    decay: Tensor | float,
+    config: OptimizerConfig,
+    by_layer: bool,
+) -> None:
+    """Changes one parameter and its moments, the full one or rows and columns, in place; overwrites the gradient."""
+    squared = grad.square()
+    fresh = 1.0 - decay
+    if len(moments) == 1:
+        (v,) = moments
+        v.mul_(decay).add_(squared.add_(config.epsilon1).mul_(fresh))
+        grad.mul_(v.rsqrt())
+    else:
+        rows, columns = moments
+        height, width = grad.shape[-2:]
+        # means as sums: DTensor takes the mean of uneven shards for the mean of their means
+        rows.mul_(decay).add_((squared.sum(dim=-1) / width + config.epsilon1) * fresh)
+        columns.mul_(decay).add_((squared.sum(dim=-2) / height + config.epsilon1) * fresh)
+        grad.mul_((rows / (rows.sum(dim=-1, keepdim=True) / height)).rsqrt().unsqueeze(-1))
+        grad.mul_(columns.rsqrt().unsqueeze(-2))
+    clipped = (_rms(grad, by_layer) / config.clipping_threshold).clamp(min=1.0)
+    scale = _rms(p, by_layer).clamp(min=config.epsilon2) if config.multiply_by_parameter_scale else 1.0
+    p.addcmul_(grad, scale * learning_rate / clipped, value=-1.0)
 
 
 def _moment_names(name: str) -> tuple[str, ...]:

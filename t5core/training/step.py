@@ -34,7 +34,7 @@ class TrainStep:
         self.device = device
         self.first_step = first_step
         self.model.compute_dtype = device.compute_dtype
-        self.optimizer = AdaFactor(self._ever_trained(), config.optimizer)
+        self.optimizer = AdaFactor(self._ever_trained(), config.optimizer, compiled=device.compiled)
         self.schedule: Schedule = schedule_of(config.schedule, config.steps)
         self.episode = -1
         self.program: nn.Module = LossProgram(model, config.z_loss, device.loss_chunk_bytes)
