@@ -1,0 +1,91 @@
+"""The CUDA device: what can be checked anywhere, and on a GPU that it trains as the CPU does, compiled once."""
+
+import numpy as np
+import pytest
+import torch
+from small_run import GOLDEN, MODEL, TRAIN, CopyFeed, losses, run_in
+
+from t5core.config import DecodeConfig
+from t5core.devices import CpuDevice, open_device, resolve_device_name
+from t5core.devices.cuda import Compiler, CudaDevice
+from t5core.errors import ConfigError
+from t5core.model import T5
+
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+def test_cuda_without_a_gpu_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="accelerator='cuda': PyTorch finds no CUDA device here"):
+        open_device("cuda")
+
+
+def test_auto_takes_a_gpu_where_there_is_one_and_a_tpu_before_it(monkeypatch):
+    for name in ("PJRT_DEVICE", "TPU_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device_name("auto") == "cuda"
+    monkeypatch.setenv("PJRT_DEVICE", "TPU")
+    assert resolve_device_name("auto") == "xla"
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ConfigError, match="LOCAL_RANK=0: start one process per GPU; this machine has 0"):
+        CudaDevice()
+
+
+def test_graphs_are_counted_and_made_once_per_shape():
+    torch.compiler.reset()
+    compiler = Compiler("eager")
+    doubled = compiler.for_shapes(lambda x: x * 2)
+    for size in (3, 3, 4, 3, 4):
+        assert doubled(torch.ones(size)).tolist() == [2.0] * size
+    assert compiler.graphs == 2
+
+
+@pytest.mark.gpu
+@gpu
+@pytest.mark.parametrize("name", GOLDEN)
+@pytest.mark.parametrize("kernel", ["sdpa", "flex"])
+def test_in_float32_a_gpu_gives_the_cpus_losses(name, kernel):
+    device = CudaDevice(precision="float32")
+    torch.set_float32_matmul_precision("highest")  # without TF32
+    case = GOLDEN[name] | {"model": GOLDEN[name].get("model", MODEL).replace(d_kv=16)}  # flex wants 16 or more
+    assert losses(device=device, kernel=kernel, **case) == pytest.approx(losses(device=CpuDevice(), **case), abs=1e-3)
+
+
+@pytest.mark.gpu
+@gpu
+@pytest.mark.parametrize("recompute", [False, True])
+def test_in_bfloat16_a_gpu_learns_as_well_and_compiles_no_more_after_its_first_steps(tmp_path, recompute):
+    device = CudaDevice(recompute=recompute)
+    model = T5(MODEL.replace(d_kv=16)).initialise(0)
+    run = run_in(tmp_path, TRAIN, model=model, device=device)
+    result = run.run()
+    assert result.compilations_after_warmup == 0
+    assert all(p.dtype == torch.float32 for p in run.step.model.parameters())
+    expected = run_in(tmp_path / "cpu", TRAIN, model=T5(MODEL.replace(d_kv=16)).initialise(0)).run()
+    assert result.last_loss == pytest.approx(expected.last_loss, abs=0.1)
+    assert {"device", "precision", "compiled", "attention kernel"} <= {d.what for d in run.decisions}
+
+
+@pytest.mark.gpu
+@gpu
+def test_a_gpu_decodes_as_the_cpu_does():
+    from small_run import ending_inputs, ending_model
+
+    from t5core.decoding import greedy
+
+    config = DecodeConfig(max_new_tokens=10)
+    device = CudaDevice(precision="float32")
+    torch.set_float32_matmul_precision("highest")
+    found = greedy(ending_model().to(device.torch_device), ending_inputs(), config, device)
+    assert np.array_equal(found, greedy(ending_model(), ending_inputs(), config, open_device("cpu")))
+
+
+@pytest.mark.gpu
+@gpu
+def test_a_batch_is_put_on_the_gpu():
+    batch = CopyFeed().batch(0)
+    assert CudaDevice().put(batch.inputs).device.type == "cuda"
