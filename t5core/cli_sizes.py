@@ -1,0 +1,83 @@
+"""The verb ``sizes``: what training each model takes on the devices of a mesh.
+
+t5core sizes --mesh 16x4 --memory-gib 32
+"""
+
+import argparse
+import re
+
+from t5core.arguments import OneLineParser
+from t5core.config import MeshConfig
+from t5core.errors import ConfigError
+
+VERBS = ("sizes",)
+_MESH = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
+_GIB = 1 << 30
+
+
+def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
+    """Adds the verb to the command."""
+    parser = verbs.add_parser("sizes", help="show what models take in memory", description=sizes.__doc__)
+    parser.add_argument("--mesh", default="1x1", metavar="DxM", help="devices: data x model (default: 1x1)")
+    parser.add_argument("--batch", default="128", metavar="N", help="sequences of the whole batch (default: 128)")
+    parser.add_argument("--inputs-length", default="512", metavar="N", help="tokens (default: 512)")
+    parser.add_argument("--targets-length", default="114", metavar="N", help="tokens (default: 114)")
+    parser.add_argument("--precision", default="bfloat16", metavar="NAME", help="of activations: bfloat16 or float32")
+    parser.add_argument("--memory-gib", metavar="N", help="of a device: says which models fit")
+    parser.set_defaults(verb=sizes)
+
+
+def sizes(arguments: argparse.Namespace) -> int:
+    """Shows what training every preset takes on each device of a mesh, without taking it."""
+    import torch
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from t5core.model import PRESETS, num_parameters, preset
+    from t5core.sizes import device_bytes
+
+    found = _MESH.fullmatch(arguments.mesh)
+    if found is None:
+        raise ConfigError("mesh", arguments.mesh, "give data x model devices, like 16x4")
+    precisions = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+    if arguments.precision not in precisions:
+        raise ConfigError("precision", arguments.precision, "choose one of bfloat16, float32", choices=precisions)
+    mesh = MeshConfig(data=int(found[1]), model=int(found[2]))
+    batch, inputs, targets = (
+        _count(name, getattr(arguments, name)) for name in ("batch", "inputs_length", "targets_length")
+    )
+    memory = None if arguments.memory_gib is None else _count("memory_gib", arguments.memory_gib)
+    title = f"GiB on each of {mesh.size} devices ({arguments.mesh}), batch {batch} x ({inputs}, {targets})"
+    table = Table(title=title, box=box.SIMPLE)
+    for name in ("model", "parameters", "weights", "gradients", "moments", "activations", "total", "with recomputing"):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    if memory is not None:
+        table.add_column(f"fits in {memory} GiB")
+    for name in PRESETS:
+        config = preset(name)
+        plain, again = (
+            device_bytes(
+                config,
+                mesh,
+                batch_size=batch,
+                inputs_length=inputs,
+                targets_length=targets,
+                dtype=precisions[arguments.precision],
+                recompute=recompute,
+            )
+            for recompute in (False, True)
+        )
+        numbers = (plain.weights, plain.gradients, plain.moments, plain.activations, plain.total, again.total)
+        fits = []
+        if memory is not None:
+            fits = ["yes" if plain.total <= memory * _GIB else "recomputing" if again.total <= memory * _GIB else "no"]
+        table.add_row(name, f"{num_parameters(config) / 1e6:,.1f}M", *(f"{n / _GIB:.2f}" for n in numbers), *fits)
+    Console().print(table)
+    return 0
+
+
+def _count(field: str, text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) < 1 << 31:
+        raise ConfigError(field, text, "give a whole number from 1 up")
+    return int(text)
