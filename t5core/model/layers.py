@@ -9,6 +9,8 @@ sequence of given length, a multiply and an add counting two, matrix products on
 Shapes: B batch, T positions, D d_model, F d_ff.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -41,8 +43,37 @@ class RMSNorm(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Returns ``x`` rescaled, in x's dtype; the mean is taken in float32."""
+        if x_BTD.device.type == "cpu" and x_BTD.dtype == self.weight.dtype:
+            apply: Any = _NormInFewPasses.apply
+            y_BTD: Tensor = apply(x_BTD, self.weight, self.epsilon)
+            return y_BTD
         scale_D = self.weight.float()
         return functional.rms_norm(x_BTD.float(), (x_BTD.shape[-1],), scale_D, self.epsilon).to(x_BTD.dtype)
+
+
+class _NormInFewPasses(torch.autograd.Function):
+    """``functional.rms_norm`` for processors without a compiler, where it is a dozen passes over memory.
+
+    With r = 1 / rms(x) per position: y = x r w, and the gradient of x is r g w - x r^3 mean(g w x).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
+        norms = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        inverse = norms.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        ctx.save_for_backward(x, weight_D, inverse)
+        y: Tensor = (x * inverse).mul_(weight_D)
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        x, weight_D, inverse = ctx.saved_tensors
+        product_ND = (grad * x).reshape(-1, x.shape[-1])  # all that the gradients need are sums over its sides
+        weight_grad_D = inverse.flatten() @ product_ND
+        means = (product_ND @ weight_D).view_as(inverse).div_(x.shape[-1])
+        x_grad = (grad * weight_D).mul_(inverse).addcmul_(x, means.mul_(inverse**3), value=-1.0)
+        return x_grad, weight_grad_D, None
 
 
 class FeedForward(nn.Module):
@@ -55,8 +86,9 @@ class FeedForward(nn.Module):
 
     def forward(self, x_BTD: Tensor, mask_B1F: Tensor | None = None) -> Tensor:
         """Returns ``[B, T, D]``; ``mask`` is the hidden layer's dropout."""
-        h_BTF = functional.relu(self.wi(x_BTD))
-        out: Tensor = self.wo(h_BTF if mask_B1F is None else h_BTF * mask_B1F)
+        h_BTF = self.wi(x_BTD)
+        # a mask is not negative, so it may as well come first; only one tensor of this size is then kept for backward
+        out: Tensor = self.wo(functional.relu(h_BTF if mask_B1F is None else h_BTF * mask_B1F))
         return out
 
     def flops(self, positions: int) -> int:

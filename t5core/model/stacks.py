@@ -13,6 +13,7 @@ Shapes: B batch, T target positions, S source positions, D d_model, F d_ff, A ad
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from t5core.config import ModelConfig
@@ -67,7 +68,7 @@ class Block(nn.Module):
         attended = self.self_attention.self_attention(
             self.self_attention_norm(x_BTD), scores, None if masks is None else masks.attention_BHT1
         )
-        x_BTD = x_BTD + _dropped(attended, None if masks is None else masks.attention_out_B1D)
+        x_BTD = _plus(x_BTD, attended, None if masks is None else masks.attention_out_B1D)
         source = None if source_BSD is None else self.cross_attention.key_values(source_BSD)
         return self.after(x_BTD, source, source_scores, masks)
 
@@ -83,12 +84,12 @@ class Block(nn.Module):
                 source_scores,
                 None if masks is None else masks.cross_BHS1,
             )
-            x_BTD = x_BTD + _dropped(attended, None if masks is None else masks.cross_out_B1D)
+            x_BTD = _plus(x_BTD, attended, None if masks is None else masks.cross_out_B1D)
         y_BTD = self.feed_forward(self.feed_forward_norm(x_BTD), None if masks is None else masks.hidden_B1F)
-        x_BTD = x_BTD + _dropped(y_BTD, None if masks is None else masks.feed_forward_out_B1D)
+        x_BTD = _plus(x_BTD, y_BTD, None if masks is None else masks.feed_forward_out_B1D)
         if self.has_adapter:
             adapted = self.adapter(self.adapter_norm(x_BTD))
-            x_BTD = x_BTD + _dropped(adapted, None if masks is None else masks.adapter_out_B1D)
+            x_BTD = _plus(x_BTD, adapted, None if masks is None else masks.adapter_out_B1D)
         return x_BTD
 
     def flops(self, positions: int, source_positions: int | None = None) -> int:
@@ -198,3 +199,7 @@ def _layer(masks: BlockMasks, layer: int) -> BlockMasks:
 
 def _dropped(x: Tensor, mask: Tensor | None) -> Tensor:
     return x if mask is None else x * mask
+
+
+def _plus(x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
+    return x + y if mask is None else torch.addcmul(x, y, mask)  # one pass over memory instead of two

@@ -58,7 +58,8 @@ class _ProjectedLoss(torch.autograd.Function):
         hidden_gradients, embedding_gradient_VD = [], torch.zeros_like(embedding_VD) if needed else None
         training = torch.zeros((), dtype=torch.float32, device=hidden_ND.device)
         cross_entropy = torch.zeros_like(training)
-        size = max(MIN_CHUNK, chunk_bytes // (4 * embedding_VD.shape[0]))
+        # each chunk reads the matrix [V, D] and adds to its gradient: too few rows, and that is what takes the time
+        size = max(MIN_CHUNK, embedding_VD.shape[1] // 2, chunk_bytes // (4 * embedding_VD.shape[0]))
         for hidden_CD, targets_C in zip(torch.split(hidden_ND, size), torch.split(targets_N, size), strict=True):
             logits_CV = (hidden_CD @ weight_VD.T).float()
             weights_C = (targets_C != PAD_ID).to(torch.float32)
