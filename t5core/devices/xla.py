@@ -73,6 +73,7 @@ class XlaDevice(SingleProcess):
         except ImportError as error:
             raise ConfigError("accelerator", "xla", f"install torch-xla for this machine ({error})") from error
         self._xla: Any = torch_xla
+        self._scan = LayerScan()
         runtime: Any = torch_xla.runtime
         self._metrics: Any = metrics
         if mesh is not None and not runtime.is_spmd():
@@ -80,7 +81,7 @@ class XlaDevice(SingleProcess):
         self.mesh = _mesh_here(mesh, runtime)
         self._spmd: Any = importlib.import_module("torch_xla.distributed.spmd")
         self._mesh: Any = None if self.mesh is None else self._spread(self.mesh)
-        self.rank = runtime.process_index()
+        self.rank, self._processes = runtime.process_index(), runtime.process_count()
         self.torch_device: torch.device = torch_xla.device()
         if precision is None:
             precision = "bfloat16" if self._pjrt == "TPU" else "float32"
@@ -91,7 +92,7 @@ class XlaDevice(SingleProcess):
     def place(self, model: nn.Module) -> nn.Module:
         """Returns the model with its layers joined and its weights here, cut if there is a mesh."""
         if isinstance(model, Scannable):
-            model = model.scanned(LayerScan())
+            model = model.scanned(self._scan)
         model = model.to(self.torch_device)
         if self.mesh is not None:
             for name, weight in model.named_parameters():
@@ -131,8 +132,21 @@ class XlaDevice(SingleProcess):
 
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns whole tensors on the CPU, in float32, each layer's by itself."""
-        whole = super().gathered(tensors)
+        whole = {name: self._whole(tensor.detach()).float() for name, tensor in tensors.items()}
         return {name: tensor.contiguous() for name, tensor in split_layers(whole).items()}
+
+    def _whole(self, tensor: Tensor) -> Tensor:
+        """Returns a copy on the CPU. One process has all parts and puts them together; several must exchange them."""
+        held = self._spmd.wrap_if_sharded(tensor)
+        if held is tensor or self._processes > 1:
+            return tensor.to("cpu")
+        whole = torch.empty(tensor.shape, dtype=tensor.dtype)
+        for shard in held.local_shards:
+            if shard.indices is Ellipsis:  # not cut
+                return torch.Tensor(shard.data)
+            part = whole[tuple(shard.indices)]
+            part.copy_(shard.data[tuple(slice(size) for size in part.shape)])  # without its padding
+        return whole
 
     def scattered(self, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns the tensors on the device, under the names and in the form that ``like`` has them."""

@@ -24,16 +24,18 @@ Body = Callable[[Named, Named], tuple[Named, None]]
 class LayerScan:
     """Applies a body to each layer in a loop of the compiler's; a ``t5core.model.scanned.Scan``.
 
-    A body is traced once per set of shapes: one that is given again is expected to compute the same again.
+    A body is traced once per set of shapes: one that is given again, or an equal one, is expected to compute the same.
     """
 
     def __init__(self) -> None:
         self._halves: dict[int, tuple[Any, Any, Any, Any]] = {}
+        self._bodies: set[Body] = set()  # what is traced is kept by its body, and only as long as that is
 
     def __call__(self, body: Body, carry: Mapping[str, Tensor], layers: Mapping[str, Tensor]) -> Named:
         """Returns what is carried behind the last layer."""
         from torch_xla.experimental.scan import value_and_grad_partitioned
 
+        self._bodies.add(body)
         forward, with_aliases, backward = value_and_grad_partitioned(body, dict(carry), dict(layers), is_fn_pure=True)
         if id(forward) not in self._halves:  # kept beside its halves, so that no other object takes its id
             self._halves[id(forward)] = (forward, _forward_half(forward), with_aliases, _backward_half(backward))

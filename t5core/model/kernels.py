@@ -37,8 +37,12 @@ class Kernel(Protocol):
 
 def expanded(offsets_HR: Tensor, num_queries: int, num_keys: int) -> Tensor:
     """Returns the bias ``[1, H, Q, K]`` of a table of offsets."""
-    # window w starts at offset w, so query q's row is window Q - 1 - q
-    return offsets_HR.unfold(1, num_keys, 1).flip(1).unsqueeze(0)
+    heads, width = offsets_HR.shape
+    # rows of R + 1 entries read again as rows of R: each then starts one entry further to the left, as query q does.
+    # Copies and views alone: neither the product nor its gradient gathers or scatters, which XLA is slow at.
+    rows_HN = functional.pad(offsets_HR, (0, 1))[:, None, :].expand(heads, num_queries, width + 1).flatten(1)
+    sheared_HQR = rows_HN[:, : num_queries * width].view(heads, num_queries, width)
+    return sheared_HQR[:, :, num_queries - 1 :].unsqueeze(0)
 
 
 def dense_bias(offsets_HR: Tensor | None, visibility: Visibility, like: Tensor) -> Tensor | None:

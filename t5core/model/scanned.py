@@ -20,10 +20,12 @@ Shapes: B batch, T target positions, S source positions, Q queries, K keys, D d_
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
+from t5core.config import ModelConfig
 from t5core.model.kernels import Scores, expanded
 from t5core.model.stacks import Block, BlockMasks, Stack
 from t5core.model.t5 import T5
@@ -34,6 +36,8 @@ Body = Callable[[Named, Named], tuple[Named, None]]
 """One layer: what is carried and what belongs to the layer in, what is carried on out (and nothing beside it)."""
 Scan = Callable[[Body, Named, Named], Named]
 """Applies a body once per entry of the second mapping's leading dimension; gives what is carried at the end."""
+
+_MASKS = "masks."
 
 
 def loop(body: Body, carry: Named, layers: Named) -> Named:
@@ -99,16 +103,15 @@ class ScannedStack(Stack):
         self._empty = _without_weights(self.layers)
         self.kernel = SplitKernel()
         self.scan = scan
-        self._bodies: dict[tuple[object, ...], Body] = {}
 
     def separate_blocks(self) -> list[Block]:
-        """Returns the layers as blocks of their own, whose weights are slices of this stack's: for decoding."""
+        """Returns the layers as blocks of their own, whose weights are copies out of this stack's: for decoding."""
         blocks = []
         for i in range(self.num_layers):
             block = copy.deepcopy(self._empty)
             for name, joined in self.layers.named_parameters():
                 owner, _, leaf = name.rpartition(".")
-                setattr(block.get_submodule(owner), leaf, joined[i])
+                setattr(block.get_submodule(owner), leaf, torch.select_copy(joined, 0, i))
             blocks.append(block)
         return blocks
 
@@ -136,35 +139,54 @@ class ScannedStack(Stack):
                 # matrices are cast here and not in the loop: sharded ones are then gathered in the lower precision
                 layers[name] = parameter.to(x_BTD.dtype) if parameter.dim() > 2 else parameter
         if masks is not None:
-            layers.update({f"masks.{name}": m for name, m in masks._asdict().items() if m is not None})
-        return self.scan(self._body(carry, layers), carry, layers)["x"]
+            layers.update({f"{_MASKS}{name}": m for name, m in masks._asdict().items() if m is not None})
+        trained = tuple(name for name, tensor in layers.items() if tensor.requires_grad)
+        body = LayerBody(self.config, self.layers.cross, tuple(carry), torch.is_grad_enabled(), trained)
+        return self.scan(body, carry, layers)["x"]
 
-    def _body(self, carry: Named, layers: Named) -> Body:
-        """One function object per kind of call, because scans keep what they traced by it."""
-        kind = (tuple(carry), torch.is_grad_enabled(), *((name, t.requires_grad) for name, t in layers.items()))
-        if kind not in self._bodies:
-            self._bodies[kind] = self._make_body()
-        return self._bodies[kind]
 
-    def _make_body(self) -> Body:
-        def body(carry: Named, layer: Named) -> tuple[Named, None]:
-            masks = {name.removeprefix("masks."): m for name, m in layer.items() if name.startswith("masks.")}
-            scores = SplitScores(carry.get("bias"), _constant(carry.get("mask")))
-            source = carry.get("source")
-            x_BTD = torch.func.functional_call(
-                self.layers,
-                {name: weight for name, weight in layer.items() if not name.startswith("masks.")},
-                (
-                    carry["x"],
-                    scores,
-                    BlockMasks(**masks) if masks else None,
-                    source,
-                    None if source is None else SplitScores(None, _constant(carry.get("source_mask"))),
-                ),
-            )
-            return {**carry, "x": x_BTD}, None
+@dataclass(frozen=True)
+class LayerBody:
+    """One layer as a function of tensors.
 
-        return body
+    Two that are equal compute the same, and scans keep what they traced by that: a later model of the same config finds
+    its program compiled.
+
+    Attributes:
+        config, cross: of the block.
+        carried: names of what is carried.
+        with_gradient: whether gradients are taken.
+        trained: which of a layer's tensors take part in that.
+    """
+
+    config: ModelConfig
+    cross: bool
+    carried: tuple[str, ...]
+    with_gradient: bool
+    trained: tuple[str, ...]
+
+    @cached_property
+    def block(self) -> Block:
+        """The block without its weights."""
+        with torch.device("meta"):
+            return Block(self.config, cross=self.cross)
+
+    def __call__(self, carry: Named, layer: Named) -> tuple[Named, None]:
+        """Returns what is carried on behind a layer."""
+        masks = {name.removeprefix(_MASKS): m for name, m in layer.items() if name.startswith(_MASKS)}
+        source = carry.get("source")
+        x_BTD = torch.func.functional_call(
+            self.block,
+            {name: weight for name, weight in layer.items() if not name.startswith(_MASKS)},
+            (
+                carry["x"],
+                SplitScores(carry.get("bias"), _constant(carry.get("mask"))),
+                BlockMasks(**masks) if masks else None,
+                source,
+                None if source is None else SplitScores(None, _constant(carry.get("source_mask"))),
+            ),
+        )
+        return {**carry, "x": x_BTD}, None
 
 
 def _without_weights(block: Block) -> Block:

@@ -15,6 +15,7 @@ Shapes: B batch, S source positions, T target positions, D d_model, V vocab_size
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,9 @@ from t5core.model.kernels import Kernel, dense_bias
 from t5core.model.layers import Linear
 from t5core.model.stacks import Block, Stack
 from t5core.model.visibility import Visibility
+
+if TYPE_CHECKING:  # it is a T5 itself
+    from t5core.model.scanned import Scan
 
 IGNORED_LABEL = -100
 DECODER_SITES = 100
@@ -67,6 +71,12 @@ class T5(nn.Module):
         """Draws all weights from ``seed`` as the released code does; returns itself."""
         initialise(self, self.config, seed)
         return self
+
+    def scanned(self, scan: "Scan") -> "T5":
+        """Returns a model with the same weights that holds its layers joined and applies them by ``scan``."""
+        from t5core.model.scanned import ScannedT5
+
+        return ScannedT5(self, scan)
 
     def use_kernel(self, kernel: Kernel) -> None:
         """Lets ``kernel`` compute the attention of whole sequences; decoding, one query at a time, has its own."""

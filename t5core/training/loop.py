@@ -119,6 +119,7 @@ class TrainingRun:
         if moments is not None:
             like = self.step.optimizer.state()
             self.step.optimizer.load_state(device.scattered(moments, like), new=new)
+            device.end_step()  # so that the first step is like every other
         self.kernel = self._choose_kernel()
         self._batches = ahead(self._batch, range(self.begin, self.config.steps), device.prefetch)
         self.curve = self._curve_so_far()

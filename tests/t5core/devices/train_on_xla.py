@@ -1,59 +1,82 @@
-"""Trains and decodes on an XLA device and prints what it found as JSON: a process of its own, for ``test_xla.py``.
+"""Trains and decodes on XLA and prints what it found as JSON: a process of its own, for ``test_xla.py``.
 
-python train_on_xla.py          with ``small_run`` importable and PJRT_DEVICE set
+python train_on_xla.py FOLDER [DATA MODEL]      with ``small_run`` importable and PJRT_DEVICE=CPU; a mesh if it is given
 """
 
 import json
 import sys
+from dataclasses import asdict
+from pathlib import Path
 
 from small_run import MODEL, TRAIN, CopyFeed, ending_inputs, ending_model
+from torch_xla.distributed import spmd
 
 from t5core import decoding
-from t5core.config import DecodeConfig
+from t5core.config import DecodeConfig, MeshConfig
 from t5core.devices import open_device
 from t5core.model import T5
-from t5core.training.step import TrainStep
+from t5core.training import TrainingRun, checkpoint
 
-SMALLER = MODEL.replace(num_encoder_layers=1, num_decoder_layers=1)
+CONFIG = TRAIN.replace(log_every=1, checkpoint_every=12)
+"""``small_run``'s, dropout included; what the run saved at step 12 is put aside."""
 
 
-def train(device, config):
-    """The losses of all steps, and after each how many programs had been compiled before its loss was fetched."""
-    step = TrainStep(T5(SMALLER).initialise(config.seed).to(device.torch_device), config, device)
-    losses, compiled = [], []
-    for i in range(config.steps):
-        losses.append(step(CopyFeed(config).batch(i), i))
-        compiled.append(device.compilations())
-    return [loss.item() for loss in losses], compiled
+class AsideFeed(CopyFeed):
+    """Puts the checkpoint of step 12 aside while the run goes on: at its end none but the last is left."""
+
+    def __init__(self, folder):
+        super().__init__(CONFIG)
+        self.folder = folder
+
+    def batch(self, i):
+        saved = checkpoint.step_folder(self.folder / "checkpoints", 12)
+        if saved.exists():
+            (self.folder / "resumed" / "checkpoints").mkdir(parents=True)
+            saved.rename(self.folder / "resumed" / "checkpoints" / saved.name)
+        return super().batch(i)
+
+
+def train(device, folder):
+    """A whole run, and one that goes on from its step 12."""
+    found = {}
+    for name, where, feed in (("run", folder, AsideFeed(folder)), ("resumed", folder / "resumed", CopyFeed(CONFIG))):
+        run = TrainingRun(T5(MODEL).initialise(CONFIG.seed), feed, CONFIG, device, where)
+        before = device.compilations()
+        result = run.run()
+        found[name] = {
+            "losses": [row["loss"] for row in run.curve],
+            "compiled": device.compilations() - before,
+            "compiled_after_warmup": result.compilations_after_warmup,
+            "steps_run": result.steps_run,
+        }
+    parts = {}
+    for name, weight in run.step.model.named_parameters():
+        shards = getattr(spmd.wrap_if_sharded(weight), "local_shards", [])
+        parts[name] = [list(weight.shape), [list(shard.data.shape) for shard in shards]]
+    return {**found, "parts": parts}
 
 
 def decode(device):
     """Greedy ids of three batches that end after different numbers of steps, and the compilations after each."""
-    model = ending_model().to(device.torch_device)
+    model = device.place(ending_model())
     generated, compiled = [], []
-    for rows in ([0, 5, 9], [2, 3, 6], [5, 9, 11]):
+    for rows in ([2, 3, 6, 9], [5, 9, 11, 2], [0, 5, 7, 3]):
         ids = decoding.decode(model, ending_inputs()[rows], DecodeConfig(max_new_tokens=10), device)
         generated.append(ids.tolist())
         compiled.append(device.compilations())
-    return generated, compiled
+    return {"generated": generated, "compiled_decoding": compiled}
 
 
 def main():
-    """Prints the findings of the CPU and of XLA."""
-    # XLA first: PyTorch's autograd counts its devices at the first backward pass of a process
-    devices = [open_device("xla"), open_device("cpu")]
-    found = {}
-    for device in devices:
-        losses, compiled = train(device, TRAIN.replace(dropout_rate=0.0))
-        generated, compiled_decoding = decode(device)
-        found[device.name] = {
-            "losses": losses,
-            "compiled": compiled,
-            "generated": generated,
-            "compiled_decoding": compiled_decoding,
-            "decisions": [decision.what for decision in device.decisions()],
-        }
-    found["dropout_losses"], found["compiled_dropout"] = train(devices[0], TRAIN.replace(steps=6))
+    """Prints the findings."""
+    folder, *axes = sys.argv[1:]
+    device = open_device("xla", mesh=MeshConfig(data=int(axes[0]), model=int(axes[1])) if axes else None)
+    found = {
+        **train(device, Path(folder)),
+        **decode(device),
+        "fallbacks": device.fallbacks(),
+        "decisions": [asdict(decision) for decision in device.decisions()],
+    }
     sys.stdout.write(json.dumps(found) + "\n")
 
 
