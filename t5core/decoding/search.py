@@ -17,6 +17,7 @@ from t5core.decoding.pace import Pace
 from t5core.devices import Device
 from t5core.errors import ConfigError
 from t5core.model import T5
+from t5core.model.inputs import PAD_ID
 
 
 def generate(
@@ -84,6 +85,14 @@ def _search(
             found = beam_search(ensemble, inputs_BS, visible_BS, config.max_new_tokens, config.num_beams, form, pace)
             ids_BN = found.ids_AKN[:, 0]
     return ids_BN.clone()
+
+
+def _trimmed(inputs_BS: Tensor, visible_BS: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Returns inputs and what of them is seen without the positions on the right that no row sees."""
+    seen_BS = inputs_BS != PAD_ID if visible_BS is None else visible_BS
+    places_N = seen_BS.any(dim=0).nonzero()
+    width = 1 if places_N.shape[0] == 0 else int(places_N[-1]) + 1
+    return inputs_BS[:, :width], seen_BS[:, :width]
 
 
 def _check_inputs(input_ids: Tensor, attention_mask: Tensor | None, vocab_size: int) -> None:

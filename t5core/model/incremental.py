@@ -14,7 +14,7 @@ so that all rows are at the same position; offsets, all that T5 knows of positio
 
 A step is bound by reading the weights, once for all rows. So they are cast and joined once per decoding, and
 activations are kept as columns, ``[D, R]``, one per row: ``weight @ x`` with the weight on the left is what BLAS
-libraries on CPUs are quickest at for the few rows of a decoding batch (others do not care).
+libraries on CPUs are quickest at for the few rows of a decoding batch (other devices do not care).
 
 Shapes: B examples, R = B·c rows, S source or prompt positions, T positions of the cache, D d_model, H heads, d d_kv,
 I = H·d, N batch of products (H per row or example).
@@ -32,15 +32,21 @@ from t5core.model.layers import FeedForward, GatedFeedForward, RMSNorm
 from t5core.model.stacks import Block
 from t5core.model.visibility import MASKED
 
-FEW = 4
-"""Below so many columns CPUs' BLAS libraries are quicker with the activations on the left."""
+BLOCK = 128
+"""Rows of a weight that a CPU multiplies at a time; a weight whose rows are no multiple is taken whole."""
 
 
 def product(weight_OD: Tensor, x_DR: Tensor) -> Tensor:
-    """Returns ``weight @ x``, ``[O, R]``."""
-    if x_DR.shape[1] < FEW and x_DR.device.type == "cpu":
-        return functional.linear(x_DR.T, weight_OD).T
-    return weight_OD @ x_DR
+    """Returns ``weight @ x``, ``[O, R]``.
+
+    Multiplied as one matrix on a CPU, the weight would be copied into the library's own layout first, which for the
+    few columns of a decoding batch costs as much as the product; as many small ones it is read where it lies.
+    """
+    rows, width = weight_OD.shape
+    if x_DR.device.type != "cpu" or x_DR.shape[1] == 1 or rows % BLOCK:
+        return weight_OD @ x_DR
+    blocks_NbD = weight_OD.view(-1, BLOCK, width)
+    return torch.bmm(blocks_NbD, x_DR.expand(blocks_NbD.shape[0], -1, -1)).view(rows, -1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

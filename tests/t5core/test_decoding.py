@@ -24,9 +24,14 @@ CPU = open_device("cpu")
 
 
 class CountingT5(T5):
-    """Counts its decoding steps and notes how many rows each had."""
+    """Notes the shape of its inputs, and how many rows each of its decoding steps had."""
 
     rows: list[int]
+    sources: list[tuple[int, ...]]
+
+    def start(self, inputs, *more):
+        self.sources.append(tuple(inputs.shape))
+        return super().start(inputs, *more)
 
     def step(self, previous, position, state):
         self.rows.append(len(previous))
@@ -62,7 +67,7 @@ def one_thread():
 def model():
     model = CountingT5(ENDING_MODEL)
     model.load_state_dict(ending_model().state_dict())
-    model.rows = []
+    model.rows, model.sources = [], []
     return model.eval()
 
 
@@ -179,6 +184,17 @@ def test_a_model_can_be_trained_after_decoding(model, inputs):
 def test_padding_of_the_inputs_changes_nothing(model, inputs, beams):
     wider = np.pad(inputs, ((0, 0), (0, 7)))
     assert np.array_equal(searched(model, wider, num_beams=beams), searched(model, inputs, num_beams=beams))
+
+
+def test_positions_that_no_row_sees_are_not_computed_where_shapes_are_free(model, inputs):
+    wider = np.pad(inputs, ((0, 0), (0, 20)))
+    longest = int((inputs != 0).sum(axis=1).max())
+    for device, width in ((CPU, longest), (StaticDevice(), 30)):
+        searched(model, wider, 1, device)
+        assert model.sources[-1] == (12, width)
+    nothing = np.zeros((2, 5), dtype=np.int64)
+    assert searched(model, nothing, 3).shape == (2, 3)
+    assert model.sources[-1] == (2, 1)
 
 
 def test_what_the_mask_hides_changes_nothing(model, inputs):
