@@ -9,6 +9,7 @@ from t5core.config import (
     Config,
     CorpusConfig,
     DecodeConfig,
+    MeshConfig,
     ModelConfig,
     ObjectiveConfig,
     OptimizerConfig,
@@ -44,7 +45,9 @@ CONFIGS = st.one_of(
     st.builds(VocabularyConfig, num_pieces=COUNT, num_sentinels=COUNT, seed=st.integers(0, 2**40)),
     st.builds(
         ObjectiveConfig,
-        kind=st.sampled_from(["prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens"]),
+        kind=st.sampled_from(
+            ["lm", "prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens"]
+        ),
         noise_density=SHARE,
         mean_noise_span_length=st.none() | st.floats(1, 100),
     ),
@@ -61,6 +64,7 @@ CONFIGS = st.one_of(
         loss_denominator=st.sampled_from(["targets", "tokens"]),
         log_every=COUNT,
     ),
+    st.builds(MeshConfig, data=COUNT, model=COUNT),
     st.builds(DecodeConfig, max_new_tokens=COUNT, batch_size=COUNT),
     st.builds(TasksConfig, names=st.lists(TEXT, min_size=1, max_size=3).map(tuple), seed=st.integers(0, 9)),
 )
@@ -84,6 +88,7 @@ def test_every_config_is_among_those_tested():
         "OptimizerConfig",
         "ScheduleConfig",
         "TrainConfig",
+        "MeshConfig",
         "DecodeConfig",
         "TasksConfig",
     }
@@ -107,6 +112,7 @@ def test_lists_of_json_become_tuples_and_nested_configs_come_back():
         (OptimizerConfig(), set()),
         (ScheduleConfig(), set()),
         (TrainConfig(), {"log_every", "checkpoint_every"}),
+        (MeshConfig(), set()),
         (DecodeConfig(), {"batch_size"}),
         (TasksConfig(names=("a",)), set()),
     ],
@@ -138,8 +144,8 @@ def test_an_unknown_choice_names_field_value_choices_and_the_closest():
     with pytest.raises(ConfigError) as caught:
         ObjectiveConfig(kind="bert_stile")
     assert str(caught.value) == (
-        "kind='bert_stile': choose one of prefix_lm, bert_style, deshuffling, mass_style, replace_spans, drop_tokens"
-        " (did you mean 'bert_style'?)"
+        "kind='bert_stile': choose one of lm, prefix_lm, bert_style, deshuffling, mass_style, replace_spans, "
+        "drop_tokens (did you mean 'bert_style'?)"
     )
 
 
