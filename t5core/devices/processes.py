@@ -103,11 +103,13 @@ class SharedBatch(SingleProcess):
     def place(self, model: nn.Module) -> nn.Module:
         """Moves a model's weights here; if they are sharded, layer by layer, so that only one is here in full."""
         for layer in _layers(model):
+            forward = layer.forward
+            if self.shard and self._compiler is not None:
+                forward = self._compiler(forward)  # one graph for all layers; what gathers their weights is around it
             if self.recompute:
                 # dropout is a function of place: there is no generator to put back
-                layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
-            if self.shard and self._compiler is not None:
-                layer.forward = self._compiler(layer.forward)  # what gathers the weights is around it, and eager
+                forward = partial(checkpoint, forward, use_reentrant=False, preserve_rng_state=False)
+            layer.forward = forward
         if not self.shard:
             return model.to(self.torch_device)
         mesh = init_device_mesh(self.torch_device.type, (self.group.size,), mesh_dim_names=("data",))

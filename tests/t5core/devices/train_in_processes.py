@@ -1,6 +1,8 @@
 """Trains in one of several processes that share their batches; for ``test_processes.py``.
 
-python train_in_processes.py FOLDER STEPS REPLICATED_OR_SHARDED          with RANK and WORLD_SIZE set, or alone
+python train_in_processes.py FOLDER STEPS HOW          with RANK and WORLD_SIZE set, or alone
+
+HOW: replicated; sharded; or compiled, which is sharded, each layer compiled and computed again in the backward pass.
 
 Writes what a run leaves to FOLDER, and losses.RANK.json: the loss of every step of this attempt.
 """
@@ -12,26 +14,41 @@ from pathlib import Path
 import torch
 from small_run import MODEL, TRAIN, CopyFeed
 
-from t5core.devices import open_device
+from t5core.devices import CpuDevice, open_device
+from t5core.devices.cuda import Compiler
 from t5core.model import T5
 from t5core.training import TrainingRun
 
 WIDE = MODEL.replace(d_model=40, d_ff=72, vocab_size=51)  # does not divide evenly by the processes
 
 
-def main(folder: Path, steps: int, *, shard: bool) -> None:
+class CompiledDevice(CpuDevice):
+    """As the CUDA device holds sharded weights, with a compiler that every machine has."""
+
+    def __init__(self) -> None:
+        super().__init__(shard=True)
+        self._compiler = Compiler("aot_eager")
+        self.recompute = True
+
+    def compilations(self) -> int:
+        """Returns how many graphs there are."""
+        return self._compiler.graphs
+
+
+def main(folder: Path, steps: int, how: str) -> None:
     """Runs to the end."""
     torch.set_num_threads(1)
     config = TRAIN.replace(steps=steps, log_every=1)
-    device = open_device("cpu", shard=shard)
+    device = CompiledDevice() if how == "compiled" else open_device("cpu", shard=how == "sharded")
     model = T5(WIDE).initialise(config.seed)
     rows = []
     run = TrainingRun(model, CopyFeed(config), config, device, folder, report=rows.append)
     run.run()
     total, count = run.step.held_out(CopyFeed(config).batch(1000))
     found = {"losses": [row["loss"] for row in rows], "held_out": float(total / count), "rows": len(device.rows(6))}
+    found["graphs"] = device.compilations()
     (folder / f"losses.{device.rank}.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), shard=sys.argv[3] == "sharded")
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

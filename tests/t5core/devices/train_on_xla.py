@@ -13,7 +13,7 @@ from torch_xla.distributed import spmd
 
 from t5core import decoding
 from t5core.config import DecodeConfig, MeshConfig
-from t5core.devices import open_device
+from t5core.devices import XlaDevice, open_device
 from t5core.model import T5
 from t5core.training import TrainingRun, checkpoint
 
@@ -67,6 +67,16 @@ def decode(device):
     return {"generated": generated, "compiled_decoding": compiled}
 
 
+def low_precision(folder):
+    """Losses in bfloat16, and the precision of what is kept."""
+    run = TrainingRun(
+        T5(MODEL).initialise(CONFIG.seed), CopyFeed(CONFIG), CONFIG, XlaDevice(precision="bfloat16"), folder
+    )
+    run.run()
+    kept = {str(weight.dtype) for weight in run.step.model.parameters()}
+    return {"losses": [row["loss"] for row in run.curve], "kept": sorted(kept)}
+
+
 def main():
     """Prints the findings."""
     folder, *axes = sys.argv[1:]
@@ -77,6 +87,8 @@ def main():
         "fallbacks": device.fallbacks(),
         "decisions": [asdict(decision) for decision in device.decisions()],
     }
+    if not axes:
+        found["low_precision"] = low_precision(Path(folder) / "low_precision")
     sys.stdout.write(json.dumps(found) + "\n")
 
 
