@@ -78,6 +78,8 @@ def _search(
     # inference mode saves the bookkeeping of autograd; what it makes is copied out of it, as an ordinary tensor.
     # Tensors of devices that record programs have no views in it (torch-xla).
     with torch.no_grad() if pace.static_shapes else torch.inference_mode():
+        if not pace.static_shapes:
+            inputs_BS, visible_BS = _trimmed(inputs_BS, visible_BS)
         if config.num_beams == 1:
             ids_BN = greedy(ensemble, inputs_BS, visible_BS, config.max_new_tokens, pace)
         else:
