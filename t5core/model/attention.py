@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from t5core.model.kernels import Scores
 from t5core.model.layers import Linear
+from t5core.model.products import linear
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +53,13 @@ class Attention(nn.Module):
     def key_values(self, source_BKD: Tensor) -> KeyValues:
         """Returns the keys and values of ``source``, for attention over it."""
         weight = torch.cat([self.k.weight, self.v.weight]).to(source_BKD.dtype)  # one matrix product instead of two
-        keys, values = functional.linear(source_BKD, weight).chunk(2, dim=-1)
+        keys, values = linear(source_BKD, weight).chunk(2, dim=-1)
         return KeyValues(self._heads(keys), self._heads(values))
 
     def itself(self, x_BTD: Tensor) -> tuple[Tensor, KeyValues]:
         """Returns queries ``[B, H, T, d]``, keys and values, all of ``x``."""
         weight = torch.cat([self.q.weight, self.k.weight, self.v.weight]).to(x_BTD.dtype)
-        q, k, v = (self._heads(part) for part in functional.linear(x_BTD, weight).chunk(3, dim=-1))
+        q, k, v = (self._heads(part) for part in linear(x_BTD, weight).chunk(3, dim=-1))
         return q, KeyValues(k, v)
 
     def attend(self, q_BHQd: Tensor, source: KeyValues, scores: Scores, mask_BHK1: Tensor | None = None) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from t5core.config import ModelConfig
+from t5core.model.products import linear
 
 
 class Linear(nn.Linear):
@@ -26,7 +27,7 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns ``[..., out_features]``."""
-        return functional.linear(x, self.weight.to(x.dtype))
+        return linear(x, self.weight.to(x.dtype))
 
     def flops(self, positions: int) -> int:
         """Returns the operations for so many positions."""

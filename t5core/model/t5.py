@@ -24,11 +24,12 @@ from torch.nn import functional
 from t5core.config import ModelConfig
 from t5core.errors import ConfigError
 from t5core.model.dropout import Dropout
-from t5core.model.incremental import BlockWeights, DecoderState, LayerState, laid_right, product
+from t5core.model.incremental import BlockWeights, DecoderState, LayerState, laid_right
 from t5core.model.initialise import initialise
 from t5core.model.inputs import PAD_ID, ModelInputs, shifted_right
 from t5core.model.kernels import Kernel, dense_bias
 from t5core.model.layers import Linear
+from t5core.model.products import RowsProduct
 from t5core.model.stacks import Block, Stack
 from t5core.model.visibility import Visibility
 
@@ -241,12 +242,11 @@ class T5(nn.Module):
             return self._start_behind_prompt(inputs_BS, seen_BS, max_length, copies)
         source_BSD = self._encoded(ModelInputs(inputs_BS=inputs_BS, targets_BT=inputs_BS), seen_BS)
         across = Visibility(num_queries=1, num_keys=inputs_BS.shape[1], visible_BK=seen_BS)
-        bias_B11S = dense_bias(None, across, source_BSD)
-        assert bias_B11S is not None
+        rows = inputs_BS.shape[0] * copies
         layers = [
             LayerState(
-                weights=BlockWeights.of(block, source_BSD.dtype),
-                cache_2RHTd=self._empty_cache(inputs_BS.shape[0] * copies, max_length, source_BSD),
+                weights=BlockWeights.of(block, source_BSD.dtype, rows),
+                cache_2RHTd=self._empty_cache(rows, max_length, source_BSD),
                 source_2BHSd=block.cross_attention.key_values(source_BSD).joined(),
             )
             for block in self._decoder_blocks()
@@ -254,9 +254,9 @@ class T5(nn.Module):
         return DecoderState(
             layers=tuple(layers),
             offsets_HT=self._cache_bias(max_length, source_BSD),
-            head_VD=self.output_weight.to(source_BSD.dtype),
+            head=RowsProduct(self.output_weight, source_BSD.dtype, rows),
             copies=copies,
-            source_bias_N1S=bias_B11S.expand(-1, self.config.num_heads, -1, -1).flatten(0, 1),
+            source_bias_B11S=dense_bias(None, across, source_BSD),
         )
 
     def _start_behind_prompt(self, prompt_BS: Tensor, seen_BS: Tensor, max_length: int, copies: int) -> DecoderState:
@@ -279,7 +279,7 @@ class T5(nn.Module):
             cache_2BHTd = self._empty_cache(batch, total, x_BWD)
             cache_2BHTd[:, :, :, :width] = new.joined()
             cache_2RHTd = cache_2BHTd.repeat_interleave(copies, dim=1)
-            layers.append(LayerState(weights=BlockWeights.of(block, x_BWD.dtype), cache_2RHTd=cache_2RHTd))
+            layers.append(LayerState(weights=BlockWeights.of(block, x_BWD.dtype, batch * copies), cache_2RHTd=cache_2RHTd))
             x_BWD = block.after(x_BWD + block.self_attention.attend(q_BHWd, new, scores), None, None)
         seen_BT = functional.pad(real_BW, (0, total - width), value=True)
         padding_B11T = dense_bias(None, Visibility(num_queries=1, num_keys=total, visible_BK=seen_BT), x_BWD)
@@ -287,7 +287,7 @@ class T5(nn.Module):
         return DecoderState(
             layers=tuple(layers),
             offsets_HT=self._cache_bias(total, x_BWD),
-            head_VD=self.output_weight.to(x_BWD.dtype),
+            head=RowsProduct(self.output_weight, x_BWD.dtype, batch * copies),
             copies=copies,
             begin=begin,
             padding_R1T=padding_B11T[:, 0].repeat_interleave(copies, dim=0),
@@ -308,9 +308,8 @@ class T5(nn.Module):
                 previous_R1 = torch.where(position == 0, state.last_R1, previous_R1)
             elif position == 0:
                 previous_R1 = state.last_R1
-        x_DR = state.advance(self._embedded(previous_R1)[:, 0].T.contiguous(), position)
-        hidden_RD = self._scaled(self.decoder.final_norm(x_DR.T))
-        return product(state.head_VD, hidden_RD.T).T
+        x_RD = state.advance(self._embedded(previous_R1)[:, 0], position)
+        return state.head(self._scaled(self.decoder.final_norm(x_RD)))
 
     def _cache_bias(self, length: int, like: Tensor) -> Tensor:
         """The learned bias of keys that lie length - 1, ..., 0 places back, ``[H, length]``."""
