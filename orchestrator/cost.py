@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from orchestrator.plan import Plan, Stage
+from orchestrator.plan import TRAINING_KINDS, Plan, Stage
 from t5core.config import ModelConfig, ObjectiveConfig, TrainConfig
 from t5core.model import num_parameters, train_flops
 from t5core.objectives import lengths
@@ -61,9 +61,18 @@ def finetune_flops(model: ModelConfig, train: TrainConfig) -> float:
     return float(train.steps * train.batch_size * train_flops(model, train.inputs_length, targets_length))
 
 
+def multitask_flops(model: ModelConfig, objective: ObjectiveConfig, train: TrainConfig) -> float:
+    """Returns the operations of a run on text and tasks at once: rows are as wide as the wider of the two."""
+    size = lengths(objective, train.inputs_length)
+    targets_length = max(train.targets_length or size.targets, size.targets)
+    return float(
+        train.steps * train.batch_size * train_flops(model, max(size.inputs, train.inputs_length), targets_length)
+    )
+
+
 def stage_cost(stage: Stage) -> StageCost:
     """Returns the cost of one stage; preparation and evaluation count as nothing beside training."""
-    if stage.kind not in ("pretrain", "finetune"):
+    if stage.kind not in TRAINING_KINDS:
         return StageCost(stage=stage, parameters=0, tokens=0, flops=0.0, checkpoint_bytes=0)
     model = ModelConfig.from_dict(dict(stage.settings["model"]))
     train = TrainConfig.from_dict(dict(stage.settings["train"]))

@@ -4,14 +4,17 @@ A study's baseline is an experiment; each of its rows is the baseline with somet
 an experiment into the stages that produce its scores.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
-from orchestrator.cost import finetune_flops, pretrain_flops
+from orchestrator.cost import finetune_flops, multitask_flops, pretrain_flops
 from orchestrator.plan import Stage
 from t5core.config import (
     Config,
     CorpusConfig,
     DecodeConfig,
+    MixtureConfig,
     ModelConfig,
     ObjectiveConfig,
     TasksConfig,
@@ -19,6 +22,10 @@ from t5core.config import (
     VocabularyConfig,
 )
 from t5core.errors import ConfigError
+from t5core.tasks import tasks_of
+
+PROPORTIONAL = MixtureConfig()
+"""Every task in proportion to its examples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +35,12 @@ class Experiment(Config):
     Attributes:
         objective: None for no pre-training: fine-tuning starts from random weights.
         model: its adapters, if it has any, are put into the pre-trained model when fine-tuning begins.
+        mixture: how often each task is drawn in fine-tuning.
+        multitask: train on the unlabeled text and all tasks at once in this mixture, from random weights, for the steps
+            of pre-training and fine-tuning together, and evaluate without fine-tuning (section 3.5.2); None: one after
+            the other.
+        parts: multi-task training is cut into so many stages, each going on where the one before ended: a search
+            looks at the scores after each, and a study's row and a search's trial share what they have in common.
         seed: added to the seeds of pre-training and fine-tuning; corpus, vocabulary and tasks stay the same.
     """
 
@@ -39,12 +52,37 @@ class Experiment(Config):
     tasks: TasksConfig
     finetune: TrainConfig
     decode: DecodeConfig
+    mixture: MixtureConfig = PROPORTIONAL
+    multitask: MixtureConfig | None = None
+    parts: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.objective is not None and self.objective.kind == "lm" and not self.model.decoder_only:
             way_out = "an encoder needs an input: take prefix_lm, or a decoder-only architecture"
             raise ConfigError("objective", self.objective.kind, way_out)
+        self._positive("parts")
+        if self.mixture.unsupervised is not None:
+            way_out = "unlabeled text takes part in multi-task training: set it in multitask"
+            raise ConfigError("mixture.unsupervised", self.mixture.unsupervised, way_out)
+        if self.multitask is None:
+            return
+        if self.objective is None:
+            raise ConfigError("objective", None, "multi-task training needs one for the unlabeled text")
+        if self.parts > 1 and self.pretrain.schedule.kind == "triangular":
+            raise ConfigError("schedule", "triangular", "it is laid over a whole run, which cannot be cut into parts")
+
+    @property
+    def multitask_train(self) -> TrainConfig:
+        """Multi-task training as a whole: the steps of both phases, at the schedule of pre-training."""
+        pretrain, finetune = self.pretrain, self.finetune
+        return pretrain.replace(
+            steps=pretrain.steps + finetune.steps,
+            inputs_length=max(pretrain.inputs_length, finetune.inputs_length),
+            targets_length=finetune.targets_length,
+            packed=finetune.packed,
+            seed=pretrain.seed + self.seed,
+        )
 
 
 def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
@@ -59,17 +97,39 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
         vocabulary=e.vocabulary,
     )
     text = {"corpus": stages["corpus"], "vocabulary": stages["vocabulary"]}
-    stages["tasks"] = Stage.of(
-        "tasks", f"{len(e.tasks.names)}-tasks", inputs={"corpus": stages["corpus"]}, tasks=e.tasks
+    from_corpus = any(task.embedded for task in tasks_of(e.tasks).values())
+    source = {"corpus": stages["corpus"]} if from_corpus else {}
+    stages["tasks"] = Stage.of("tasks", f"{len(e.tasks.names)}-tasks", inputs=source, tasks=e.tasks)
+    if e.objective is not None:
+        stages["tokens"] = Stage.of("tokens", e.corpus.source, inputs=text)
+    name = f"{row}-seed{e.seed}"
+    trained = _multitask(e, stages, name) if e.multitask is not None else _one_after_the_other(e, stages, name)
+    stages.update(trained)
+    last = list(trained.values())[-1]
+    stages["evaluate"] = evaluation(e, stages, last, name)
+    return stages
+
+
+def evaluation(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name: str) -> Stage:
+    """Returns the stage that evaluates what a stage trained."""
+    return Stage.of(
+        "evaluate",
+        name,
+        inputs={"trained": trained, "tasks": stages["tasks"], "vocabulary": stages["vocabulary"]},
+        decode=e.decode,
+        tasks=e.tasks,
+        inputs_length=e.finetune.inputs_length,
     )
+
+
+def _one_after_the_other(e: Experiment, stages: Mapping[str, Stage], name: str) -> dict[str, Stage]:
+    out: dict[str, Stage] = {}
     start = {"vocabulary": stages["vocabulary"]}
     pretrain = e.pretrain.replace(seed=e.pretrain.seed + e.seed)
     finetune = e.finetune.replace(seed=e.finetune.seed + e.seed)
-    name = f"{row}-seed{e.seed}"
     plain = e.model.replace(adapter_size=None)  # adapters come with fine-tuning: rows with and without share the rest
     if e.objective is not None:
-        stages["tokens"] = Stage.of("tokens", e.corpus.source, inputs=text)
-        stages["pretrain"] = Stage.of(
+        out["pretrain"] = Stage.of(
             "pretrain",
             name,
             cost=pretrain_flops(plain, e.objective, pretrain),
@@ -78,20 +138,39 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
             objective=e.objective,
             train=pretrain,
         )
-        start["pretrain"] = stages["pretrain"]
-    stages["finetune"] = Stage.of(
+        start["pretrain"] = out["pretrain"]
+    out["finetune"] = Stage.of(
         "finetune",
         name,
         cost=finetune_flops(e.model, finetune),
         inputs={"tasks": stages["tasks"], **start},
         model=e.model,
         train=finetune,
+        mixture=e.mixture,
     )
-    stages["evaluate"] = Stage.of(
-        "evaluate",
-        name,
-        inputs={"finetune": stages["finetune"], "tasks": stages["tasks"], "vocabulary": stages["vocabulary"]},
-        decode=e.decode,
-        inputs_length=e.finetune.inputs_length,
-    )
-    return stages
+    return out
+
+
+def _multitask(e: Experiment, stages: Mapping[str, Stage], name: str) -> dict[str, Stage]:
+    """Returns the parts by role, "multitask" or "multitask1", "multitask2", ...; as equal as whole steps can be."""
+    assert e.multitask is not None
+    assert e.objective is not None
+    whole = e.multitask_train
+    ends = [whole.steps * part // e.parts for part in range(e.parts + 1)]
+    out: dict[str, Stage] = {}
+    earlier: dict[str, Stage] = {}
+    for part, (begin, end) in enumerate(pairwise(ends), start=1):
+        train = whole.replace(steps=end - begin)
+        role = "multitask" if e.parts == 1 else f"multitask{part}"
+        out[role] = Stage.of(
+            "multitask",
+            name if e.parts == 1 else f"{name}-part{part}",
+            cost=multitask_flops(e.model, e.objective, train),
+            inputs={r: stages[r] for r in ("tokens", "tasks", "vocabulary")} | earlier,
+            model=e.model,
+            objective=e.objective,
+            train=train,
+            mixture=e.multitask,
+        )
+        earlier = {"earlier": out[role]}
+    return out

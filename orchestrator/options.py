@@ -1,23 +1,25 @@
 """The flags that every study has, as one frozen value, and how they change the study's baseline.
 
     --scale tiny --rows 'span*' --seeds 3 --accelerator xla --corpus notes/ --tasks doc_cloze,doc_pair --store s3://bucket/t5
+    --tasks glue_cola,glue_sst2,my_task.yaml --data-dir data/ --pretrain-steps 5000
 
 Everything is checked here or where it is used first, before any device is taken.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from orchestrator.experiment import Experiment
 from orchestrator.home import default_store_uri, default_tracking_uri
-from orchestrator.study import Scale, Study
+from orchestrator.study import Scale
 from t5core.arguments import OneLineParser
 from t5core.config import CorpusConfig
 from t5core.corpora import identify
 from t5core.devices import DEVICE_NAMES, resolve_device_name
 from t5core.errors import ConfigError
-from t5core.tasks import get_task
+from t5core.tasks import choose_tasks, get_task, identify_tasks
 
 PIECES_BEFORE_CHARACTERS = 3 + 256
 """What every vocabulary holds; how many characters the text has besides, only training the vocabulary tells."""
@@ -33,34 +35,69 @@ class Options:
     accelerator: str
     corpus: tuple[str, ...]
     tasks: tuple[str, ...]
+    data_dir: str | None
+    train_examples: int | None
+    validation_examples: int | None
+    pretrain_steps: int | None
+    finetune_steps: int | None
     vocabulary_pieces: int | None
     lanes: int | None
     store: str
     tracking_uri: str
     plan: bool
     json: bool
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, study: Study, scales: Sequence[str], argv: Sequence[str] | None) -> "Options":
-        """Reads the command line; raises ConfigError for one that cannot be read."""
-        parser = OneLineParser(description=study.title)
+    def parse(
+        cls,
+        title: str,
+        scales: Sequence[str],
+        argv: Sequence[str] | None,
+        more: Callable[[OneLineParser], None] | None = None,
+    ) -> "Options":
+        """Reads the command line; raises ConfigError for one that cannot be read.
+
+        Args:
+            title: what the command is about.
+            scales: their names, the default first.
+            argv: None for the process's own.
+            more: adds flags of its own to the parser; their values are in ``more``.
+        """
+        parser = OneLineParser(description=title)
         add = parser.add_argument
         add("--scale", default=scales[0], help=f"one of {', '.join(scales)} (default: %(default)s)")
         add("--rows", default="*", metavar="GLOB", help="only rows that match, like 'span*' or 'bert,mass'")
         add("--seeds", type=int, default=1, metavar="N", help="train every row with N seeds (default: %(default)s)")
         add("--accelerator", default="auto", help=f"one of {', '.join(DEVICE_NAMES)} (default: %(default)s)")
         add("--corpus", nargs="+", default=(), metavar="PATH", help="text files, JSON Lines or folders to pre-train on")
-        add("--tasks", default="", metavar="A,B", help="only these downstream tasks")
+        add(
+            "--tasks",
+            default="",
+            metavar="A,B",
+            help="these downstream tasks: names, groups (glue, super_glue, paper), or files of your own (.yaml, .py)",
+        )
+        add("--data-dir", metavar="FOLDER", help="where the tasks' sets lie, in place of the hub")
+        add("--train-examples", type=int, metavar="N", help="train on at most N examples of each task")
+        add("--validation-examples", type=int, metavar="N", help="judge by at most N examples of each task")
+        add("--pretrain-steps", type=int, metavar="N", help="steps of pre-training, in place of the scale's")
+        add("--finetune-steps", type=int, metavar="N", help="steps of fine-tuning, in place of the scale's")
         add("--vocabulary-pieces", type=int, metavar="N", help="size of the SentencePiece vocabulary")
         add("--lanes", type=int, metavar="N", help="how many stages train at a time (default: as many as fit)")
         add("--store", default=default_store_uri(), metavar="URI", help="where results live (default: %(default)s)")
         add("--tracking-uri", default=default_tracking_uri(), metavar="URI", help="MLflow (default: %(default)s)")
         add("--plan", action="store_true", help="print stages, sharing and cost, and stop")
         add("--json", action="store_true", help="print the plan or the table as JSON")
+        if more is not None:
+            more(parser)
         a = parser.parse_args(argv)
         tasks = tuple(name.strip() for name in a.tasks.split(",") if name.strip())
-        values = {**vars(a), "corpus": tuple(str(Path(p).absolute()) for p in a.corpus), "tasks": tasks}
-        return cls(**values)
+        data_dir = None if a.data_dir is None else str(Path(a.data_dir).expanduser().absolute())
+        corpus = tuple(str(Path(p).absolute()) for p in a.corpus)
+        values = {**vars(a), "corpus": corpus, "tasks": tasks, "data_dir": data_dir}
+        names = {f.name for f in fields(cls)}
+        more_values = {name: value for name, value in values.items() if name not in names}
+        return cls(**{name: value for name, value in values.items() if name in names}, more=more_values)
 
     def scale_of(self, scales: Mapping[str, Scale]) -> Scale:
         """Returns the chosen scale with this command line's changes to its baseline.
@@ -70,8 +107,6 @@ class Options:
         """
         if self.scale not in scales:
             raise ConfigError("scale", self.scale, f"choose one of {', '.join(scales)}", choices=scales)
-        for name in self.tasks:
-            get_task(name)  # raises for an unknown one
         resolve_device_name(self.accelerator)
         if self.lanes is not None and self.lanes < 1:
             raise ConfigError("lanes", self.lanes, "give 1 or more")
@@ -84,13 +119,27 @@ class Options:
         if self.corpus:
             corpus = CorpusConfig(source="files", paths=self.corpus)
             names = tuple(name for name in names if not get_task(name).needs_docstrings)
-        if self.tasks:  # in the order of the table, each once: the same tasks are the same stages
-            names = tuple(name for name in tasks.names if name in self.tasks)
-        tasks = tasks.replace(names=names)
+        tasks = choose_tasks(self.tasks, tasks) if self.tasks else tasks.replace(names=names)
+        limits = {"train_examples": self.train_examples, "validation_examples": self.validation_examples}
+        tasks = tasks.replace(data_dir=self.data_dir, **{n: value for n, value in limits.items() if value is not None})
+        if self.data_dir is not None and not Path(self.data_dir).is_dir():
+            raise ConfigError("data_dir", self.data_dir, "no such folder")
         if self.vocabulary_pieces is not None:
             if self.vocabulary_pieces <= PIECES_BEFORE_CHARACTERS:
                 way_out = f"{PIECES_BEFORE_CHARACTERS} are 3 special pieces and 256 bytes: give some hundreds more"
                 raise ConfigError("vocabulary_pieces", self.vocabulary_pieces, way_out)
             vocabulary = vocabulary.replace(num_pieces=self.vocabulary_pieces)
             model = model.replace(vocab_size=vocabulary.size)
-        return baseline.replace(corpus=identify(corpus), tasks=tasks, vocabulary=vocabulary, model=model)
+        pretrain, finetune = baseline.pretrain, baseline.finetune
+        if self.pretrain_steps is not None:
+            pretrain = pretrain.replace(steps=self.pretrain_steps)
+        if self.finetune_steps is not None:
+            finetune = finetune.replace(steps=self.finetune_steps)
+        return baseline.replace(
+            corpus=identify(corpus),
+            tasks=identify_tasks(tasks),
+            vocabulary=vocabulary,
+            model=model,
+            pretrain=pretrain,
+            finetune=finetune,
+        )

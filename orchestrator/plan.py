@@ -24,12 +24,24 @@ from typing import Any
 from t5core.config import Config
 
 STAGE_VERSIONS: Mapping[str, int] = MappingProxyType(
-    {"corpus": 1, "vocabulary": 1, "tokens": 1, "tasks": 2, "pretrain": 2, "finetune": 2, "evaluate": 2}
+    {
+        "corpus": 1,
+        "vocabulary": 1,
+        "tokens": 1,
+        "tasks": 3,
+        "pretrain": 2,
+        "finetune": 3,
+        "multitask": 1,
+        "evaluate": 3,
+    }
 )
 """The declared version of each kind's code: raise it when the code comes to give other results."""
 
-ACCELERATED_KINDS = frozenset({"pretrain", "finetune", "evaluate"})
+ACCELERATED_KINDS = frozenset({"pretrain", "finetune", "multitask", "evaluate"})
 """Kinds that run on a device, in a lane; the others are plain CPU work."""
+
+TRAINING_KINDS = frozenset({"pretrain", "finetune", "multitask"})
+"""Kinds whose result is a checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.cost import ASSUMED_FLOPS_PER_S, measured_flops_per_s, plan_cost
-from orchestrator.plan import Plan
+from orchestrator.plan import TRAINING_KINDS, Plan
 from orchestrator.store import Store
 
 
@@ -78,7 +78,7 @@ def _rates(store: Store) -> list[tuple[str, float, str]]:
     """Measured rates by device first: what finished stages' last attempts reached; then the assumptions."""
     runs: dict[str, list[tuple[float, float]]] = {}
     for m in store.manifests():
-        if m.kind in ("pretrain", "finetune") and m.result.get("steps_run"):
+        if m.kind in TRAINING_KINDS and m.result.get("steps_run"):
             share = m.result["steps_run"] / m.result["steps"]
             runs.setdefault(m.result["device"], []).append((m.result["flops"] * share, m.result["seconds"]))
     measured = [

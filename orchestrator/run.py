@@ -27,9 +27,9 @@ from orchestrator.store import Store
 from orchestrator.study import Scale, Study, plan_of
 from orchestrator.table import PLAIN_WIDTH, RowResult, TaskColumn, compare, duration, render, to_dict, to_json
 from orchestrator.tracking import Tracker
-from t5core.config import Config
+from t5core.config import Config, TasksConfig
 from t5core.errors import ConfigError
-from t5core.tasks import get_task
+from t5core.tasks import judged, tasks_of
 
 TRACKER_WAIT_S = 60.0
 """How long the end of a run waits for MLflow to take what is still in the queue."""
@@ -41,7 +41,7 @@ FREE_BYTES_WANTED = 200_000_000
 def main(study: Study, scales: Mapping[str, Scale], argv: Sequence[str] | None = None) -> int:
     """Runs a study from the command line; returns the exit code."""
     try:
-        options = Options.parse(study, list(scales), argv)
+        options = Options.parse(study.title, list(scales), argv)
         return run_study(study.select(options.rows), scales, options)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -87,7 +87,7 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
     if rejected is not None:
         print(f"error: {rejected}", file=sys.stderr)
         return 2
-    columns = [_column(name) for name in scale.baseline.tasks.names]
+    columns = columns_of(scale.baseline.tasks, _majorities(plan, outcomes))
     title = f"{study.title}, scale {scale.name}"
     comparison = compare(results, columns, baseline=study.baseline, title=title, paper_sd=study.baseline_sd)
     if options.json:
@@ -155,11 +155,12 @@ def _row_result(study: Study, scale: Scale, plan: Plan, row: PlannedRow, outcome
     evaluated = outcomes[row.stages["evaluate"]]
     assert isinstance(evaluated, Finished)
     folder = store.path(plan.stages[row.stages["evaluate"]])
-    names = scale.baseline.tasks.names
+    tasks = judged(tasks_of(scale.baseline.tasks))
+    scores = evaluated.manifest.result["scores"]
     return RowResult(
         **common,
-        scores={name: evaluated.manifest.result["scores"][name][get_task(name).main.name] for name in names},
-        example_scores={name: np.load(folder / f"{name}.scores.npy", allow_pickle=False) for name in names},
+        scores={name: task.main_score(scores[name]) for name, task in tasks.items()},
+        example_scores={name: np.load(folder / f"{name}.scores.npy", allow_pickle=False) for name in tasks},
         seconds=sum(_seconds(outcomes, key) for role, key in row.stages.items() if plan.stages[key].accelerated),
     )
 
@@ -186,14 +187,28 @@ def _rejected_input(outcomes: Outcomes) -> str | None:
     return None
 
 
-def _column(name: str) -> TaskColumn:
-    task = get_task(name)
-    return TaskColumn(
-        task=name,
-        paper_column=task.paper_column,
-        aggregate=task.aggregate,
-        label=f"{name.removeprefix('doc_')} {task.main.name}",
-    )
+def columns_of(config: TasksConfig, majorities: Mapping[str, float]) -> list[TaskColumn]:
+    """Returns the table's columns: the tasks that rows are judged by."""
+    return [
+        TaskColumn(
+            task=name,
+            paper_column=task.paper_column,
+            aggregate=task.aggregate,
+            label=f"{name.removeprefix('doc_')} {task.main.name}",
+            majority=majorities.get(name),
+        )
+        for name, task in judged(tasks_of(config)).items()
+    ]
+
+
+def _majorities(plan: Plan, outcomes: Outcomes) -> dict[str, float]:
+    """Returns what always giving training's commonest answer scores, by task."""
+    for stage in plan.stages.values():
+        outcome = outcomes[stage.key]
+        if stage.kind == "tasks" and isinstance(outcome, Finished):
+            ending = ".majority"
+            return {k.removesuffix(ending): v for k, v in outcome.manifest.result.items() if k.endswith(ending)}
+    return {}
 
 
 def _say_what_was_decided(

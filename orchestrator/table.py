@@ -56,12 +56,14 @@ class TaskColumn:
         paper_column: the paper's column it stands against: "GLUE", "CNNDM", "SQuAD", "SGLUE"; "" for none.
         aggregate: [N, k] per-example numbers -> score x100, as ``Task.aggregate``; None: no bootstrap for this task.
         label: head of the column; the task's name if empty.
+        majority: score x100 of always giving training's commonest answer: what a model has to beat; None: not known.
     """
 
     task: str
     paper_column: str = ""
     aggregate: Aggregate | None = None
     label: str = ""
+    majority: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +218,7 @@ def compare(
         rows=tuple(rows),
         tau=tau,
         tau_rows=tau_rows,
-        notes=_notes(rows, baseline, bool(base), paper_columns, paper_sd or {}, resamples),
+        notes=_notes(rows, baseline, bool(base), paper_columns, paper_sd or {}, resamples) + _majority_note(tasks),
     )
 
 
@@ -292,6 +294,11 @@ def _notes(
     return tuple(notes)
 
 
+def _majority_note(tasks: Sequence[TaskColumn]) -> tuple[str, ...]:
+    known = [f"{t.label or t.task} {t.majority:.2f}" for t in tasks if t.majority is not None]
+    return (f"always training's commonest answer: {', '.join(known)}",) if known else ()
+
+
 def to_json(comparison: Comparison) -> str:
     """Returns the comparison as one JSON object: what reports are made from. Scores x100, times in seconds."""
     return json.dumps(to_dict(comparison), ensure_ascii=False, indent=1)
@@ -303,7 +310,10 @@ def to_dict(comparison: Comparison) -> dict[str, Any]:
     return {
         "title": c.title,
         "baseline": c.baseline,
-        "tasks": [{"task": t.task, "label": t.label or t.task, "paper_column": t.paper_column} for t in c.tasks],
+        "tasks": [
+            {"task": t.task, "label": t.label or t.task, "paper_column": t.paper_column, "majority": t.majority}
+            for t in c.tasks
+        ],
         "paper_columns": list(c.paper_columns),
         "rows": [
             {

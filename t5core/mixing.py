@@ -14,8 +14,11 @@ import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from t5core.config import MixtureConfig
 from t5core.errors import ConfigError
 
+UNSUPERVISED = "unsupervised"
+"""The name of training on unlabeled text among the tasks of a mixture."""
 PAPER_MAXIMUMS = tuple(2**power for power in range(16, 22))
 """K in Table 11."""
 PAPER_TEMPERATURES = (2.0, 4.0, 8.0)
@@ -105,6 +108,47 @@ def equal(names: Iterable[str]) -> dict[str, float]:
         ConfigError: no task.
     """
     return rates(dict.fromkeys(names, 1))
+
+
+def size_between(num_examples: Mapping[str, float], place: float) -> float:
+    """Returns the number at a place between the smallest size (0) and the largest (1), on a logarithmic scale.
+
+    Sizes 1,000 and 16,000: 0.25 is 2,000.
+    """
+    known = [size for size in num_examples.values() if size > 0]
+    if not known:
+        raise ConfigError("num_examples", dict(num_examples), "give a size above 0 to at least one task")
+    low, high = min(known), max(known)
+    return float(low * (high / low) ** place)
+
+
+def mixture_rates(mixture: MixtureConfig, num_examples: Mapping[str, float]) -> dict[str, float]:
+    """Returns how often each task is drawn by a config; the rates sum to 1.
+
+    Args:
+        mixture: which; if unlabeled text takes part, UNSUPERVISED is among the result's keys.
+        num_examples: training examples of each task, without unlabeled text.
+
+    Raises:
+        ConfigError: weights that name other tasks than there are; see ``rates``.
+    """
+    sizes = dict(num_examples)
+    maximum = mixture.maximum
+    if mixture.maximum_between is not None:
+        maximum = size_between(sizes, mixture.maximum_between)
+    if mixture.unsupervised is not None:
+        sizes[UNSUPERVISED] = mixture.unsupervised
+    if mixture.kind == "equal":
+        return equal(sizes)
+    if mixture.kind == "proportional":
+        return rates(sizes, maximum, mixture.temperature)
+    weights = {w.name: w.weight for w in mixture.weights}
+    for name in (*weights, *sizes):
+        if name not in sizes:
+            raise ConfigError("weights", name, f"no such task here; there are {', '.join(sizes)}", choices=sizes)
+        if name not in weights:
+            raise ConfigError("weights", name, "has no weight: give every task one, 0 to leave it out")
+    return rates(weights)
 
 
 def leave_one_out(num_examples: Mapping[str, float], left_out: str) -> dict[str, float]:

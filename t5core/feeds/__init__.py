@@ -7,6 +7,7 @@ run at step 10,000 is asking for batch 10,000, and two processes that ask for th
 from t5core.feeds.batch import Batch
 from t5core.feeds.examples import ExampleFeed, padded_batches
 from t5core.feeds.join import join, joined_length, marker_ids
+from t5core.feeds.mixed import MixedFeed, ShiftedFeed
 from t5core.feeds.pack import convert, pack
 from t5core.feeds.permutation import permuted
 from t5core.feeds.pretrain import PretrainFeed
@@ -15,7 +16,9 @@ from t5core.feeds.tokenise import load_tokens, tokenise
 __all__ = [
     "Batch",
     "ExampleFeed",
+    "MixedFeed",
     "PretrainFeed",
+    "ShiftedFeed",
     "convert",
     "join",
     "joined_length",

@@ -22,7 +22,9 @@ model does that.
 Legend: B rows, Li columns of inputs, Lt columns of targets.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,3 +50,21 @@ class Batch:
     input_segments: npt.NDArray[np.int32] | None = None
     target_segments: npt.NDArray[np.int32] | None = None
     prefix: npt.NDArray[np.bool_] | None = None
+
+    def part(self, first: int, last: int) -> "Batch":
+        """Returns the rows from ``first`` up to, not including, ``last``."""
+        return _mapped(lambda arrays: arrays[0][first:last], [self])
+
+
+def stacked(batches: Sequence[Batch]) -> Batch:
+    """Returns the rows of several batches of one kind and width below one another."""
+    return _mapped(np.concatenate, batches)
+
+
+def _mapped(function: Callable[[list[npt.NDArray[Any]]], npt.NDArray[Any]], batches: Sequence[Batch]) -> Batch:
+    """A batch of what a function makes of every field that is there."""
+    made: dict[str, Any] = {}
+    for f in fields(Batch):
+        arrays = [getattr(batch, f.name) for batch in batches]
+        made[f.name] = None if arrays[0] is None else function(arrays)
+    return Batch(**made)

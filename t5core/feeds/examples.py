@@ -150,9 +150,13 @@ class ExampleFeed:
 
     def batch(self, i: int) -> Batch:
         """Returns batch ``i``, the same one whenever and wherever it is asked for."""
+        return self.rows(i * self.batch_size, self.batch_size)
+
+    def rows(self, first: int, count: int) -> Batch:
+        """Returns ``count`` rows of the endless line that batches are cut from, from row ``first`` on."""
         if self.packed:
-            return self._packed_batch(i)
-        tasks_B, nth_B = self.assignment(i)
+            return self._packed_rows(first, count)
+        tasks_B, nth_B = self._assigned(np.arange(first, first + count))
         chosen_B = self._examples(tasks_B, nth_B)
         targets = self._targets.padded(chosen_B)
         if self._inputs is not None:
@@ -167,7 +171,9 @@ class ExampleFeed:
         Only where there is one example per row.
         """
         assert not self.packed, "a packed row has several tasks"
-        slots = np.arange(i * self.batch_size, (i + 1) * self.batch_size)
+        return self._assigned(np.arange(i * self.batch_size, (i + 1) * self.batch_size))
+
+    def _assigned(self, slots: Ints) -> tuple[Ints, Ints]:
         blocks_B, within_B = slots // BLOCK_SLOTS, slots % BLOCK_SLOTS
         tasks_B, nth_B = np.empty(len(slots), dtype=np.int64), np.empty(len(slots), dtype=np.int64)
         for index in np.unique(blocks_B):
@@ -196,8 +202,8 @@ class ExampleFeed:
         key = np.array([self.seed, index], dtype=np.uint64)
         return np.random.Generator(np.random.Philox(key=key).jumped(stream))
 
-    def _packed_batch(self, i: int) -> Batch:
-        at, rows = self._drawn(i), self.batch_size
+    def _packed_rows(self, first: int, rows: int) -> Batch:
+        at = self._drawn(first, rows)
         targets, target_segments = self._targets.packed(at, rows)
         if self._inputs is None:
             assert self._given is not None
@@ -206,9 +212,9 @@ class ExampleFeed:
         inputs, input_segments = self._inputs.packed(at, rows)
         return Batch(inputs=inputs, targets=targets, input_segments=input_segments, target_segments=target_segments)
 
-    def _drawn(self, i: int) -> Places:
-        """Which examples packed batch ``i`` holds, and where."""
-        blocks_B, within_B = np.divmod(np.arange(i * self.batch_size, (i + 1) * self.batch_size), self._rows_per_block)
+    def _drawn(self, first: int, rows: int) -> Places:
+        """Which examples so many packed rows hold, and where."""
+        blocks_B, within_B = np.divmod(np.arange(first, first + rows), self._rows_per_block)
         examples, counts = [], []
         for index in np.unique(blocks_B):
             block = self._packed(int(index))
@@ -216,7 +222,7 @@ class ExampleFeed:
             counts.append(np.diff(block.first)[here_B])
             examples.append(block.examples[places(block.first[here_B], counts[-1])])
         counts_B = np.concatenate(counts)
-        rows_S = np.repeat(np.arange(self.batch_size), counts_B)
+        rows_S = np.repeat(np.arange(rows), counts_B)
         return Places(np.concatenate(examples), rows_S, places(np.ones_like(counts_B), counts_B))
 
     def _packed(self, index: int) -> _PackedBlock:

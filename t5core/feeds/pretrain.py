@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from t5core.config import ObjectiveConfig
 from t5core.errors import ConfigError, DataError
-from t5core.feeds.batch import Batch
+from t5core.feeds.batch import Batch, stacked
 from t5core.feeds.join import join, joined_length
 from t5core.feeds.permutation import permuted
 from t5core.feeds.ragged import gather
@@ -132,6 +132,12 @@ class PretrainFeed:
         )
         batch = Batch(inputs=inputs, targets=targets)
         return batch if self.joined_by is None else join(batch, self.joined_by)
+
+    def rows(self, first: int, count: int) -> Batch:
+        """Returns ``count`` rows of the endless line that batches are cut from, from row ``first`` on."""
+        start, skipped = divmod(first, self.batch_size)
+        needed = range(start, max(start + 1, -(-(first + count) // self.batch_size)))
+        return stacked([self.batch(i) for i in needed]).part(skipped, skipped + count)
 
     def raw(self, i: int) -> tuple[Ints, Ints]:
         """Returns the text of batch ``i`` before it is corrupted: ids ``[B, L]`` and each row's length ``[B]``."""

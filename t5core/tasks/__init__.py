@@ -9,43 +9,13 @@
 ``EMBEDDED_TASKS`` are made from the corpus itself and need no download.
 """
 
-from t5core.errors import ConfigError
-from t5core.tasks import (
-    doc_acceptability,
-    doc_cloze,
-    doc_pair,
-    doc_qa,
-    doc_similarity,
-    doc_summary,
-    glue,
-    squad,
-    summarization,
-    super_glue,
-    translation,
-    wsc,
-)
+from t5core.tasks.chosen import choose_tasks, identify_tasks, judged, tasks_of
 from t5core.tasks.documents import Document, Documents, load_documents
+from t5core.tasks.known import EMBEDDED_TASKS, PAPER_TASKS, get_task
 from t5core.tasks.pair import TextPair
 from t5core.tasks.sources import DataSet, Hub
 from t5core.tasks.splits import SplitIdentity, identities, majority_scores, make_splits
 from t5core.tasks.task import Task
-
-EMBEDDED_TASKS: tuple[Task, ...] = (
-    doc_acceptability.TASK,
-    doc_pair.TASK,
-    doc_similarity.TASK,
-    doc_summary.TASK,
-    doc_qa.TASK,
-    doc_cloze.TASK,
-)
-PAPER_TASKS: tuple[Task, ...] = (
-    *glue.TASKS,
-    *super_glue.TASKS,
-    *wsc.TASKS,
-    *squad.TASKS,
-    *summarization.TASKS,
-    *translation.TASKS,
-)
 
 __all__ = [
     "EMBEDDED_TASKS",
@@ -57,28 +27,13 @@ __all__ = [
     "SplitIdentity",
     "Task",
     "TextPair",
+    "choose_tasks",
     "get_task",
+    "identify_tasks",
     "identities",
+    "judged",
     "load_documents",
     "majority_scores",
     "make_splits",
+    "tasks_of",
 ]
-
-
-def get_task(name: str) -> Task:
-    """Returns the task of that name, or of that file: a user's own, ``path/to/task.yaml`` or ``.py``.
-
-    A Python file is run: give only files that you trust. Names never lead to one, only paths with their ending do.
-
-    Raises:
-        ConfigError: there is none; a file that is no task says what is wrong with it.
-    """
-    for task in (*EMBEDDED_TASKS, *PAPER_TASKS):
-        if task.name == name:
-            return task
-    if name.endswith((".yaml", ".yml", ".py")):
-        from t5core.tasks.user import load_task
-
-        return load_task(name)
-    names = [task.name for task in (*EMBEDDED_TASKS, *PAPER_TASKS)]
-    raise ConfigError("tasks", name, f"choose from {', '.join(names)}, or give a .yaml or .py file", choices=names)

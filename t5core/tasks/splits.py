@@ -22,7 +22,7 @@ def make_splits(
     eval_examples: int,
     data_dir: Path | None = None,
 ) -> tuple[list[TextPair], list[TextPair]]:
-    """Returns training and evaluation examples.
+    """Returns training and evaluation examples; none of a split that the task has not (``Task.splits``).
 
     Embedded tasks are made from documents; no evaluation input is trained on. Other tasks are read from their set,
     whose splits are taken as published. Where a split has more examples than asked for, so many are drawn from all of
@@ -45,8 +45,11 @@ def make_splits(
         evaluation = list(task.examples(validation_documents, 0, eval_examples))
         held_out = {pair.inputs for pair in evaluation}
         return list(task.examples(train_documents, seed, train_examples, held_out)), evaluation
-    training = drawn(task.read("train", data_dir), train_examples, seed)
-    return training, drawn(task.read("validation", data_dir), eval_examples, 0)
+    training, evaluation = (
+        drawn(task.read(split, data_dir), count, draw) if split in task.splits else []
+        for split, count, draw in (("train", train_examples, seed), ("validation", eval_examples, 0))
+    )
+    return training, evaluation
 
 
 def drawn(pairs: Iterable[TextPair], count: int, seed: int) -> list[TextPair]:
@@ -70,7 +73,7 @@ class SplitIdentity:
 
 
 def identities(task: Task, data_dir: Path | None = None) -> dict[str, SplitIdentity]:
-    """Returns the identity of the training and validation splits of a task that is not embedded; reads them once.
+    """Returns the identity of each of ``task.splits``, of a task that is not embedded; reads them once.
 
     Raises:
         DataError: a split is not there, or the hub does not answer.
@@ -79,7 +82,7 @@ def identities(task: Task, data_dir: Path | None = None) -> dict[str, SplitIdent
     opened = task.source.open(data_dir)
     return {
         split: SplitIdentity(examples=opened.count(split), fingerprint=opened.fingerprint(split))
-        for split in ("train", "validation")
+        for split in task.splits
     }
 
 

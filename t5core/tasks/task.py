@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from t5core.errors import ConfigError, DataError
 from t5core.metrics import Context, Contexts, Floats, MeanOf, Metric, Reading
@@ -40,6 +40,8 @@ class Task:
         prefix: what every input begins with.
         max_inputs_tokens, max_targets_tokens: lengths in tokens, EOS included: the released code's, or for embedded
             tasks what nearly all examples need with 2,000 pieces.
+        use: "train" for a task that is trained on and never judged (DPR), "validation" for one that only is judged
+            (WSC's simple form); "both" for all others, as far as their sets have the splits.
         chance: what the main metric is without reading the input, x100: blind guessing among equally frequent labels.
     """
 
@@ -53,6 +55,7 @@ class Task:
     max_inputs_tokens: int = 512
     max_targets_tokens: int = 512
     chance: float = 0.0
+    use: Literal["both", "train", "validation"] = "both"
 
     def __post_init__(self) -> None:
         """Raises ConfigError for ``ranked_by`` that is not among the metrics."""
@@ -76,6 +79,13 @@ class Task:
     def embedded(self) -> bool:
         """Whether examples are made from the corpus' documents, without data of their own."""
         return isinstance(self.source, Documents)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Which of "train" and "validation" a run takes of it."""
+        hub = self.source.hub if isinstance(self.source, DataSet) else None
+        there = ("train", "validation") if hub is None else tuple(hub.splits)
+        return tuple(s for s in ("train", "validation") if s in there and self.use in ("both", s))
 
     @property
     def needs_docstrings(self) -> bool:

@@ -166,6 +166,7 @@ _WNLI = DataSet(
 TASKS: tuple[Task, ...] = (
     Task(
         name="super_glue_wsc",
+        use="validation",
         source=_WSC,
         form=evaluation,
         metrics=(Accuracy(Referents()),),
@@ -176,6 +177,7 @@ TASKS: tuple[Task, ...] = (
     ),
     Task(
         name="super_glue_wsc_train",
+        use="train",
         source=_WSC,
         form=training,
         metrics=(Accuracy(Referents()),),
@@ -192,7 +194,7 @@ TASKS: tuple[Task, ...] = (
         max_targets_tokens=62,
         chance=50.0,
     ),
-    Task(name="dpr", source=_DPR, form=dpr, metrics=(Accuracy(SameText()),), prefix="wsc:", chance=50.0),
+    Task(name="dpr", use="train", source=_DPR, form=dpr, metrics=(Accuracy(SameText()),), prefix="wsc:", chance=50.0),
     Task(
         name="glue_wnli_simple",
         source=_WNLI,

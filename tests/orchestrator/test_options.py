@@ -128,7 +128,7 @@ def test_flags_that_cannot_be_read_are_exit_code_2_too(argv: list[str], capsys: 
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("T5GRID_HOME", str(tmp_path / "home"))
-    options = Options.parse(study(), list(SCALES), [])
+    options = Options.parse(study().title, list(SCALES), [])
     assert options == Options(
         scale="tiny",
         rows="*",
@@ -136,6 +136,11 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         accelerator="auto",
         corpus=(),
         tasks=(),
+        data_dir=None,
+        train_examples=None,
+        validation_examples=None,
+        pretrain_steps=None,
+        finetune_steps=None,
         vocabulary_pieces=None,
         lanes=None,
         store=str(tmp_path / "home" / "store"),
@@ -149,7 +154,7 @@ def test_flags_change_the_baseline_of_the_chosen_scale(tmp_path: Path, monkeypat
     (tmp_path / "notes.txt").write_text("Some text to read.")
     monkeypatch.chdir(tmp_path)
     argv = ["--scale", "mini", "--corpus", "notes.txt", "--tasks", "doc_qa, doc_cloze,", "--vocabulary-pieces", "900"]
-    options = Options.parse(study(), list(SCALES), argv)
+    options = Options.parse(study().title, list(SCALES), argv)
     assert options.corpus == (str(tmp_path / "notes.txt"),)  # workers have other working directories
     scale, before = options.scale_of(SCALES), SCALES["mini"]
     baseline = scale.baseline
@@ -162,7 +167,7 @@ def test_flags_change_the_baseline_of_the_chosen_scale(tmp_path: Path, monkeypat
 
 
 def test_without_flags_only_the_corpus_is_identified() -> None:
-    baseline = Options.parse(study(), list(SCALES), []).scale_of(SCALES).baseline
+    baseline = Options.parse(study().title, list(SCALES), []).scale_of(SCALES).baseline
     assert len(baseline.corpus.content) == 16
     assert baseline.replace(corpus=baseline.corpus.replace(content="")) == SCALES["tiny"].baseline
 
@@ -170,4 +175,4 @@ def test_without_flags_only_the_corpus_is_identified() -> None:
 def test_xla_without_torch_xla_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"^accelerator='xla': install torch-xla"):
-        Options.parse(study(), list(SCALES), ["--accelerator", "xla"]).scale_of(SCALES)
+        Options.parse(study().title, list(SCALES), ["--accelerator", "xla"]).scale_of(SCALES)

@@ -10,11 +10,14 @@ from t5core.config import (
     CorpusConfig,
     DecodeConfig,
     MeshConfig,
+    MixtureConfig,
     ModelConfig,
     ObjectiveConfig,
     OptimizerConfig,
     ScheduleConfig,
+    TaskContent,
     TasksConfig,
+    TaskWeight,
     TrainConfig,
     VocabularyConfig,
 )
@@ -66,7 +69,21 @@ CONFIGS = st.one_of(
     ),
     st.builds(MeshConfig, data=COUNT, model=COUNT),
     st.builds(DecodeConfig, max_new_tokens=COUNT, batch_size=COUNT),
-    st.builds(TasksConfig, names=st.lists(TEXT, min_size=1, max_size=3).map(tuple), seed=st.integers(0, 9)),
+    st.builds(
+        TasksConfig,
+        names=st.lists(TEXT, min_size=1, max_size=3).map(tuple),
+        seed=st.integers(0, 9),
+        data_dir=st.none() | TEXT,
+        content=st.lists(st.builds(TaskContent, name=TEXT, train_examples=COUNT), max_size=2).map(tuple),
+    ),
+    st.builds(TaskContent, name=TEXT, definition=TEXT, validation_fingerprint=TEXT),
+    st.builds(TaskWeight, name=TEXT, weight=SHARE),
+    st.builds(MixtureConfig, maximum=st.none() | COUNT, temperature=REAL, unsupervised=st.none() | REAL),
+    st.builds(
+        MixtureConfig,
+        kind=st.just("weights"),
+        weights=st.lists(st.builds(TaskWeight, name=TEXT, weight=SHARE), min_size=1, max_size=3).map(tuple),
+    ),
 )
 
 
@@ -91,6 +108,9 @@ def test_every_config_is_among_those_tested():
         "MeshConfig",
         "DecodeConfig",
         "TasksConfig",
+        "TaskContent",
+        "TaskWeight",
+        "MixtureConfig",
     }
 
 
@@ -114,7 +134,10 @@ def test_lists_of_json_become_tuples_and_nested_configs_come_back():
         (TrainConfig(), {"log_every", "checkpoint_every"}),
         (MeshConfig(), set()),
         (DecodeConfig(), {"batch_size"}),
-        (TasksConfig(names=("a",)), set()),
+        (TasksConfig(names=("a",)), {"files", "data_dir"}),
+        (TaskContent(name="a"), set()),
+        (TaskWeight(name="a", weight=1.0), set()),
+        (MixtureConfig(), set()),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -171,6 +194,16 @@ def test_an_unknown_choice_names_field_value_choices_and_the_closest():
         (lambda: TrainConfig(dropout_rate=1.0), "dropout_rate=1.0: give a rate"),
         (lambda: TrainConfig(loss_denominator="token"), "loss_denominator='token': choose one of targets, tokens"),
         (lambda: DecodeConfig(max_new_tokens=0), "max_new_tokens=0: give a number above 0"),
+        (lambda: MixtureConfig(kind="even"), "kind='even': choose one of proportional, equal, weights"),
+        (lambda: MixtureConfig(temperature=0), "temperature=0: give a number above 0"),
+        (lambda: MixtureConfig(maximum=-1), "maximum=-1: give a number above 0"),
+        (
+            lambda: MixtureConfig(maximum=9, maximum_between=0.5),
+            "maximum_between=0.5: give a place from 0 to 1, and no",
+        ),
+        (lambda: MixtureConfig(maximum_between=1.5), "maximum_between=1.5: give a place from 0 to 1"),
+        (lambda: MixtureConfig(kind="weights"), "weights=(): they belong to kind"),
+        (lambda: MixtureConfig(weights=(TaskWeight(name="a", weight=1.0),)), "weights=('a',): they belong to kind"),
         (lambda: TasksConfig(), "tasks=(): name at least one task"),
         (lambda: TrainConfig().replace(batch_size=0), "batch_size=0: give a number above 0"),
     ],

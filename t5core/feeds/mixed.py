@@ -1,0 +1,105 @@
+"""Unlabeled text and tasks in the same batches: multi-task pre-training (section 3.5.3).
+
+Of every row that is drawn, a share is unlabeled. Up to batch i, of its i·B rows, exactly ⌊i·B·share⌋ are, so each batch
+has as many as the share says, to within one, and which ones they are follows from i alone:
+
+    B = 8, share 0.3       batch 0: rows 0, 1 of the text        and rows 0 ... 5 of the tasks
+                           batch 1: rows 2, 3                    and rows 6 ... 11
+                           batch 2: rows 4, 5, 6                 and rows 12 ... 16
+
+Both lines of rows are endless, so nothing runs out. Rows of text and of tasks are as wide as the wider of the two.
+
+Legend: B rows of a batch.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from t5core.errors import ConfigError
+from t5core.feeds.batch import Batch, stacked
+from t5core.feeds.examples import ExampleFeed
+from t5core.feeds.pretrain import PretrainFeed
+
+_UNIT = 1 << 32
+
+
+class _Batches(Protocol):
+    def batch(self, i: int) -> Batch:
+        """Returns batch ``i``."""
+
+
+class ShiftedFeed:
+    """A feed from its batch ``first`` on: for a run that goes on where an earlier one ended."""
+
+    def __init__(self, feed: _Batches, first: int) -> None:
+        self._feed = feed
+        self._first = first
+
+    def batch(self, i: int) -> Batch:
+        """Returns batch ``first + i``."""
+        return self._feed.batch(self._first + i)
+
+
+class MixedFeed:
+    """Rows of text and rows of tasks, side by side.
+
+    Args:
+        text: unlabeled rows; for the same kind of model as ``examples``.
+        examples: of the tasks.
+        share: of the rows that are unlabeled, in (0, 1).
+
+    Raises:
+        ConfigError: a share outside of that, or feeds with batches of different sizes.
+    """
+
+    def __init__(self, text: PretrainFeed, examples: ExampleFeed, share: float) -> None:
+        if not 0 < share < 1:
+            raise ConfigError("share", share, "give the unlabeled share of the rows, between 0 and 1")
+        if text.batch_size != examples.batch_size:
+            raise ConfigError("batch_size", text.batch_size, f"the tasks' batches have {examples.batch_size} rows")
+        self._text = text
+        self._examples = examples
+        self._share = round(share * _UNIT)
+        self.batch_size = text.batch_size
+
+    def batch(self, i: int) -> Batch:
+        """Returns batch ``i``, the same one whenever and wherever it is asked for."""
+        rows = self.batch_size
+        before, after = (n * rows * self._share // _UNIT for n in (i, i + 1))
+        unlabeled = after - before
+        parts = []
+        if unlabeled:
+            parts.append(self._text.rows(before, unlabeled))
+        if rows > unlabeled:
+            parts.append(self._examples.rows(i * rows - before, rows - unlabeled))
+        return _side_by_side(parts, packed=self._examples.packed)
+
+
+def _side_by_side(parts: list[Batch], *, packed: bool) -> Batch:
+    """Brings batches to one width and one set of fields, and stacks them."""
+    inputs = max(part.inputs.shape[1] for part in parts)
+    targets = max(part.targets.shape[1] for part in parts)
+    prefixed = any(part.prefix is not None for part in parts)
+    return stacked([_like(part, inputs, targets, packed=packed, prefixed=prefixed) for part in parts])
+
+
+def _like(part: Batch, inputs: int, targets: int, *, packed: bool, prefixed: bool) -> Batch:
+    input_segments, target_segments, prefix = part.input_segments, part.target_segments, part.prefix
+    if packed and target_segments is None:  # a row of text is one example
+        target_segments = (part.targets != 0).astype(np.int32)
+        input_segments = (part.inputs != 0).astype(np.int32) if inputs else None
+    if prefixed and prefix is None:
+        prefix = np.zeros(part.targets.shape, dtype=np.bool_)
+    return Batch(
+        inputs=_wide(part.inputs, inputs),
+        targets=_wide(part.targets, targets),
+        input_segments=None if input_segments is None else _wide(input_segments, inputs),
+        target_segments=None if target_segments is None else _wide(target_segments, targets),
+        prefix=None if prefix is None else np.pad(prefix, ((0, 0), (0, targets - prefix.shape[1]))),
+    )
+
+
+def _wide(rows_BL: npt.NDArray[np.int32], columns: int) -> npt.NDArray[np.int32]:
+    return np.pad(rows_BL, ((0, 0), (0, columns - rows_BL.shape[1])))
