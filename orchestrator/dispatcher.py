@@ -26,7 +26,7 @@ finetune a.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -115,6 +115,7 @@ class Dispatcher:
         num_lanes: how many lanes will ask; only for the order of work.
         max_attempts: how often a stage is tried, when its failures are of a kind that may pass.
         cost: expected cost by key, in any unit; None: what the stages say, 1 where they say nothing.
+        open_ended: more stages may come by ``extend``: lanes wait for them, and nothing is over until ``seal``.
         clock: seconds, monotonic.
     """
 
@@ -126,9 +127,12 @@ class Dispatcher:
         num_lanes: int,
         max_attempts: int,
         cost: Mapping[str, float] | None = None,
+        open_ended: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.plan = plan
+        self._cost = cost
+        self._open = open_ended
         self._num_lanes = num_lanes
         self._max_attempts = max_attempts
         self._clock = clock
@@ -145,8 +149,7 @@ class Dispatcher:
         self._stopping = False
         self._seconds = {True: 0.0, False: 0.0}
         self._lane_error = "no lane could be started"
-        self._path = remaining_paths(plan, cost or {key: stage.cost or 1.0 for key, stage in plan.stages.items()})
-        self._order = {key: i for i, key in enumerate(plan.stages)}
+        self._lay_out()
 
     # What lanes call
 
@@ -286,17 +289,47 @@ class Dispatcher:
 
     def no_lanes_left(self) -> None:
         """Nobody will ask any more: what could run now fails with the lanes' last error, what needs it is skipped."""
+        self._open = False
         for key, stage in self.plan.stages.items():
             if self._state[key] == "waiting" and all(self._state[i] == "done" for i in stage.inputs.values()):
                 self._fail(key, f"no lane to run it: {self._lane_error}", retry=False)
+
+    def extend(self, more: Plan, finished: Collection[str]) -> None:
+        """Adds the stages of another plan; those that are here already go on as they are.
+
+        Args:
+            more: its stages come after what they read, in it or in the plan so far.
+            finished: keys among them that the store holds.
+        """
+        new = [key for key in more.stages if key not in self.plan.stages]
+        self.plan = self.plan.extended(more)
+        for key in new:
+            done = key in finished
+            self._state[key] = "done" if done else "waiting"
+            self._report[key] = StageReport(state="done" if done else "unfinished", cached=done)
+            self._attempts[key] = 0
+            if done:
+                self._events.append(StageFinished(key=key, lane="", seconds=0.0, cached=True))
+        self._lay_out()
+        for key in new:  # what a new stage reads may have failed before it came
+            gone = [k for k in self.plan.stages[key].inputs.values() if self._state[k] in ("failed", "skipped")]
+            if gone and self._state[key] == "waiting":
+                because = self._report[gone[0]].because or gone[0]
+                self._state[key] = "skipped"
+                self._report[key] = StageReport(state="skipped", because=because)
+                self._events.append(StageSkipped(key=key, because=because))
+
+    def seal(self) -> None:
+        """Says that no more stages will come."""
+        self._open = False
 
     def stop(self) -> None:
         """Hands out nothing more and tells running stages to leave at their next report."""
         self._stopping = True
 
     def is_over(self) -> bool:
-        """Whether no stage is left to run."""
-        return all(state in ("done", "failed", "skipped") for state in self._state.values())
+        """Whether no stage is left to run, and none will come."""
+        return not self._open and all(state in ("done", "failed", "skipped") for state in self._state.values())
 
     def events(self, since: int) -> tuple[list[Event], int]:
         """Returns the events from number ``since`` on, then the latest progress, and the next number to ask for."""
@@ -325,7 +358,7 @@ class Dispatcher:
 
     def _left(self, preparatory: Preparatory) -> bool:
         """Whether a stage of the lane's kind may still come up: also one that now runs elsewhere and may fail there."""
-        return any(
+        return (self._open and preparatory != "only") or any(
             state in ("waiting", "running") and (preparatory != "only" or not self.plan.stages[key].accelerated)
             for key, state in self._state.items()
         )
@@ -353,6 +386,12 @@ class Dispatcher:
             return ready[0]
         longer = sum(self._path[stage.key] > self._path[own.key] for stage in ready)
         return ready[0] if 0 < longer < self._num_lanes else own
+
+    def _lay_out(self) -> None:
+        stages = self.plan.stages
+        cost = {key: stage.cost or 1.0 for key, stage in stages.items()} | dict(self._cost or {})
+        self._path = remaining_paths(self.plan, cost)
+        self._order = {key: i for i, key in enumerate(stages)}
 
     def _count(self, key: str, seconds: float) -> None:
         self._seconds[self.plan.stages[key].accelerated] += seconds

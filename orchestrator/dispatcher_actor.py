@@ -28,8 +28,11 @@ class DispatcherActor:
         num_lanes: int,
         max_attempts: int,
         cost: Mapping[str, float] | None,
+        open_ended: bool,
     ) -> None:
-        self._dispatcher = Dispatcher(plan, finished, num_lanes=num_lanes, max_attempts=max_attempts, cost=cost)
+        self._dispatcher = Dispatcher(
+            plan, finished, num_lanes=num_lanes, max_attempts=max_attempts, cost=cost, open_ended=open_ended
+        )
         self._stopping = False
 
     async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:

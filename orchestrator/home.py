@@ -2,6 +2,7 @@
 
 ~/.t5grid/store/       stages, each with its manifest: the ledger
 ~/.t5grid/mlflow.db    MLflow's database: a view of the ledger, can be rebuilt
+~/.t5grid/search.db    Optuna's database: the trials of searches, whose results are in the store
 """
 
 import os
@@ -24,3 +25,8 @@ def default_store_uri() -> str:
 def default_tracking_uri() -> str:
     """Returns MLflow's place as a URI: a sqlite file in ``home()``."""
     return f"sqlite:///{home() / 'mlflow.db'}"
+
+
+def default_storage_url() -> str:
+    """Returns Optuna's place as a URL: a sqlite file in ``home()``."""
+    return f"sqlite:///{home() / 'search.db'}"

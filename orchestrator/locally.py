@@ -12,6 +12,7 @@ from orchestrator.dispatcher import Answer, Dispatcher, Wait
 from orchestrator.lanes import RUN_STAGE, StageFunction, open_device, resolve, work_through
 from orchestrator.outcomes import Event, Outcomes, StageProgress
 from orchestrator.plan import Plan
+from orchestrator.steering import Steering
 from orchestrator.store import Store
 
 
@@ -23,6 +24,7 @@ def run_locally(
     run_stage: StageFunction | None = None,
     device: Any = None,
     max_attempts: int = 2,
+    steering: Steering | None = None,
 ) -> Outcomes:
     """Runs what is not finished of a plan in this process and returns how every stage ended.
 
@@ -33,13 +35,15 @@ def run_locally(
         run_stage: None for ``orchestrator.stages.run_stage``.
         device: an open device; None opens the CPU's when a stage needs one.
         max_attempts: as for ``run_plan``.
+        steering: as for ``run_plan``.
     """
     started_s = time.monotonic()
     finished = finished_before(plan, store, events)
-    if len(finished) == len(plan.stages):
+    if len(finished) == len(plan.stages) and steering is None:
         return all_cached(plan, store, started_s)
-    dispatcher = Dispatcher(plan, finished, num_lanes=1, max_attempts=max_attempts)
-    port = _LocalPort(dispatcher, events)
+    steered = steering is not None
+    dispatcher = Dispatcher(plan, finished, num_lanes=1, max_attempts=max_attempts, open_ended=steered)
+    port = _LocalPort(dispatcher, events, store, steering)
     opened = [] if device is None else [device]
 
     def use_device() -> Any:
@@ -49,14 +53,18 @@ def run_locally(
 
     work_through(port, store, resolve(RUN_STAGE) if run_stage is None else run_stage, use_device)
     port.deliver()
-    return settle(plan, store, Summary.of(dispatcher), 1, started_s)
+    return settle(dispatcher.plan, store, Summary.of(dispatcher), 1, started_s)
 
 
 class _LocalPort:
     """A lane's way to a dispatcher in the same process; delivers events as they come."""
 
-    def __init__(self, dispatcher: Dispatcher, events: Callable[[Event], None]) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, events: Callable[[Event], None], store: Store, steering: Steering | None
+    ) -> None:
         self._dispatcher = dispatcher
+        self._store = store
+        self._steering = steering
         self._events = events
         self._me = ("local", "local")
         self._cursor = 0
@@ -66,8 +74,16 @@ class _LocalPort:
         fresh, self._cursor = self._dispatcher.events(self._cursor)
         for event in fresh:
             self._events(event)
+            if self._steering is not None:
+                more = self._steering.after(event)
+                if more is not None:
+                    held = {key for key, stage in more.stages.items() if self._store.finished(stage) is not None}
+                    self._dispatcher.extend(more, held)
+                if not self._steering.open:
+                    self._dispatcher.seal()
 
     def take(self, turn: int) -> Answer:
+        self.deliver()
         answer = self._dispatcher.take(*self._me, turn, preparatory="too")
         self.deliver()
         if isinstance(answer, Wait):  # for a stage that another process holds

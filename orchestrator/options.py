@@ -30,8 +30,8 @@ class Options:
     """What a person typed."""
 
     scale: str
-    rows: str
-    seeds: int
+    rows: str = "*"
+    seeds: int = 1
     accelerator: str
     corpus: tuple[str, ...]
     tasks: tuple[str, ...]
@@ -55,6 +55,8 @@ class Options:
         scales: Sequence[str],
         argv: Sequence[str] | None,
         more: Callable[[OneLineParser], None] | None = None,
+        *,
+        rows: bool = True,
     ) -> "Options":
         """Reads the command line; raises ConfigError for one that cannot be read.
 
@@ -63,12 +65,14 @@ class Options:
             scales: their names, the default first.
             argv: None for the process's own.
             more: adds flags of its own to the parser; their values are in ``more``.
+            rows: whether there are rows to choose from, each with some seeds.
         """
         parser = OneLineParser(description=title)
         add = parser.add_argument
         add("--scale", default=scales[0], help=f"one of {', '.join(scales)} (default: %(default)s)")
-        add("--rows", default="*", metavar="GLOB", help="only rows that match, like 'span*' or 'bert,mass'")
-        add("--seeds", type=int, default=1, metavar="N", help="train every row with N seeds (default: %(default)s)")
+        if rows:
+            add("--rows", default="*", metavar="GLOB", help="only rows that match, like 'span*' or 'bert,mass'")
+            add("--seeds", type=int, default=1, metavar="N", help="train every row with N seeds (default: %(default)s)")
         add("--accelerator", default="auto", help=f"one of {', '.join(DEVICE_NAMES)} (default: %(default)s)")
         add("--corpus", nargs="+", default=(), metavar="PATH", help="text files, JSON Lines or folders to pre-train on")
         add(

@@ -16,7 +16,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -143,6 +143,16 @@ class Plan:
             for name, label, seed, by_role in rows
         )
         return cls(study=study, scale=scale, rows=planned, stages=stages)
+
+    def extended(self, other: "Plan") -> "Plan":
+        """Returns this plan with the rows and stages of another added; what is there already stays as it is.
+
+        A row of the same name and seed is replaced: it may have got further stages.
+        """
+        stages = {**self.stages, **{key: stage for key, stage in other.stages.items() if key not in self.stages}}
+        new = {(row.name, row.seed): row for row in other.rows}
+        rows = [new.pop((row.name, row.seed), row) for row in self.rows]
+        return replace(self, rows=(*rows, *new.values()), stages=stages)
 
     def shared(self) -> tuple[int, int]:
         """Returns how many stages the rows name in all, and how many there are: the difference is saved."""

@@ -104,6 +104,12 @@ class Progress:
         if self._live is None and self._clock() - self._line_s >= LINE_EVERY_S:
             self._print(self.summary())
 
+    def extend(self, plan: Plan) -> None:
+        """Shows the rows of another plan as well."""
+        self._plan = self._plan.extended(plan)
+        for key in plan.stages:
+            self._seen.setdefault(key, _Seen())
+
     def table(self) -> Table:
         """Returns the rows as they stand."""
         table = Table(box=None, pad_edge=False, caption=self.summary(), caption_justify="left")

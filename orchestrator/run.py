@@ -83,7 +83,7 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
         raise
     finally:
         tracker.close(TRACKER_WAIT_S)
-    rejected = _rejected_input(outcomes)
+    rejected = rejected_input(outcomes)
     if rejected is not None:
         print(f"error: {rejected}", file=sys.stderr)
         return 2
@@ -179,7 +179,7 @@ def _all_scores(row: PlannedRow, outcomes: Outcomes) -> dict[str, float]:
     return {f"{task}/{metric}": value for task, by_metric in scores.items() for metric, value in by_metric.items()}
 
 
-def _rejected_input(outcomes: Outcomes) -> str | None:
+def rejected_input(outcomes: Outcomes) -> str | None:
     """Returns why preparation refused what it was given, if it did: that is the user's to mend, not a failed row."""
     for outcome in outcomes.values():
         if isinstance(outcome, Failed) and outcome.refused:

@@ -49,6 +49,7 @@ from orchestrator.lanes import open_device as open_t5core_device
 from orchestrator.outcomes import Event, LaneStarted, Outcomes, RayStarted
 from orchestrator.plan import Plan, Stage
 from orchestrator.ray_adapter import RayConnection, connected, data_parallel_trainer, failure_line
+from orchestrator.steering import Steering
 from orchestrator.store import Store
 from t5core.errors import ConfigError
 
@@ -77,6 +78,7 @@ def run_plan(
     lane: LaneConfig | None = None,
     open_device: DeviceOpener | None = None,
     cost: Callable[[Stage], float] | None = None,
+    steering: Steering | None = None,
 ) -> Outcomes:
     """Runs what is not finished of a plan on Ray and returns how every stage ended.
 
@@ -95,6 +97,7 @@ def run_plan(
         lane: what a lane is made of; None for one CPU, or the chips of one TPU host. TPU slices are named here.
         open_device: a top-level function; None for ``t5core.devices.open_device``.
         cost: expected cost of a stage, for the order of work; None for the stages' own.
+        steering: adds stages while the plan runs; the outcomes are then of all that there was.
 
     Raises:
         ConfigError: for settings that cannot be used, before anything is started.
@@ -112,7 +115,7 @@ def run_plan(
     )
     started_s = time.monotonic()
     finished = finished_before(plan, store, events)
-    if len(finished) == len(plan.stages):
+    if len(finished) == len(plan.stages) and steering is None:
         return all_cached(plan, store, started_s)
     with connected(address) as connection:
         events(RayStarted(address=connection.address, cpus=connection.cpus, started_here=connection.started_here))
@@ -120,11 +123,11 @@ def run_plan(
         crew = Crew.of(plan, finished, config, connection, num_lanes)
         costs = None if cost is None else {key: cost(stage) for key, stage in plan.stages.items()}
         with _Run(
-            plan, finished, store, config, crew, functions, max_attempts, costs, one_node=connection.nodes == 1
+            plan, finished, store, config, crew, functions, max_attempts, costs, steering, connection.nodes == 1
         ) as run:
             run.drive(events)
             summary = run.summary()
-    return settle(plan, store, summary, crew.lanes, started_s)
+    return settle(run.plan, store, summary, crew.lanes, started_s)
 
 
 def default_lane(accelerator: str, connection: RayConnection) -> LaneConfig:
@@ -186,8 +189,10 @@ class _Run:
     functions: tuple[str, str]
     max_attempts: int
     costs: Mapping[str, float] | None
+    steering: Steering | None
     one_node: bool
     _id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    _sealed: bool = False
     _threads: dict[str, threading.Thread] = field(default_factory=dict)
     _slots: dict[Any, str] = field(default_factory=dict)
     _ended: "queue.SimpleQueue[tuple[str, str]]" = field(default_factory=queue.SimpleQueue)
@@ -204,7 +209,14 @@ class _Run:
         self._actor: Any = (
             ray.remote(DispatcherActor)
             .options(name=DISPATCHER_PREFIX + self._id, num_cpus=0, max_concurrency=1000)
-            .remote(self.plan, self.finished, max(1, self.crew.lanes), self.max_attempts, self.costs)
+            .remote(
+                self.plan,
+                self.finished,
+                max(1, self.crew.lanes),
+                self.max_attempts,
+                self.costs,
+                self.steering is not None,
+            )
         )
         return self
 
@@ -242,6 +254,7 @@ class _Run:
             fresh, cursor, over = ray.get(self._actor.events.remote(cursor, EVENTS_WAIT_S))
             for event in fresh:
                 events(event)
+                self._steer(event)
                 slots_up += isinstance(event, LaneStarted) and event.lane.startswith("slot")
             if over:
                 return
@@ -253,6 +266,21 @@ class _Run:
                 waiting = []
             if not self._slots and not self._threads and not waiting:
                 ray.get(self._actor.call.remote("no_lanes_left"))
+
+    def _steer(self, event: Event) -> None:
+        """Adds what the steering wants after an event."""
+        import ray
+
+        if self.steering is None or self._sealed:
+            return
+        more = self.steering.after(event)
+        if more is not None:
+            held = {key for key, stage in more.stages.items() if self.store.finished(stage) is not None}
+            self.plan = self.plan.extended(more)
+            ray.get(self._actor.call.remote("extend", more, held))
+        if not self.steering.open:
+            self._sealed = True
+            ray.get(self._actor.call.remote("seal"))
 
     def summary(self) -> Summary:
         """Returns what the dispatcher knows."""

@@ -32,7 +32,7 @@ from orchestrator.tracking_uri import check_tracking_uri
 from orchestrator.tracking_view import MlflowView, is_hopeless
 from orchestrator.uris import masked
 
-RowStatus = Literal["finished", "failed", "stopped"]
+RowStatus = Literal["finished", "failed", "stopped", "pruned"]
 
 _RETRY_S = (0.5, 1.0, 2.0, 4.0)
 _HOPELESS_TRIES = 3

@@ -34,7 +34,7 @@ MAX_POINTS = 200
 CURVE_FILE = "metrics.jsonl"
 """Where a stage writes its curve: one JSON object per line, ``step`` and numbers."""
 
-_STATUS: Mapping[str, str] = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+_STATUS: Mapping[str, str] = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "pruned": "KILLED"}
 # MLflow's limits per call and per value (mlflow/utils/validation.py)
 _PARAMS_PER_CALL = 100
 _METRICS_PER_CALL = 1000

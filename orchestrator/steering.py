@@ -1,0 +1,23 @@
+"""What a run of a plan asks while it goes on, where the plan is not known beforehand.
+
+A search decides by the scores of what has finished what to do next. It steers: the run tells it every event, and it
+answers with further stages or with nothing, until it says that there will be none.
+
+    run ──StageFinished(evaluate a)──► steering ──Plan(train b, evaluate b)──► run
+"""
+
+from typing import Protocol
+
+from orchestrator.outcomes import Event
+from orchestrator.plan import Plan
+
+
+class Steering(Protocol):
+    """Adds to a plan that runs. Called in the driver's main thread, event after event."""
+
+    @property
+    def open(self) -> bool:
+        """Whether there may be more stages."""
+
+    def after(self, event: Event) -> Plan | None:
+        """Returns rows and stages to add, with all stages that they read; None for nothing."""
