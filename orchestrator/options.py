@@ -40,6 +40,8 @@ class Options:
     validation_examples: int | None
     pretrain_steps: int | None
     finetune_steps: int | None
+    inputs_length: int | None
+    targets_length: int | None
     vocabulary_pieces: int | None
     lanes: int | None
     store: str
@@ -86,6 +88,8 @@ class Options:
         add("--validation-examples", type=int, metavar="N", help="judge by at most N examples of each task")
         add("--pretrain-steps", type=int, metavar="N", help="steps of pre-training, in place of the scale's")
         add("--finetune-steps", type=int, metavar="N", help="steps of fine-tuning, in place of the scale's")
+        add("--inputs-length", type=int, metavar="N", help="tokens of a task's inputs, in place of the scale's")
+        add("--targets-length", type=int, metavar="N", help="tokens of a task's targets and of predictions, likewise")
         add("--vocabulary-pieces", type=int, metavar="N", help="size of the SentencePiece vocabulary")
         add("--lanes", type=int, metavar="N", help="how many stages train at a time (default: as many as fit)")
         add("--store", default=default_store_uri(), metavar="URI", help="where results live (default: %(default)s)")
@@ -139,6 +143,12 @@ class Options:
             pretrain = pretrain.replace(steps=self.pretrain_steps)
         if self.finetune_steps is not None:
             finetune = finetune.replace(steps=self.finetune_steps)
+        if self.inputs_length is not None:
+            finetune = finetune.replace(inputs_length=self.inputs_length)
+        decode = baseline.decode
+        if self.targets_length is not None:
+            finetune = finetune.replace(targets_length=self.targets_length)
+            decode = decode.replace(max_new_tokens=self.targets_length)
         return baseline.replace(
             corpus=identify(corpus),
             tasks=identify_tasks(tasks),
@@ -146,4 +156,5 @@ class Options:
             model=model,
             pretrain=pretrain,
             finetune=finetune,
+            decode=decode,
         )

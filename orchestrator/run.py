@@ -89,7 +89,14 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
         return 2
     columns = columns_of(scale.baseline.tasks, _majorities(plan, outcomes))
     title = f"{study.title}, scale {scale.name}"
-    comparison = compare(results, columns, baseline=study.baseline, title=title, paper_sd=study.baseline_sd)
+    comparison = compare(
+        results,
+        columns,
+        baseline=study.baseline,
+        title=title,
+        paper_sd=study.baseline_sd,
+        notes=_unreadable(plan, outcomes),
+    )
     if options.json:
         print(json.dumps({**to_dict(comparison), "accounting": _accounting(outcomes.accounting)}, ensure_ascii=False))
     else:
@@ -171,12 +178,26 @@ def _seconds(outcomes: Outcomes, key: str) -> float:
 
 
 def _all_scores(row: PlannedRow, outcomes: Outcomes) -> dict[str, float]:
-    """Returns every metric of every task, for MLflow: ``doc_qa/em``."""
+    """Returns every metric of every task, and the paper's columns, for MLflow: ``doc_qa/em``, ``column/GLUE``."""
     evaluated = outcomes[row.stages["evaluate"]]
     if not isinstance(evaluated, Finished):
         return {}
-    scores = evaluated.manifest.result["scores"]
-    return {f"{task}/{metric}": value for task, by_metric in scores.items() for metric, value in by_metric.items()}
+    result = evaluated.manifest.result
+    scores = result["scores"]
+    single = {f"{task}/{metric}": value for task, by_metric in scores.items() for metric, value in by_metric.items()}
+    return {**single, **{f"column/{name}": value for name, value in result["paper_columns"].items()}}
+
+
+def _unreadable(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
+    """Returns a line about outputs that are nothing a target can be, of the row with the most for each task."""
+    worst: dict[str, tuple[int, str]] = {}
+    for row in plan.rows:
+        evaluated = outcomes[row.stages["evaluate"]]
+        if isinstance(evaluated, Finished):
+            for task, count in evaluated.manifest.result["invalid"].items():
+                worst[task] = max(worst.get(task, (0, "")), (count, row.name))
+    told = [f"{task} {count} ({row})" for task, (count, row) in worst.items() if count]
+    return (f"outputs that are no possible answer count as wrong; at most: {', '.join(told)}",) if told else ()
 
 
 def rejected_input(outcomes: Outcomes) -> str | None:

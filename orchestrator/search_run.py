@@ -112,7 +112,7 @@ def _search(
     experiment = study.baseline_of(scale)
     mixtures = tuple(fixed(experiment))
     store = Store.open(options.store)
-    starts = _starts(experiment, mixtures)
+    starts = _starts(experiment, mixtures, scale.name)
     if options.plan:
         render_plan(starts, store, console)
         return 0
@@ -197,17 +197,17 @@ def _told(tracker: Tracker, store: Store) -> Listener:
     return Listener(started=started, ended=ended)
 
 
-def _starts(experiment: Experiment, fixed: Sequence[Fixed]) -> Plan:
+def _starts(experiment: Experiment, fixed: Sequence[Fixed], scale: str) -> Plan:
     rows = []
     for mixture in fixed:
         stages = stages_of(experiment.replace(multitask=mixture.mixture), mixture.name)
         rows.append((mixture.name, mixture.label, 0, stages))
-    return Plan.of(NAME, "", rows)
+    return Plan.of(NAME, scale, rows)
 
 
 def _with_sizes(space: Space, experiment: Experiment, store: Store, options: Options) -> Space:
     """Prepares the tasks, whose sizes the fixed mixtures' rates follow from."""
-    starts = _starts(experiment, space.fixed[:1])
+    starts = _starts(experiment, space.fixed[:1], options.scale)
     stages = {role: starts.stages[key] for role, key in starts.rows[0].stages.items()}
     wanted = {role: stage for role, stage in stages.items() if role in ("corpus", "tasks")}
     outcomes = run_plan(Plan.of(NAME, "", [("tasks", "tasks", 0, wanted)]), store, accelerator=options.accelerator)

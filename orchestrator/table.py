@@ -155,6 +155,7 @@ def compare(
     baseline: str,
     title: str = "",
     paper_sd: Mapping[str, float] | None = None,
+    notes: Sequence[str] = (),
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
@@ -166,6 +167,7 @@ def compare(
         baseline: name of the row that the others are compared with.
         title: head of the table.
         paper_sd: the paper's column -> standard deviation x100 of its baseline, for the notes.
+        notes: further lines for under the table.
         resamples: of the evaluation set, for the bootstrap.
         seed: of the bootstrap.
     """
@@ -218,7 +220,9 @@ def compare(
         rows=tuple(rows),
         tau=tau,
         tau_rows=tau_rows,
-        notes=_notes(rows, baseline, bool(base), paper_columns, paper_sd or {}, resamples) + _majority_note(tasks),
+        notes=_notes(rows, baseline, bool(base), paper_columns, paper_sd or {}, resamples)
+        + _majority_note(tasks)
+        + tuple(notes),
     )
 
 

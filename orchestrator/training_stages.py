@@ -81,7 +81,7 @@ def finetune(work: Work) -> dict[str, Any]:
         report=work.report,
         show=_shown_by(vocabulary),
     )
-    return {**_trained(work, run), "rates": feed.rates}
+    return {**_trained(work, run), "rates": feed.rates, "cut": _cut(examples, train)}
 
 
 def multitask(work: Work) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def multitask(work: Work) -> dict[str, Any]:
         report=work.report,
         show=_shown_by(vocabulary),
     )
-    return {**_trained(work, run), "rates": rates}
+    return {**_trained(work, run), "rates": rates, "cut": _cut(examples, train)}
 
 
 def _trained(work: Work, run: TrainingRun) -> dict[str, Any]:
@@ -174,6 +174,15 @@ def _example_feed(
         packed=train.packed,
         joined_by=marker(model, vocabulary),
     )
+
+
+def _cut(examples: Examples, train: TrainConfig) -> dict[str, float]:
+    """The share of each task's examples whose inputs or targets are too long and are cut, EOS counted."""
+    longest = (train.inputs_length, train.targets_length or train.inputs_length)
+    return {
+        name: sum(any(len(ids) >= n for ids, n in zip(pair, longest, strict=True)) for pair in pairs) / len(pairs)
+        for name, pairs in examples.items()
+    }
 
 
 def _shown_by(vocabulary: Vocabulary) -> Callable[[np.ndarray], list[str]]:

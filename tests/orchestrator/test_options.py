@@ -141,6 +141,8 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         validation_examples=None,
         pretrain_steps=None,
         finetune_steps=None,
+        inputs_length=None,
+        targets_length=None,
         vocabulary_pieces=None,
         lanes=None,
         store=str(tmp_path / "home" / "store"),
