@@ -37,7 +37,7 @@ from t5core.tasks import judged, tasks_of
 MAX_FAILURES = 3
 """So many failed trials in a row end the search: the next would fail as well."""
 
-DRIVER, INSTEAD_OF, FIXED, LABEL = "driver", "instead_of", "fixed", "label"
+DRIVER, INSTEAD_OF, ORIGIN, FIXED, LABEL = "driver", "instead_of", "origin", "fixed", "label"
 """Attributes of a trial in Optuna's storage."""
 MIXTURE, RATES, SCORES = "mixture", "rates", "scores"
 
@@ -170,7 +170,8 @@ class Search:
             self.study.tell(trial.number, state=TrialState.FAIL)
             attrs = {name: value for name, value in trial.user_attrs.items() if name in (FIXED, LABEL, MIXTURE)}
             point = trial.params or trial.system_attrs.get("fixed_params", {})
-            self.study.enqueue_trial(point, user_attrs={**attrs, INSTEAD_OF: trial.number})
+            origin = trial.user_attrs.get(ORIGIN, trial.number)
+            self.study.enqueue_trial(point, user_attrs={**attrs, INSTEAD_OF: trial.number, ORIGIN: origin})
 
     def _filled(self, rows: list[Running]) -> Plan | None:
         """Asks for trials until so many run as may; returns the plan of those in ``rows`` and the new ones."""
@@ -194,7 +195,7 @@ class Search:
         return running
 
     def _prepared(self, trial: optuna.Trial, mixture: MixtureConfig, fixed: bool) -> Running:
-        name = f"trial-{trial.number:03d}"
+        name = row_name(trial)
         experiment = self._experiment.replace(multitask=mixture)
         stages = stages_of(experiment, name)
         training = [stage for stage in stages.values() if stage.kind == "multitask"]
@@ -252,6 +253,11 @@ class Search:
         if self._failures >= MAX_FAILURES:
             self.error = f"{self._failures} trials in a row failed, the last one: {why}"
         self._listener.ended(running, how, scores)
+
+
+def row_name(trial: optuna.Trial | optuna.trial.FrozenTrial) -> str:
+    """Returns a trial's row, and the name of its MLflow run: that of the trial it goes on with, if there is one."""
+    return f"trial-{trial.user_attrs.get(ORIGIN, trial.number):03d}"
 
 
 def _keys(running: Running) -> set[str]:

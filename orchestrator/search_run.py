@@ -26,7 +26,7 @@ from orchestrator.home import default_storage_url
 from orchestrator.options import Options
 from orchestrator.outcomes import Event
 from orchestrator.plan import Plan, Stage
-from orchestrator.plan_table import render_plan
+from orchestrator.plan_table import plan_json, render_plan
 from orchestrator.progress import Progress
 from orchestrator.run import FREE_BYTES_WANTED, TRACKER_WAIT_S, rejected_input
 from orchestrator.scheduler import run_plan
@@ -40,6 +40,7 @@ from orchestrator.search import (
     Search,
     open_study,
     rates_table,
+    row_name,
     search_name,
 )
 from orchestrator.search_space import SPACES, Fixed, Space
@@ -114,7 +115,10 @@ def _search(
     store = Store.open(options.store)
     starts = _starts(experiment, mixtures, scale.name)
     if options.plan:
-        render_plan(starts, store, console)
+        if options.json:
+            print(json.dumps(plan_json(starts, store), indent=1))
+        else:
+            render_plan(starts, store, console)
         return 0
     space = Space(name=more["space"], fixed=mixtures, unsupervised=unsupervised)
     store.check_writable(FREE_BYTES_WANTED + plan_cost(starts).checkpoint_bytes)
@@ -320,6 +324,7 @@ def _as_json(name: str, study: optuna.Study) -> dict[str, Any]:
         "trials": [
             {
                 "number": trial.number,
+                "row": row_name(trial),
                 "state": trial.state.name.lower(),
                 "mixture": _title(trial),
                 "fixed": trial.user_attrs.get(FIXED),
