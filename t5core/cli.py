@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from t5core import cli_bench, cli_convert, cli_sizes, cli_tasks
+from t5core import cli_bench, cli_convert, cli_generate, cli_sizes, cli_tasks
 from t5core.arguments import OneLineParser
 from t5core.config import ObjectiveConfig
 from t5core.errors import ConfigError, DataError
@@ -29,7 +29,14 @@ _SHORT_NAMES = {
     "deshuffle": "deshuffling",
 }
 _KINDS = ("lm", "prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens")
-_VERBS = ("corrupt", *cli_tasks.VERBS, *cli_convert.VERBS, *cli_sizes.VERBS, *cli_bench.VERBS)
+_VERBS = (
+    "corrupt",
+    *cli_tasks.VERBS,
+    *cli_generate.VERBS,
+    *cli_convert.VERBS,
+    *cli_sizes.VERBS,
+    *cli_bench.VERBS,
+)
 _DEFAULT_MEAN_SPAN = 3.0
 _SENTINEL = re.compile(r"<extra_id_\d+>")
 _COLOUR, _PLAIN = "\x1b[1;36m", "\x1b[0m"
@@ -81,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, parser_class=OneLineParser)
     _add_corrupt(verbs)
     cli_tasks.add_to(verbs)
+    cli_generate.add_to(verbs)
     cli_convert.add_to(verbs)
     cli_sizes.add_to(verbs)
     cli_bench.add_to(verbs)

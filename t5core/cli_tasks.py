@@ -9,14 +9,12 @@ Without ``--file``, lines come from standard input. Every error names file, line
 """
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from t5core.arguments import OneLineParser
+from t5core.cli_lines import note, print_json, rows
 from t5core.errors import DataError
 
 VERBS = ("tasks", "render", "score")
@@ -74,14 +72,14 @@ def render(arguments: argparse.Namespace) -> int:
     from t5core.tasks.files import located
 
     task = get_task(arguments.task)
-    with _rows(arguments.file) as rows:
-        for where, example in rows:
+    with rows(arguments.file) as found:
+        for where, example in found:
             try:
                 pairs = task.to_text(example)
             except DataError as error:
                 raise located(error, where) from error
             for pair in pairs:
-                _print_json(pair)
+                print_json(pair)
     sys.stdout.flush()
     return 0
 
@@ -97,8 +95,8 @@ def score(arguments: argparse.Namespace) -> int:
 
     task = get_task(arguments.task)
     targets, predictions, contexts = [], [], []
-    with _rows(arguments.file) as rows:
-        for where, row in rows:
+    with rows(arguments.file) as found:
+        for where, row in found:
             try:
                 target, prediction = _text(row, "target"), _text(row, "prediction")
                 context = _context(row)
@@ -111,8 +109,8 @@ def score(arguments: argparse.Namespace) -> int:
     scores = task.score(targets, predictions, contexts)
     invalid = task.invalid(predictions)
     if invalid:
-        _note(f"{invalid} of {len(predictions)} outputs are nothing that a target can be: they count as wrong")
-    _print_json(scores)
+        note(f"{invalid} of {len(predictions)} outputs are nothing that a target can be: they count as wrong")
+    print_json(scores)
     sys.stdout.flush()
     return 0
 
@@ -131,27 +129,6 @@ def _check(path: str, data_dir: Path | None) -> int:
     return 0
 
 
-@contextmanager
-def _rows(file: str | None) -> Iterator[Iterator[tuple[str, dict[str, Any]]]]:
-    """The objects of a JSON Lines file or of standard input, at least one."""
-    from t5core.tasks.files import json_lines, read_json_lines
-
-    if file is None and sys.stdin.isatty():
-        _note("reading JSON Lines from the keyboard; end them with Ctrl-D")
-    name = "stdin" if file is None else file
-    rows = json_lines(sys.stdin.buffer, name) if file is None else read_json_lines(Path(file), {})
-    yield _some(rows, name)
-
-
-def _some(rows: Iterator[tuple[str, dict[str, Any]]], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    empty = True
-    for row in rows:
-        empty = False
-        yield row
-    if empty:
-        raise DataError("file", name, "there is nothing in it: give one JSON object a line")
-
-
 def _text(row: dict[str, Any], field: str) -> str:
     value = row.get(field)
     if not isinstance(value, str):
@@ -166,16 +143,3 @@ def _context(row: dict[str, Any]) -> dict[str, Any]:
         raise DataError("context", context, "this field has to be an object")
     beside = {name: value for name, value in row.items() if name not in ("target", "prediction", "context")}
     return {**beside, **context}
-
-
-def _print_json(value: object) -> None:
-    line = json.dumps(value, ensure_ascii=False)
-    try:
-        line.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:  # half a surrogate pair, or a terminal of few signs
-        line = json.dumps(value)
-    print(line)
-
-
-def _note(message: str) -> None:
-    print(f"t5core: {message}", file=sys.stderr)

@@ -1,0 +1,234 @@
+"""The verb ``generate``: what a trained model answers. JSON Lines in, JSON Lines out.
+
+    t5core generate STORE/finetune/spans-0a1b2c --task glue_mnli --file examples.jsonl
+    t5core generate STORE/finetune/spans-0a1b2c --task doc_qa --file STORE/tasks/6-tasks-3d4e5f/doc_qa.validation.jsonl
+    t5core generate my-t5 --task squad --data-dir data --split validation --limit 100
+
+A model and the vocabulary that it was trained with come from one folder, in either form:
+
+    checkpoint            state.json, model.safetensors, ...       vocabulary.model (vocabulary.json)
+    stage that trained    final/, a checkpoint
+    Hugging Face folder   config.json, model.safetensors           spiece.model
+
+A model whose embedding has other rows than a vocabulary has ids would answer nonsense without a word, so sizes are
+held against each other. Released models have 100 sentinels and up to 127 rows more, which no text uses; ours have a row
+for each id. So where no ``vocabulary.json`` says how many sentinels there are, ``vocabulary.model`` has as many as the
+model has rows above the pieces, and any other file 100, or fewer where there is no room for them.
+
+A line is an example in the fields of the hub, or a pair of text already: one with ``inputs`` and ``targets`` is taken
+as it is, whatever the task. All lines are read before the first answer is searched for, so that a bad one is told at
+once; answers are printed batch by batch. Inputs are cut, joined and padded as stages do it, and the same search gives
+the same answers as theirs.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from t5core.arguments import OneLineParser
+from t5core.cli_lines import note, print_json, rows
+from t5core.errors import CheckpointError, ConfigError, DataError
+
+if TYPE_CHECKING:  # importing torch takes seconds that --help does not need
+    from t5core.model import T5
+    from t5core.tasks import Task, TextPair
+    from t5core.vocabulary import Vocabulary
+
+VERBS = ("generate",)
+_ALPHA = 0.6
+_MOST_NEW_TOKENS = 128
+_LIMIT = 20
+_BATCH = 32
+_HF_VOCABULARY = "spiece.model"
+_PADDING = 128  # released models have rows for the next multiple of it
+_SOME = 1 << 12
+_ANY = (1 << 31) - 1
+
+
+def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
+    """Adds the verb to the command."""
+    parser = verbs.add_parser(
+        "generate", help="show what a trained model answers", description=generate.__doc__, allow_abbrev=False
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a checkpoint, a stage's folder, or a Hugging Face T5")
+    parser.add_argument("--task", metavar="TASK", required=True, help="a task's name, or a .yaml or .py file")
+    parser.add_argument("--vocabulary", metavar="PATH", help="a .model file or its folder (default: in CHECKPOINT)")
+    parser.add_argument("--file", metavar="F", help="JSON Lines, also .gz (default: standard input)")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="read the task's own set from here in place of lines")
+    parser.add_argument("--split", metavar="NAME", help="of the task's own set (default: validation)")
+    parser.add_argument("--limit", metavar="N", help=f"pairs at most (default: {_LIMIT} of the own set, all lines)")
+    parser.add_argument("--score", action="store_true", help="also the task's metrics, on stderr")
+    parser.add_argument("--num-beams", metavar="N", help="1 is greedy search (default: 1)")
+    parser.add_argument(
+        "--max-new-tokens", metavar="N", help=f"tokens (default: the task's, {_MOST_NEW_TOKENS} at most)"
+    )
+    parser.add_argument("--inputs-length", metavar="N", help="tokens; longer inputs are cut (default: the task's)")
+    parser.add_argument("--batch-size", metavar="N", help=f"inputs at a time (default: {_BATCH})")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="auto, cpu, cuda or xla (default: cpu)")
+    parser.set_defaults(verb=generate)
+
+
+def generate(arguments: argparse.Namespace) -> int:
+    """Answers a task's examples with a trained model: inputs, target and prediction as a JSON object a line."""
+    from t5core.config import DecodeConfig
+    from t5core.decoding import decode
+    from t5core.devices import DEVICE_NAMES, open_device
+    from t5core.feeds import marker_ids, padded_batches
+    from t5core.tasks import get_task
+
+    task = get_task(arguments.task)
+    most_new = min(_MOST_NEW_TOKENS, task.max_targets_tokens)
+    config = DecodeConfig(
+        max_new_tokens=_count("max_new_tokens", arguments.max_new_tokens, _SOME) or most_new,
+        num_beams=_count("num_beams", arguments.num_beams, _SOME) or 1,
+        length_penalty=_ALPHA,
+        length_penalty_form="t5",
+        batch_size=_count("batch_size", arguments.batch_size, _ANY) or _BATCH,
+    )
+    length = _count("inputs_length", arguments.inputs_length, _ANY) or task.max_inputs_tokens
+    limit = _count("limit", arguments.limit, _ANY)
+    if arguments.device not in DEVICE_NAMES:
+        raise ConfigError("device", arguments.device, f"choose one of {', '.join(DEVICE_NAMES)}", choices=DEVICE_NAMES)
+    device = open_device(arguments.device)
+    model, folder = _trained(Path(arguments.checkpoint))
+    given = None if arguments.vocabulary is None else Path(arguments.vocabulary)
+    vocabulary = _vocabulary(folder, given, model.config.vocab_size)
+    pairs = _pairs(arguments, task, limit)
+    inputs = vocabulary.encode_batch([pair.inputs for pair in pairs])
+    longest = max(len(ids) for ids in inputs) + 1  # with its end
+    if longest > length:
+        number = sum(len(ids) >= length for ids in inputs)
+        cut = f"{number} of {len(inputs)} inputs are longer than {length} tokens and are cut"
+        note(f"{cut}; the longest has {longest}: --inputs-length N takes more")
+    marker = marker_ids(vocabulary) if model.config.decoder_only else None
+    model = model.to(device.torch_device)
+    predictions: list[str] = []
+    batches = padded_batches(inputs, min(config.batch_size, len(inputs)), min(length, longest), marker)
+    for inputs_BS, real in batches:
+        generated_BN = decode(model, inputs_BS, config, device)
+        for row in generated_BN[:real].tolist():
+            pair = pairs[len(predictions)]
+            predictions.append(vocabulary.decode(row))
+            print_json({"inputs": pair.inputs, "target": pair.targets, "prediction": predictions[-1]})
+        sys.stdout.flush()
+    if arguments.score:
+        note(_scored(task, pairs, predictions))
+    return 0
+
+
+def _trained(path: Path) -> "tuple[T5, Path]":
+    """Returns a model on the CPU and the folder that holds its files."""
+    from t5core.interchange import CONFIG_FILE, from_hf
+    from t5core.training import checkpoint
+    from t5core.training.loop import FINAL
+
+    for folder in (path, path / FINAL):
+        if (folder / checkpoint.STATE_FILE).is_file():
+            return checkpoint.load(folder).model(), folder
+    if (path / CONFIG_FILE).is_file():
+        return from_hf(path), path
+    files = f"no {checkpoint.STATE_FILE}, no {FINAL}/{checkpoint.STATE_FILE} and no {CONFIG_FILE} is there"
+    raise CheckpointError("CHECKPOINT", str(path), f"{files}: give a checkpoint or a Hugging Face T5 folder")
+
+
+def _vocabulary(folder: Path, given: Path | None, num_rows: int) -> "Vocabulary":
+    """Returns the vocabulary that is given, or lies beside a model, for an embedding of so many rows."""
+    from t5core.vocabulary import DEFAULT_SENTINELS, MODEL_FILE, SETTINGS_FILE, Vocabulary
+
+    place = folder if given is None else given
+    found = [place / name for name in (MODEL_FILE, _HF_VOCABULARY) if (place / name).is_file()]
+    if not found and (given is None or place.is_dir()):
+        way_out = "give the model's vocabulary, --vocabulary FILE_OR_FOLDER"
+        raise ConfigError("vocabulary", str(place), f"no {MODEL_FILE} and no {_HF_VOCABULARY} is there: {way_out}")
+    path = found[0] if found else place
+    vocabulary = Vocabulary.load(path)
+    above = num_rows - vocabulary.num_pieces
+    if 0 <= above < DEFAULT_SENTINELS + _PADDING and not path.with_name(SETTINGS_FILE).exists():
+        vocabulary = Vocabulary(path.read_bytes(), above if path.name == MODEL_FILE else min(above, DEFAULT_SENTINELS))
+    if not vocabulary.size <= num_rows < vocabulary.size + _PADDING:
+        ids = f"{vocabulary.num_pieces:,} pieces and {vocabulary.num_sentinels} sentinels"
+        way_out = f"it has {ids}, but the model {num_rows:,} ids: give the one of its training and {SETTINGS_FILE}"
+        raise ConfigError("vocabulary", str(path), way_out)
+    return vocabulary
+
+
+def _pairs(arguments: argparse.Namespace, task: "Task", limit: int | None) -> "list[TextPair]":
+    """Returns what is to be answered, at least one pair; with --score only what an answer can be held against."""
+    from t5core.tasks.files import located
+
+    own = arguments.data_dir is not None or arguments.split is not None
+    if own and arguments.file is not None:
+        raise ConfigError("file", arguments.file, "give lines, or --data-dir and --split for the task's own set")
+    if own and task.embedded:
+        way_out = f"its examples are made from a corpus: give --file with pairs, a tasks stage's {task.name}.validation"
+        raise ConfigError("task", task.name, f"{way_out}.jsonl")
+    found = _of_set(arguments, task, limit or _LIMIT) if own else _of_lines(arguments.file, task)
+    pairs = []
+    for where, pair in islice(found, limit):
+        try:
+            _check(pair)
+            if arguments.score:
+                task.check_row(pair.targets, pair.context)
+        except DataError as error:
+            raise located(error, where) from error
+        pairs.append(pair)
+    if not pairs:
+        raise DataError("task", task.name, "none of the examples gives a pair of text: give others")
+    return pairs
+
+
+def _of_lines(file: str | None, task: "Task") -> "Iterator[tuple[str, TextPair]]":
+    from t5core.tasks.files import located
+    from t5core.tasks.forms import given
+
+    with rows(file) as found:
+        for where, example in found:
+            try:
+                made = given(example) if _is_pair(example) else task.form(example)
+            except DataError as error:
+                raise located(error, where) from error
+            yield from ((where, pair) for pair in made)
+
+
+def _of_set(arguments: argparse.Namespace, task: "Task", limit: int) -> "Iterator[tuple[str, TextPair]]":
+    from t5core.tasks.sources import SPLITS
+
+    split = "validation" if arguments.split is None else arguments.split
+    if split not in SPLITS:
+        raise ConfigError("split", split, f"choose one of {', '.join(SPLITS)}", choices=SPLITS)
+    found = task.read(split, None if arguments.data_dir is None else Path(arguments.data_dir))
+    for number, pair in enumerate(found, start=1):
+        if number > limit:
+            note(f"these are the first {limit} of {split}; --limit N takes more")
+            return
+        yield f"{task.name} {split}, pair {number}", pair
+
+
+def _is_pair(example: dict[str, Any]) -> bool:
+    return isinstance(example.get("inputs"), str) and isinstance(example.get("targets"), str)
+
+
+def _check(pair: "TextPair") -> None:
+    try:
+        pair.inputs.encode("utf-8")
+    except UnicodeEncodeError as error:
+        shown = pair.inputs[max(0, error.start - 10) : error.start + 10]
+        raise DataError("inputs", shown, "this is no text that a vocabulary can read: half a surrogate pair") from error
+
+
+def _scored(task: "Task", pairs: "list[TextPair]", predictions: list[str]) -> str:
+    """Returns the metrics and how many outputs are no answer, in one line."""
+    scores = task.score([pair.targets for pair in pairs], predictions, [pair.context for pair in pairs])
+    values = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
+    return f"{values}; {task.invalid(predictions)} of {len(predictions)} outputs are nothing that a target can be"
+
+
+def _count(field: str, text: str | None, most: int) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise ConfigError(field, text, "give a whole number from 1 up" + ("" if most == _ANY else f" to {most:,}"))
+    return int(text)
