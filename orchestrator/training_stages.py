@@ -120,7 +120,8 @@ def multitask(work: Work) -> dict[str, Any]:
 def _trained(work: Work, run: TrainingRun) -> dict[str, Any]:
     """Runs to the end; the checkpoint gets the vocabulary, so that it can be used by itself."""
     result = asdict(run.run())
-    shutil.copyfile(work.inputs["vocabulary"] / "vocabulary.model", work.folder / FINAL / "vocabulary.model")
+    for name in ("vocabulary.model", "vocabulary.json"):
+        shutil.copyfile(work.inputs["vocabulary"] / name, work.folder / FINAL / name)
     return {
         **result,
         "flops": work.stage.cost,

@@ -1,6 +1,6 @@
 """The verb ``convert``: a checkpoint becomes a Hugging Face folder, and a Hugging Face folder a checkpoint.
 
-    t5core convert STORE/pretrain-0a1b2c/final my-t5          for transformers
+    t5core convert STORE/pretrain/spans-0a1b2c/final my-t5          for transformers
     t5core convert my-t5 my-checkpoint --step 1000000         to go on training; AdaFactor's moments start at 0
 
 The direction follows from what lies in the first folder.

@@ -109,8 +109,15 @@ class Vocabulary:
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Returns ``encode`` of each text, in one call to SentencePiece (several times faster for many texts)."""
-        encoded: list[list[int]] = self._pieces.encode(list(texts))
+        """Returns ``encode`` of each text, in one call to SentencePiece (several times faster for many texts).
+
+        Half surrogate pairs, which are no text in UTF-8, become question marks.
+        """
+        try:
+            encoded: list[list[int]] = self._pieces.encode(list(texts))
+        except (TypeError, UnicodeEncodeError):  # what SentencePiece says of them depends on its version
+            texts = [text.encode("utf-8", "replace").decode() for text in texts]
+            encoded = self._pieces.encode(texts)
         for i, text in enumerate(texts):
             if "<extra_id_" in text:
                 encoded[i] = self._encode_with_sentinels(text)

@@ -151,3 +151,7 @@ def test_broken_settings_are_one_line(vocabulary, tmp_path, content):
     with pytest.raises(ConfigError, match=r"^vocabulary='.*vocabulary\.json': .*num_sentinels") as caught:
         Vocabulary.load(tmp_path / "vocabulary.model")
     assert "\n" not in str(caught.value)
+
+
+def test_half_surrogate_pairs_become_question_marks(vocabulary):
+    assert vocabulary.encode_batch(["a \ud800 b", "plain"]) == vocabulary.encode_batch(["a ? b", "plain"])
