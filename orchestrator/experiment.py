@@ -35,6 +35,8 @@ class Experiment(Config):
     Attributes:
         objective: None for no pre-training: fine-tuning starts from random weights.
         model: its adapters, if it has any, are put into the pre-trained model when fine-tuning begins.
+        unlabeled_tokens: pre-train on the first so many tokens of the corpus only, again and again (section 3.4.2); the
+            corpus lies in random order, so any of them are as good; None: on all of it.
         mixture: how often each task is drawn in fine-tuning.
         multitask: train on the unlabeled text and all tasks at once in this mixture, from random weights, for the steps
             of pre-training and fine-tuning together, and evaluate without fine-tuning (section 3.5.2); None: one after
@@ -52,6 +54,7 @@ class Experiment(Config):
     tasks: TasksConfig
     finetune: TrainConfig
     decode: DecodeConfig
+    unlabeled_tokens: int | None = None
     mixture: MixtureConfig = PROPORTIONAL
     multitask: MixtureConfig | None = None
     parts: int = 1
@@ -61,7 +64,7 @@ class Experiment(Config):
         if self.objective is not None and self.objective.kind == "lm" and not self.model.decoder_only:
             way_out = "an encoder needs an input: take prefix_lm, or a decoder-only architecture"
             raise ConfigError("objective", self.objective.kind, way_out)
-        self._positive("parts")
+        self._positive("parts", "unlabeled_tokens")
         if self.mixture.unsupervised is not None:
             way_out = "unlabeled text takes part in multi-task training: set it in multitask"
             raise ConfigError("mixture.unsupervised", self.mixture.unsupervised, way_out)
@@ -71,6 +74,11 @@ class Experiment(Config):
             raise ConfigError("objective", None, "multi-task training needs one for the unlabeled text")
         if self.parts > 1 and self.pretrain.schedule.kind == "triangular":
             raise ConfigError("schedule", "triangular", "it is laid over a whole run, which cannot be cut into parts")
+
+    @property
+    def cut(self) -> dict[str, int]:
+        """What a stage that trains on text has to know of ``unlabeled_tokens``: nothing where all of it is used."""
+        return {} if self.unlabeled_tokens is None else {"unlabeled_tokens": self.unlabeled_tokens}
 
     @property
     def multitask_train(self) -> TrainConfig:
@@ -137,6 +145,7 @@ def _one_after_the_other(e: Experiment, stages: Mapping[str, Stage], name: str) 
             model=plain,
             objective=e.objective,
             train=pretrain,
+            **e.cut,
         )
         start["pretrain"] = out["pretrain"]
     out["finetune"] = Stage.of(
@@ -171,6 +180,7 @@ def _multitask(e: Experiment, stages: Mapping[str, Stage], name: str) -> dict[st
             objective=e.objective,
             train=train,
             mixture=e.multitask,
+            **e.cut,
         )
         earlier = {"earlier": out[role]}
     return out

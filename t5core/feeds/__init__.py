@@ -11,7 +11,7 @@ from t5core.feeds.mixed import MixedFeed, ShiftedFeed
 from t5core.feeds.pack import convert, pack
 from t5core.feeds.permutation import permuted
 from t5core.feeds.pretrain import PretrainFeed
-from t5core.feeds.tokenise import load_tokens, tokenise
+from t5core.feeds.tokenise import first_tokens, load_tokens, tokenise
 
 __all__ = [
     "Batch",
@@ -20,6 +20,7 @@ __all__ = [
     "PretrainFeed",
     "ShiftedFeed",
     "convert",
+    "first_tokens",
     "join",
     "joined_length",
     "load_tokens",

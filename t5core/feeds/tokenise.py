@@ -79,6 +79,18 @@ def load_tokens(folder: Path, split: str) -> tuple[Ints, npt.NDArray[np.int64]]:
     return tokens, offsets
 
 
+def first_tokens(tokens: Ints, offsets: npt.NDArray[np.int64], count: int) -> tuple[Ints, npt.NDArray[np.int64]]:
+    """Returns the first ``count`` tokens of a split and the offsets of their documents, the last of which is cut.
+
+    Raises:
+        DataError: there are no more than ``count``, so that nothing would be left out.
+    """
+    if count >= len(tokens):
+        raise DataError("unlabeled_tokens", count, f"the corpus has {len(tokens)} tokens: take fewer, or all of it")
+    whole = offsets[offsets < count]
+    return tokens[:count], np.append(whole, np.int64(count))
+
+
 def _paths(folder: Path, split: str) -> tuple[Path, Path]:
     return folder / f"{split}.tokens.npy", folder / f"{split}.offsets.npy"
 

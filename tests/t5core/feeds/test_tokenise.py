@@ -5,7 +5,7 @@ import pytest
 
 from t5core.config import VocabularyConfig
 from t5core.errors import ConfigError, DataError
-from t5core.feeds import load_tokens, tokenise
+from t5core.feeds import first_tokens, load_tokens, tokenise
 from t5core.vocabulary import train_vocabulary
 
 WORDS = ("the", "feed", "reads", "stored", "tokens", "and", "gives", "batch", "of", "inputs", "for", "every", "index")
@@ -86,3 +86,13 @@ def test_tokens_that_do_not_match_their_offsets_are_refused(vocabulary, tmp_path
     np.save(tmp_path / "train.tokens.npy", tokens[:-1])
     with pytest.raises(DataError, match="does not match its offsets"):
         load_tokens(tmp_path, "train")
+
+
+def test_the_first_tokens_end_in_the_middle_of_a_document():
+    tokens, offsets = np.arange(10, dtype=np.uint16), np.array([0, 4, 6, 10])
+    cut, bounds = first_tokens(tokens, offsets, 5)
+    assert cut.tolist() == [0, 1, 2, 3, 4] and bounds.tolist() == [0, 4, 5]
+    cut, bounds = first_tokens(tokens, offsets, 6)
+    assert cut.tolist() == list(range(6)) and bounds.tolist() == [0, 4, 6]
+    with pytest.raises(DataError, match="unlabeled_tokens=10: the corpus has 10 tokens"):
+        first_tokens(tokens, offsets, 10)

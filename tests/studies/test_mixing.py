@@ -1,0 +1,83 @@
+"""Table 11 as a study, and the mixtures that a search begins with."""
+
+import math
+
+import pytest
+
+from orchestrator.experiment import stages_of
+from orchestrator.study import Scale, plan_of
+from studies.mixing import fixed_mixtures, study
+from studies.paper import paper_table
+from studies.scales import SCALES
+from t5core.config import TaskContent
+from t5core.mixing import PAPER_SIZES, UNSUPERVISED, mixture_rates
+
+TINY = study().baseline_of(SCALES["tiny"])
+
+
+def with_sizes(sizes: dict[str, int]) -> Scale:
+    """The paper's scale with tasks whose sizes are known, as after ``identify_tasks``."""
+    scale = SCALES["paper"]
+    content = tuple(TaskContent(name=name, train_examples=size) for name, size in sizes.items())
+    tasks = scale.baseline.tasks.replace(names=tuple(sizes), train_examples=2**40, content=content)
+    return Scale(name="paper", purpose="", baseline=scale.baseline.replace(tasks=tasks))
+
+
+def test_the_rows_are_those_of_the_table_with_its_numbers() -> None:
+    rows = study().rows
+    assert [row.paper_cell.partition(", ")[2] for row in rows] == [row.name for row in paper_table(11).rows]
+    assert {row.name: row.paper["SQuAD"] for row in rows}["K-2^20"] == 80.36
+
+
+def test_all_rows_but_the_baseline_train_on_text_and_tasks_at_once_for_the_steps_of_both_phases() -> None:
+    plan = plan_of(study(), SCALES["tiny"])
+    for row in plan.rows:
+        kinds = [plan.stages[key].kind for key in row.stages.values()]
+        trained = [plan.stages[k] for k in row.stages.values() if plan.stages[k].kind == "multitask"]
+        if row.name == "baseline":
+            assert not trained and "finetune" in kinds
+            continue
+        assert "pretrain" not in kinds and "finetune" not in kinds
+        assert [stage.config["train"]["steps"] for stage in trained] == [666, 667, 667]
+        assert [stage.inputs.get("earlier") for stage in trained[1:]] == [stage.key for stage in trained[:-1]]
+    assert len({row.stages["evaluate"] for row in plan.rows}) == 11
+
+
+def test_at_the_papers_scale_steps_and_limits_are_the_papers() -> None:
+    experiment = study().baseline_of(with_sizes(dict(PAPER_SIZES)))
+    assert experiment.multitask_train.steps == 2**19 + 2**18
+    limits = [fixed.mixture.maximum for fixed in fixed_mixtures(experiment)]
+    assert limits == [None, *(2.0**p for p in range(16, 22)), 2.0**21, 2.0**21, 2.0**21]
+    assert [fixed.mixture.temperature for fixed in fixed_mixtures(experiment)][-3:] == [2.0, 4.0, 8.0]
+
+
+def test_the_rates_are_the_papers_for_its_sizes_with_the_text_at_the_limit() -> None:
+    experiment = study().baseline_of(with_sizes(dict(PAPER_SIZES)))
+    fixed = {f.name: f.mixture for f in fixed_mixtures(experiment)}
+    rates = mixture_rates(fixed["K-2^19"], PAPER_SIZES)
+    limited = {name: min(size, 2**19) for name, size in PAPER_SIZES.items()} | {UNSUPERVISED: 2**19}
+    total = sum(limited.values())
+    assert rates == pytest.approx({name: size / total for name, size in limited.items()})
+    hot = mixture_rates(fixed["T-2"], PAPER_SIZES)
+    assert hot["squad"] / hot[UNSUPERVISED] == pytest.approx(math.sqrt(PAPER_SIZES["squad"] / 2**21))
+    assert len(set(mixture_rates(fixed["equal"], PAPER_SIZES).values())) == 1
+
+
+def test_limits_of_sets_that_are_made_first_lie_evenly_between_the_smallest_and_the_largest() -> None:
+    places = [fixed.mixture.maximum_between for fixed in fixed_mixtures(TINY)]
+    assert places[1:7] == pytest.approx([1 / 12, 3 / 12, 5 / 12, 7 / 12, 9 / 12, 11 / 12])
+    assert places[7:] == [places[6]] * 3
+
+
+def test_a_place_stands_for_the_limit_it_is_shown_as() -> None:
+    experiment = study().baseline_of(with_sizes(dict(PAPER_SIZES)))
+    low, high = min(PAPER_SIZES.values()), max(PAPER_SIZES.values())
+    for fixed in fixed_mixtures(experiment)[1:]:
+        assert low * (high / low) ** fixed.place == pytest.approx(fixed.mixture.maximum)
+
+
+def test_a_searchs_first_trials_are_the_rows_own_stages() -> None:
+    plan = plan_of(study(), SCALES["tiny"])
+    rows = {row.name: row.stages["evaluate"] for row in plan.rows}
+    for fixed in fixed_mixtures(TINY):
+        assert stages_of(TINY.replace(multitask=fixed.mixture), "trial")["evaluate"].key == rows[fixed.name]
