@@ -1,4 +1,4 @@
-"""Documents as they come from a source, and the JSON Lines that a built corpus is made of."""
+"""Documents as they come from a source: JSON Lines, which a built corpus is made of too, and Parquet."""
 
 import gzip
 import json
@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from t5core.errors import DataError
+
+CLEANED_BY = "cleaned_by"
+"""Field of a JSON Lines document whose text is as it should be and has to stay so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,3 +53,36 @@ def read_documents(path: Path) -> Iterator[dict[str, Any]]:
                 raise DataError("corpus", f"{path}:{number}", 'each line has to be an object with a string "text"')
             document.setdefault("source", f"{Path(path).name}:{number}")
             yield document
+
+
+def read_parquet(path: Path) -> Iterator[tuple[str, str]]:
+    """Yields (text, source) of the rows of a Parquet file; rows without text are left out.
+
+    Raises:
+        DataError: it is no Parquet file, or has no column of strings named ``text``.
+    """
+    import pyarrow  # type: ignore[import-untyped]
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            if "text" not in schema.names or not _is_text(schema.field("text").type):
+                way_out = f"there is no column of strings named text, only {', '.join(schema.names)}"
+                raise DataError("corpus", str(path), way_out)
+            columns = [name for name in ("text", "source") if name in schema.names]
+            number = 0
+            for batch in file.iter_batches(batch_size=256, columns=columns):
+                for row in batch.to_pylist():
+                    number += 1
+                    if row["text"]:
+                        yield row["text"], str(row.get("source") or f"{path.name}:{number}")
+    except pyarrow.ArrowException as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError("corpus", str(path), f"this is no Parquet file ({reason})") from error
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))

@@ -1,10 +1,12 @@
 """A user's own text: files, folders and globs.
 
-``.jsonl`` (also ``.gz``) holds one document per line under ``text``. ``.txt`` and ``.md`` (also ``.gz``) are one
-document per file, or, where they are long, one for about every 2,000 characters, cut at blank lines: a book is a
-corpus. Paragraphs above that length, and texts without blank lines, are cut at line ends. A folder stands for all such
-files below it. The identity of such a corpus is the digest of the files' bytes and kinds, so that moving or renaming
-them changes nothing as long as they keep their endings. Files with nothing but white space do not count.
+``.jsonl`` (also ``.gz``) holds one document per line under ``text``, ``.parquet`` in a column of that name. Text in
+Parquet is taken as it is, and so are lines of JSON that say by what they were cleaned, as ``t5core clean`` writes them.
+``.txt`` and ``.md`` (also ``.gz``) are one document per file, or, where they are long, one for about every 2,000
+characters, cut at blank lines: a book is a corpus. Paragraphs above that length, and texts without blank lines, are cut
+at line ends. A folder stands for all such files below it. The identity of such a corpus is the digest of the files'
+bytes and kinds, so that moving or renaming them changes nothing as long as they keep their endings. Files with nothing
+but white space do not count.
 """
 
 import glob
@@ -13,16 +15,18 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from t5core.corpora.cleaning import clean_readme, clean_text
-from t5core.corpora.documents import SourceDocument, open_text, read_documents
+from t5core.corpora.documents import CLEANED_BY, SourceDocument, open_text, read_documents, read_parquet
 from t5core.errors import ConfigError
 
 _JSON_ENDINGS = (".jsonl", ".jsonl.gz")
+_PARQUET = ".parquet"
 _TEXT_ENDINGS = (".txt", ".txt.gz", ".md", ".md.gz")
 _LONG_CHARS = 2_000
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
-_WAY_OUT = "give .jsonl (with text), .txt or .md files, a folder or a glob of them"
+_WAY_OUT = "give .jsonl or .parquet (with text), .txt or .md files, a folder or a glob of them"
 
 
 def find_files(paths: Sequence[str]) -> tuple[Path, ...]:
@@ -76,12 +80,14 @@ def read_files(paths: Sequence[str], min_chars: int) -> Iterator[SourceDocument]
 
     Raises:
         ConfigError: as ``find_files``.
-        DataError: a line of a ``.jsonl`` file that is not an object with ``text``.
+        DataError: a line of a ``.jsonl`` file that is not an object with ``text``; a ``.parquet`` file without it.
     """
     for path in find_files(paths):
         texts: Iterable[tuple[str, str]]
         if _kind(path) == "json":
-            texts = ((clean_text(document["text"]), str(document["source"])) for document in read_documents(path))
+            texts = ((_json_text(document), str(document["source"])) for document in read_documents(path))
+        elif _kind(path) == "parquet":
+            texts = read_parquet(path)
         else:
             texts = ((text, path.name) for text in _pieces(path))
         for text, source in texts:
@@ -89,8 +95,15 @@ def read_files(paths: Sequence[str], min_chars: int) -> Iterator[SourceDocument]
                 yield SourceDocument(text=text, source=source)
 
 
+def _json_text(document: dict[str, Any]) -> str:
+    """The text of a line; one that says by which rules it was cleaned is as it should be."""
+    return str(document["text"]) if CLEANED_BY in document else clean_text(document["text"])
+
+
 def _kind(path: Path) -> str:
     """How a file is read and cleaned."""
+    if path.suffix == _PARQUET:
+        return "parquet"
     if path.name.endswith(_JSON_ENDINGS):
         return "json"
     return "markdown" if ".md" in path.suffixes else "text"
@@ -98,6 +111,8 @@ def _kind(path: Path) -> str:
 
 def _has_text(path: Path) -> bool:
     """Whether there is anything but white space, also inside a ``.gz``; reads up to the first of it."""
+    if _kind(path) == "parquet":
+        return any(text.strip() for text, _ in read_parquet(path))
     with open_text(path) as file:
         return any(block.strip() for block in iter(lambda: file.read(1 << 16), ""))
 
@@ -138,4 +153,4 @@ def _gathered(parts: Sequence[str], separator: str) -> list[str]:
 
 
 def _is_text(path: Path) -> bool:
-    return path.name.endswith(_JSON_ENDINGS + _TEXT_ENDINGS) and path.is_file()
+    return path.name.endswith((*_JSON_ENDINGS, _PARQUET, *_TEXT_ENDINGS)) and path.is_file()

@@ -29,16 +29,18 @@ TOO_FEW_SENTENCES = "filtered:too_few_sentences"
 
 LINE_RULES = (TOO_LONG_WORD, NO_END_MARK, TOO_SHORT, JAVASCRIPT, POLICY)
 PAGE_RULES = (LOREM_IPSUM, CURLY_BRACKET, BAD_WORD, TOO_FEW_SENTENCES)
-_ENDS_PAGE = frozenset(PAGE_RULES)
+ENDS_PAGE = frozenset(PAGE_RULES)
+"""Verdicts on a line that drop its page."""
+
+BadWords = re.Pattern[str] | None
+"""What finds a bad word in a lower-cased line, None for no such rule."""
 
 _CITATION = re.compile(r"\[(?:\d*|edit|citation needed)\]")
 _ELLIPSIS = "..."
 _DEFAULT = C4Config()
 
 
-def clean_page(
-    text: str, config: C4Config = _DEFAULT, bad_words: "re.Pattern[str] | None" = None
-) -> tuple[str | None, dict[str, int]]:
+def clean_page(text: str, config: C4Config = _DEFAULT, bad_words: BadWords = None) -> tuple[str | None, dict[str, int]]:
     """Applies the line and page rules to one page.
 
     Length, URL, language and repeated spans are not asked about here: the first three belong to a page with its
@@ -58,7 +60,7 @@ def clean_page(
         counters[verdict] = counters.get(verdict, 0) + 1
         if verdict == LINE_PASSED:
             kept.append(line)
-        elif verdict in _ENDS_PAGE:
+        elif verdict in ENDS_PAGE:
             return None, counters
     if not has_sentences(kept, config.min_sentences):
         counters[TOO_FEW_SENTENCES] = 1
@@ -67,16 +69,16 @@ def clean_page(
     return "\n".join(kept).strip(), counters
 
 
-def judged_lines(text: str, config: C4Config, bad_words: "re.Pattern[str] | None") -> Iterator[tuple[str, str, str]]:
-    """Yields (line as it came, verdict, line without outer spaces and citation marks) up to one that ends the page."""
-    for raw in text.splitlines():
+def judged_lines(text: str, config: C4Config, bad_words: BadWords) -> Iterator[tuple[str, str, str]]:
+    """Yields (line with its end, verdict, trimmed line without citation marks), up to a line that ends the page."""
+    for raw in text.splitlines(keepends=True):  # what ends a line is white space, and so stripped with it
         verdict, line = judged_line(raw, config, bad_words)
         yield raw, verdict, line
-        if verdict in _ENDS_PAGE:
+        if verdict in ENDS_PAGE:
             return
 
 
-def judged_line(line: str, config: C4Config, bad_words: "re.Pattern[str] | None") -> tuple[str, str]:
+def judged_line(line: str, config: C4Config, bad_words: BadWords) -> tuple[str, str]:
     """Returns the name of the first rule that a line falls under, LINE_PASSED for none, and the line as it is kept."""
     line = line.strip()
     if has_too_long_word(line, config.max_word_chars):

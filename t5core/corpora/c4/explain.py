@@ -1,0 +1,89 @@
+"""Why a page is kept or dropped, line by line, in words."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from t5core.corpora.c4 import rules
+from t5core.corpora.c4.config import C4Config
+from t5core.corpora.c4.language import LANGUAGE_RULES, identified, language_verdict
+from t5core.corpora.c4.rules import BadWords, judged_lines
+from t5core.corpora.c4.sentences import has_sentences, sentences
+from t5core.corpora.c4.tally import TOO_LONG_PAGE
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A verdict on a line, or on a page.
+
+    Attributes:
+        verdict: name of the rule, or LINE_PASSED or PAGE_PASSED.
+        why: what it found; "" where nothing was.
+        line: as it came, without outer spaces; "" for a page.
+    """
+
+    verdict: str
+    why: str
+    line: str
+
+
+def explained(text: str, config: C4Config, bad_words: BadWords) -> Iterator[Explained]:
+    """Yields the verdict on each line of a page up to one that ends it, and last the verdict on the page.
+
+    The rules that compare pages, by URL and by span, are not asked.
+    """
+    if len(text) > config.max_page_chars:
+        why = f"{len(text):,} characters, {config.max_page_chars:,} at most"
+        yield Explained(TOO_LONG_PAGE, why, "")
+        return
+    kept = []
+    for raw, verdict, line in judged_lines(text, config, bad_words):
+        why = _why(verdict, line, config, bad_words)
+        if verdict == rules.LINE_PASSED:
+            kept.append(line)
+            why = f"kept as {line!r}" if line != raw.strip() else ""
+        yield Explained(verdict, why, raw.strip())
+        if verdict in rules.ENDS_PAGE:
+            yield Explained(verdict, "by the line above", "")
+            return
+    if not has_sentences(kept, config.min_sentences):
+        count = sum(len(sentences(line)) for line in kept)
+        yield Explained(rules.TOO_FEW_SENTENCES, f"{count} left, {config.min_sentences} or more are asked for", "")
+        return
+    cleaned = "\n".join(kept).strip()
+    by_language = language_verdict(cleaned, config)
+    if by_language in LANGUAGE_RULES:
+        language, probability = identified(cleaned)
+        found = f"{language} with probability {probability:.3f}" if language else "no letters to tell by"
+        asked = f"{config.language} with {config.min_language_probability} or more is asked for"
+        yield Explained(by_language, f"{found}; {asked}", "")
+        return
+    yield Explained(rules.PAGE_PASSED, f"{len(kept)} lines", "")
+
+
+def _why(verdict: str, line: str, config: C4Config, bad_words: BadWords) -> str:
+    match verdict:
+        case rules.TOO_LONG_WORD:
+            longest = max(map(len, line.split()))
+            return f"a word of {longest:,} characters, {config.max_word_chars:,} at most"
+        case rules.NO_END_MARK:
+            if line.endswith("..."):
+                return "it ends in ..."
+            ending = f"it ends in {line[-1]!r}" if line else "it is empty"
+            return f"{ending}, not in one of {' '.join(config.end_marks)}"
+        case rules.TOO_SHORT:
+            return f"{len(line.split())} words, {config.min_words} or more are asked for"
+        case rules.JAVASCRIPT | rules.LOREM_IPSUM:
+            return _found(line.lower(), "javascript" if verdict == rules.JAVASCRIPT else "lorem ipsum")
+        case rules.CURLY_BRACKET:
+            return _found(line, "{")
+        case rules.POLICY:
+            return _found(line.lower(), *config.policy_phrases)
+        case rules.BAD_WORD:
+            match = re.search(bad_words, line.lower()) if bad_words else None
+            return f"it holds {match[0]!r}" if match else ""
+    return ""
+
+
+def _found(text: str, *phrases: str) -> str:
+    return f"it holds {next((phrase for phrase in phrases if phrase in text), '')!r}"

@@ -1,0 +1,128 @@
+"""A cleaned corpus on disk: shards named after their recipe, and a manifest that is written last.
+
+    c4-1f0a33c2-00000-of-00004.parquet ...    text, url, timestamp, source; in the order of a hash
+    manifest.json                             recipe, config, counts, and each shard with its checksum
+
+The eight hex digits are the recipe's: the config, the input's bytes and the form of the output. So a folder tells by
+names alone whose shards it holds, and two recipes never mix.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+from t5core.corpora.documents import CLEANED_BY
+from t5core.errors import ConfigError, DataError
+
+MANIFEST = "manifest.json"
+Format = Literal["parquet", "jsonl"]
+_ENDINGS: dict[str, str] = {"parquet": ".parquet", "jsonl": ".jsonl.gz"}
+_SHARD = re.compile(r"c4-([0-9a-f]{8})-\d{5}-of-\d{5}(\.parquet|\.jsonl\.gz)(\.part)?")
+_COLUMNS = ("text", "url", "timestamp", "source")
+_GROUP_BYTES = 16 << 20
+
+
+def check_folder(folder: Path, recipe: str) -> dict[str, Any] | None:
+    """Returns the manifest of a folder that holds this recipe's corpus, None where it is to be made.
+
+    Raises:
+        ConfigError: the folder holds another recipe's shards or a manifest that is not this recipe's.
+        DataError: its manifest cannot be read.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("out", str(folder), "this is a file: give a folder")
+    if not folder.exists():
+        return None
+    for path in sorted(folder.iterdir()):
+        match = _SHARD.fullmatch(path.name)
+        if match and match[1] != recipe:
+            way_out = f"it holds another recipe's shards ({path.name}, this one is {recipe}): give another folder"
+            raise ConfigError("out", str(folder), way_out)
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return None
+    try:
+        found = json.loads(manifest.read_text(encoding="utf-8"))
+        there = found["recipe"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError("out", str(manifest), "this is no manifest of a cleaned corpus: give another folder") from error
+    if there != recipe:
+        way_out = f"it holds another recipe's corpus ({there}, this one is {recipe}): give another folder"
+        raise ConfigError("out", str(folder), way_out)
+    return dict(found)
+
+
+def shard_name(recipe: str, number: int, shards: int, form: Format) -> str:
+    """Returns the file name of a shard."""
+    return f"c4-{recipe}-{number:05d}-of-{shards:05d}{_ENDINGS[form]}"
+
+
+def write_shard(rows: Iterator[dict[str, str]], path: Path, form: Format) -> dict[str, Any] | None:
+    """Writes a shard, whole or not at all.
+
+    Returns:
+        Its name, documents, bytes and SHA-256 for the manifest; None, and no file, when there are no rows.
+    """
+    first = next(rows, None)
+    if first is None:
+        path.unlink(missing_ok=True)
+        return None
+    part = path.with_name(f"{path.name}.part")
+    write = _write_parquet if form == "parquet" else _write_json_lines
+    documents = write(chain([first], rows), part)
+    with part.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    part.replace(path)
+    return {"name": path.name, "documents": documents, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def write_manifest(folder: Path, content: dict[str, Any]) -> None:
+    """Writes the manifest, whole or not at all."""
+    part = folder / f"{MANIFEST}.part"
+    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    part.replace(folder / MANIFEST)
+
+
+def _write_parquet(rows: Iterable[dict[str, str]], path: Path) -> int:
+    import pyarrow  # type: ignore[import-untyped]
+    from pyarrow import parquet
+
+    schema = pyarrow.schema([(name, pyarrow.string()) for name in _COLUMNS])
+    documents = 0
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for group in _groups(rows):
+            writer.write_table(pyarrow.Table.from_pylist(group, schema))
+            documents += len(group)
+    return documents
+
+
+def _write_json_lines(rows: Iterable[dict[str, str]], path: Path) -> int:
+    documents = 0
+    # neither name nor time in the header: the same rows give the same bytes
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as packed:
+        text = io.TextIOWrapper(packed, encoding="utf-8", newline="\n")
+        for row in rows:
+            text.write(json.dumps({name: row[name] for name in _COLUMNS} | {CLEANED_BY: "C4 rules"}) + "\n")
+            documents += 1
+        text.flush()
+        text.detach()
+    return documents
+
+
+def _groups(rows: Iterable[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
+    group: list[dict[str, str]] = []
+    size = 0
+    for row in rows:
+        group.append(row)
+        size += len(row["text"])
+        if size >= _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

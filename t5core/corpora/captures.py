@@ -1,0 +1,206 @@
+"""Raw pages from files: web captures (WARC, WET), JSON Lines, Parquet and plain text.
+
+Every page is text with where and when it was found. A damaged record, a page that is no text or one that is too large
+for any rule to keep is left out and counted, never an error: one broken file does not stop a crawl of thousands. What
+does stop is what a user can mend: no such file, an empty folder, a file of no known kind.
+
+============================  ===================================================================================
+``.warc .wet`` (``.gz``)      see ``t5core.corpora.warc``
+``.jsonl .json`` (``.gz``)    one object a line: ``text``, and ``url`` and ``timestamp`` where it has them
+``.parquet``                  the same, as columns
+``.txt`` (``.gz``)            the file is one page
+============================  ===================================================================================
+
+JSON and plain text are UTF-8; bytes that are not become U+FFFD, and such pages are counted.
+"""
+
+import glob
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from t5core.corpora.streams import Stretches, bounded_content, bounded_lines
+from t5core.errors import ConfigError
+
+MAX_PAGE_BYTES = 32 << 20
+"""A larger page is not read: it takes 190,000 characters to be dropped, and memory to read it."""
+
+PAGES = "pages"
+DAMAGED = "skipped:damaged"
+TOO_LARGE = "skipped:too_large"
+NOT_TEXT = "skipped:not_text"
+EMPTY = "skipped:empty"
+WRONG_ENCODING = "read:wrong_encoding"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page as it was found.
+
+    Attributes:
+        text: plain text, lines as they were.
+        url: "" when it has none.
+        timestamp: as the file states it, for captures ISO 8601; "" when it has none.
+        source: for people: the file's name and the number of the record in it, from 1.
+    """
+
+    text: str
+    url: str
+    timestamp: str
+    source: str
+
+
+def find_captures(paths: Sequence[str]) -> tuple[Path, ...]:
+    """Returns the files with pages that ``paths`` (files, folders, globs) stand for, sorted, each once.
+
+    Raises:
+        ConfigError: a path that matches nothing, or no file of a known kind.
+    """
+    way_out = f"give files of these kinds, a folder or a glob of them: {', '.join(_READERS)}"
+    found: set[Path] = set()
+    for pattern in paths:
+        expanded = Path(pattern).expanduser()
+        if expanded.is_dir():
+            given = list(expanded.rglob("*"))
+        else:
+            given = [Path(match) for match in glob.glob(str(expanded), recursive=True)]  # noqa: PTH207
+            if not given:
+                raise ConfigError("files", pattern, f"no such file or folder: {way_out}")
+        files = [path.resolve() for path in given if kind_of(path) and path.is_file()]
+        if not files:
+            raise ConfigError("files", pattern, f"no pages there: {way_out}")
+        found.update(files)
+    return tuple(sorted(found))
+
+
+def read_pages(path: Path, counts: "Counter[str]") -> Iterator[Page]:
+    """Yields the pages of one file in their order.
+
+    Args:
+        path: of a kind that ``find_captures`` finds.
+        counts: gets PAGES, and what was skipped and why.
+
+    Raises:
+        ConfigError: the file is of no known kind or cannot be opened.
+    """
+    kind = kind_of(path)
+    if not kind:
+        raise ConfigError("files", str(path), f"no known kind: {', '.join(_READERS)}")
+    try:
+        for page in _READERS[kind](path, counts):
+            if page.text.strip():
+                counts[PAGES] += 1
+                yield page
+            else:
+                counts[EMPTY] += 1
+    except OSError as error:
+        raise ConfigError("files", str(path), f"cannot be read: {error.strerror or error}") from error
+
+
+def decoded(data: bytes, counts: "Counter[str]") -> str:
+    """Returns text from UTF-8, with U+FFFD for what is not, which is counted."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        counts[WRONG_ENCODING] += 1
+        return data.decode("utf-8-sig", "replace")
+
+
+def _read_warc(path: Path, counts: "Counter[str]") -> Iterator[Page]:
+    from t5core.corpora.warc import read_records
+
+    yield from read_records(path, counts)
+
+
+def _read_json_lines(path: Path, counts: "Counter[str]") -> Iterator[Page]:
+    number = 0
+    with Stretches(path) as stretch:
+        while True:
+            for line in bounded_lines(stretch, MAX_PAGE_BYTES):
+                number += 1
+                if line is None:
+                    counts[TOO_LARGE] += 1
+                elif line.strip():
+                    yield from _row_page(_json_object(line, counts), f"{path.name}:{number}", counts)
+            if not stretch.resume():
+                break
+        counts[DAMAGED] += stretch.damaged
+
+
+def _json_object(line: bytes, counts: "Counter[str]") -> Any:
+    try:
+        return json.loads(decoded(line, counts), strict=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read_parquet(path: Path, counts: "Counter[str]") -> Iterator[Page]:
+    import pyarrow  # type: ignore[import-untyped]
+    from pyarrow import parquet
+
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            columns = [name for name in ("text", "url", "timestamp") if name in file.schema_arrow.names]
+            for batch in file.iter_batches(batch_size=256, columns=columns):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield from _row_page(row, f"{path.name}:{number}", counts)
+    except (pyarrow.ArrowException, UnicodeDecodeError):
+        counts[DAMAGED] += 1
+
+
+def _row_page(row: Any, source: str, counts: "Counter[str]") -> Iterator[Page]:
+    text = row.get("text") if isinstance(row, dict) else None
+    if not isinstance(text, str):
+        counts[DAMAGED] += 1
+        return
+    url, timestamp = (row.get(name) for name in ("url", "timestamp"))
+    url, timestamp = url if isinstance(url, str) else "", "" if timestamp is None else str(timestamp)
+    yield Page(_without_surrogates(text, counts), _without_surrogates(url, counts), timestamp, source)
+
+
+def _without_surrogates(text: str, counts: "Counter[str]") -> str:
+    """JSON can write half a surrogate pair, which no UTF-8 can hold; it becomes U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        counts[WRONG_ENCODING] += 1
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _read_text(path: Path, counts: "Counter[str]") -> Iterator[Page]:
+    with Stretches(path) as stretch:
+        data = bounded_content(stretch, MAX_PAGE_BYTES)
+        counts[DAMAGED] += stretch.damaged
+    if data is None:
+        counts[TOO_LARGE] += 1
+    elif not data.strip():
+        counts[EMPTY] += 1
+    else:
+        yield Page(decoded(data, counts), "", "", path.name)
+
+
+_READERS: dict[str, Callable[[Path, "Counter[str]"], Iterator[Page]]] = {
+    ".warc": _read_warc,
+    ".warc.gz": _read_warc,
+    ".wet": _read_warc,
+    ".wet.gz": _read_warc,
+    ".jsonl": _read_json_lines,
+    ".jsonl.gz": _read_json_lines,
+    ".json": _read_json_lines,
+    ".json.gz": _read_json_lines,
+    ".parquet": _read_parquet,
+    ".txt": _read_text,
+    ".txt.gz": _read_text,
+}
+
+
+def kind_of(path: Path) -> str:
+    """Returns the ending that says how a file is read, "" for one that is not."""
+    name = path.name.lower()
+    return next((ending for ending in _READERS if name.endswith(ending)), "")
