@@ -142,15 +142,16 @@ def _read_parquet(path: Path, counts: "Counter[str]") -> Iterator[Page]:
     from pyarrow import parquet
 
     number = 0
-    try:
-        with parquet.ParquetFile(path) as file:
+    with path.open("rb") as raw:
+        try:
+            file = parquet.ParquetFile(raw)
             columns = [name for name in ("text", "url", "timestamp") if name in file.schema_arrow.names]
             for batch in file.iter_batches(batch_size=256, columns=columns):
                 for row in batch.to_pylist():
                     number += 1
                     yield from _row_page(row, f"{path.name}:{number}", counts)
-    except (pyarrow.ArrowException, UnicodeDecodeError):
-        counts[DAMAGED] += 1
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError):  # the file is open: it is what is in it
+            counts[DAMAGED] += 1
 
 
 def _row_page(row: Any, source: str, counts: "Counter[str]") -> Iterator[Page]:

@@ -1,0 +1,110 @@
+import json
+
+import pytest
+
+from t5core.cli import main
+
+RIVER = "The river was high after three days of rain."
+BRIDGE = "Nobody had expected the old bridge to hold that long."
+SUMMIT = "They finally reached the summit before noon!"
+PAGE = f"Home | About\n{RIVER}[1]\n{BRIDGE}\n{SUMMIT}\nPlease enable Javascript to see this page.\nThe end."
+
+
+@pytest.fixture
+def run(tmp_path, capsys, monkeypatch):
+    (tmp_path / "page.txt").write_text(PAGE)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        code = main(["clean", *arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_files_become_a_folder_with_a_manifest(run, tmp_path):
+    code, out, err = run("page.txt", "--out", "corpus", "--stats")
+    assert code == 0
+    assert "1 of 1 pages" in out
+    assert "LDNOOBW's" in err
+    rows = [line.split() for line in out.splitlines() if line.strip()]
+    table = {row[0]: row[1:] for row in rows}
+    assert table["line-filtered:no_endmark"][:2] == ["–", "1"]
+    assert table["line-filtered:javascript"][:2] == ["–", "1"]
+    assert table["line-filtered:too_short"][:2] == ["–", "1"]
+    assert table["kept"][:2] == ["1", "3"]
+    manifest = json.loads((tmp_path / "corpus" / "manifest.json").read_text())
+    assert manifest["counts"]["kept"]["lines"] == 3
+    assert len(manifest["shards"]) == 1
+
+
+def test_rules_that_are_off_are_said_to_be(run):
+    code, out, err = run(
+        *("page.txt", "--out", "corpus", "--stats", "--language", "none", "--bad-words", "none", "--no-dedup"),
+        *("--format", "jsonl", "--shards", "3"),
+    )
+    assert code == 0
+    assert "bad words: the rule is off" in err
+    assert {line.split()[0] for line in out.splitlines() if line.split()[1:2] == ["off"]} == {
+        "filtered:url_duplicate",
+        "filtered:badword",
+        "filtered:langdetect_exception",
+        "filtered:low_confidence",
+        "filtered:ignored_language",
+        "span-filtered:duplicate",
+        "filtered:too_few_sentences_left",
+    }
+    assert "off" in run("page.txt", "--out", "ko", "--language", "so")[2]  # Somali: no list
+
+
+def test_a_list_of_bad_words_of_ones_own(run, tmp_path):
+    (tmp_path / "words.txt").write_text("summit\n")
+    code, out, err = run("page.txt", "--out", "corpus", "--bad-words", "words.txt", "--stats")
+    assert code == 2
+    assert [line.split()[1] for line in out.splitlines() if "badword" in line] == ["1"]
+    assert "no page is left by the rules" in err
+    assert not (tmp_path / "corpus" / "manifest.json").exists()
+
+
+def test_explaining_shows_each_line_and_why(run, tmp_path):
+    code, out, _ = run("--explain", "page.txt")
+    assert code == 0
+    assert out.splitlines() == [
+        "page.txt",
+        "  - 'Home | About': line-filtered:no_endmark (it ends in 't', not in one of . ? ! \")",
+        f"  + '{RIVER}[1]': line-passed (kept as '{RIVER}')",
+        f"  + '{BRIDGE}': line-passed",
+        f"  + '{SUMMIT}': line-passed",
+        "  - 'Please enable Javascript to see this page.': line-filtered:javascript (it holds 'javascript')",
+        "  - 'The end.': line-filtered:too_short (2 words, 5 or more are asked for)",
+        "  kept: passed (3 lines)",
+        "",
+    ]
+    assert not (tmp_path / "corpus").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("page.txt",), "out='': give a folder"),
+        (("--out", "corpus"), "files='': give files"),
+        (("none.txt", "--out", "corpus"), "files='none.txt': no such file or folder"),
+        (("empty", "--out", "corpus"), "files='empty': no pages there"),
+        (("page.txt", "--out", "page.txt"), "out='page.txt': this is a file"),
+        (("page.txt", "--out", "corpus", "--format", "parket"), "did you mean 'parquet'?"),
+        (("page.txt", "--out", "corpus", "--shards", "0"), "shards='0': give a whole number from 1"),
+        (("page.txt", "--out", "corpus", "--language", "english"), "language='english': choose one of"),
+        (("page.txt", "--out", "corpus", "--bad-words", "none.txt"), "bad-words='none.txt': cannot be read"),
+        (("page.txt", "--explain", "page.txt"), "leave out other files"),
+        (("page.txt", "--out", "taken"), "it holds another recipe's shards (c4-00000000-00000-of-00001.parquet"),
+    ],
+)
+def test_bad_input_is_named_on_one_line(run, tmp_path, arguments, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "c4-00000000-00000-of-00001.parquet").touch()
+    code, out, err = run(*arguments)
+    (last,) = [line for line in err.splitlines() if "bad words:" not in line]
+    assert (code, out) == (2, "")
+    assert message in last
+    assert last.startswith("t5core: error: ")
