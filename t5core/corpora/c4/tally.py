@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from t5core.corpora.c4.bad_words import BadWords
 from t5core.corpora.c4.config import C4Config
 from t5core.corpora.c4.language import LANGUAGE_RULES, language_verdict
 from t5core.corpora.c4.rules import (
@@ -18,7 +19,6 @@ from t5core.corpora.c4.rules import (
     LINE_RULES,
     PAGE_RULES,
     TOO_FEW_SENTENCES,
-    BadWords,
     judged_lines,
 )
 from t5core.corpora.c4.sentences import has_sentences
@@ -95,7 +95,7 @@ class Judgement:
     removed: dict[str, Amount]
 
 
-def judged_page(text: str, config: C4Config, bad_words: BadWords) -> Judgement:
+def judged_page(text: str, config: C4Config, bad_words: BadWords | None) -> Judgement:
     """Applies line, page and language rules, in this order; see ``clean_page`` for the first two."""
     tally = Tally()
     lines = 0

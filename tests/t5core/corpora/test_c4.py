@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from t5core.corpora.c4 import C4Config, clean_page, rules
-from t5core.corpora.c4.bad_words import digest, pattern, published_words, read_words
+from t5core.corpora.c4.bad_words import BadWords, digest, finder, published_words, read_words
 from t5core.corpora.c4.language import check_language, identified, language_verdict
 from t5core.corpora.c4.sentences import has_sentences, sentences
 from t5core.corpora.c4.spans import span_hashes, without_spans
@@ -86,13 +86,17 @@ def test_sentences_are_counted_inside_lines():
 
 
 def test_bad_words_count_only_between_what_is_no_letter():
-    search = pattern(["darn", "oh my"])
+    search = finder(["Darn", "oh my", "2good", "☠"], "en")
     for line in ("Well, darn that old bridge again.", '"Darn!" they said to us all.', "Then oh my it rained so."):
         assert clean_page(f"{PAGE}\n{line}", bad_words=search)[1][rules.BAD_WORD] == 1
     for line in ("He had darned his socks again.", "The Édarn valley is very wide."):
         assert clean_page(f"{PAGE}\n{line}", bad_words=search)[0] == f"{PAGE}\n{line}"
     assert clean_page(f"{PAGE}\ndarn", bad_words=search)[0] == PAGE  # a line that went before does not count
-    assert pattern([]) is None
+    assert search.search("so 2good of you")[0] == "2good"
+    assert search.search("a ☠ here")[0] == "☠"
+    assert not search.search("a☠ there, an oh and my")
+    assert finder(["犬"], "ja").search("子犬だ")
+    assert finder([], "en") is None
 
 
 def test_the_published_list_and_a_users_own(tmp_path):
@@ -168,3 +172,13 @@ def test_no_lost_span_leaves_a_page_as_it_is_and_all_lost_leave_nothing_to_compa
     if kept:
         assert without_spans(kept, ()).text == kept
         assert span_hashes(without_spans(kept, range(10_000)).text) == []
+
+
+@given(
+    st.lists(st.sampled_from(["ass", "a b", "b", "2g", "é", "x-a", "!"]), min_size=1),
+    st.text("asbg2éx-! ", max_size=30),
+)
+def test_the_short_way_to_bad_words_finds_what_the_long_one_does(words, line):
+    alternatives = "|".join(re.escape(word) for word in sorted(set(words)))
+    long = re.search(rf"(?<![^\W\d_])(?:{alternatives})(?![^\W\d_])", line)
+    assert (BadWords(words).search(line) or [None])[0] == (long or [None])[0]
