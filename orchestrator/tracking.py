@@ -1,7 +1,7 @@
 """MLflow: a view of the store, written by the driver alone.
 
     experiment  t5grid/<study>/<scale>
-      parent run  one per row and seed     tags t5grid.row, .seed, .key, axis.*; metrics final/...; a note
+      parent run  one per row and seed     tags t5grid.row, .seed, .key, axis.*; metrics final/...; a note; its data
         child run   one per stage          tag t5grid.stage_key; the stage's config; its curve, thinned
 
 The driver only puts events into a queue. One thread writes them, in order, each until it succeeds: MLflow's import and

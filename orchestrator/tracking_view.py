@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 from orchestrator.plan import PlannedRow, Stage
 from orchestrator.store import Manifest, Store
+from orchestrator.tracking_data import dataset_inputs
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -106,7 +107,7 @@ class MlflowView:
         self._parent(row, axes, now)
 
     def stage_finished(self, row: PlannedRow, stage: Stage, manifest: Manifest) -> None:
-        """Writes a stage's child run, and its config and numbers to the parent; nothing if they are there."""
+        """Writes a stage's child run, and its config, numbers and data to the parent; nothing if they are there."""
         self._done.setdefault(_identity(row), {})[stage.key] = manifest
         parent = self._parent(row)
         if parent.complete:
@@ -116,6 +117,9 @@ class MlflowView:
             params = {f"{role}.{name}": value for name, value in flat(manifest.config, ".").items()}
             numbers = {f"{role}/{name}": v for name, v in manifest.result.items() if _is_number(v)}
             self._log(parent.run_id, params, [(name, v, end_ms, 0) for name, v in numbers.items()])
+        data = dataset_inputs(stage, manifest)
+        if data:  # one that the run has already is not added again
+            self._mlflow().log_inputs(parent.run_id, data)
         child = self._child(parent.run_id, row, stage, manifest, start_ms)
         if child.info.status == "FINISHED":
             return

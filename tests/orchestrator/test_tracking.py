@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,7 +24,8 @@ from orchestrator.plan import Plan, Stage
 from orchestrator.store import Store
 from orchestrator.tracking import Tracker
 from orchestrator.tracking_uri import check_tracking_uri
-from orchestrator.tracking_view import curve_points, flat, thinned
+from orchestrator.tracking_view import MlflowView, curve_points, flat, thinned
+from t5core.config import CorpusConfig, TaskContent, TasksConfig
 from t5core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -241,6 +243,153 @@ def test_more_params_and_points_than_a_call_takes_are_written_in_several(uri: st
     assert len(child.data.params) == 252 and len(child.data.params["config.p0"]) == 6000
     assert child.data.params["config.p7"] == "[7, null]" and child.data.params["config.odd _name_"] == "1"
     assert {name for name in child.data.metrics if name.startswith("m")} == set(names)
+
+
+def planned_tasks(folder: Path, *, data_dir: str | None) -> Plan:
+    """One row: a corpus, and tasks of which one is made from it, one is a user's own and the others have sets."""
+    content = (
+        TaskContent(
+            name="glue_cola",
+            train_examples=8_551,
+            train_fingerprint="a" * 16,
+            validation_examples=1_043,
+            validation_fingerprint="b" * 16,
+        ),
+        TaskContent(name="super_glue_wsc", validation_examples=104, validation_fingerprint="c" * 16),
+        # the same file as both splits
+        TaskContent(
+            name="reviews",
+            definition="d" * 16,
+            train_examples=20,
+            train_fingerprint="e" * 16,
+            validation_examples=20,
+            validation_fingerprint="e" * 16,
+        ),
+    )
+    (folder / "task.yaml").write_text(
+        "name: reviews\nsource: set\ninputs: '{text}'\ntargets: '{label}'\nmetrics: [accuracy]\n", encoding="utf-8"
+    )
+    tasks = TasksConfig(
+        names=("doc_qa", "glue_cola", "super_glue_wsc", "reviews"),
+        files=(str(folder / "task.yaml"),),
+        data_dir=data_dir,
+        content=content,
+    )
+    text = CorpusConfig(source="files", paths=(str(folder / "secret" / "text.jsonl"),), content="0123456789abcdef")
+    corpus = Stage.of("corpus", "files", corpus=text)
+    stage = Stage.of("tasks", "4-tasks", inputs={"corpus": corpus}, tasks=tasks)
+    return Plan.of("objectives", "tiny", [("row", "Row", 0, {"corpus": corpus, "tasks": stage})])
+
+
+def committed(plan: Plan, store: Store) -> None:
+    for stage in plan.stages.values():
+        work = store.work(stage)
+        (work / "data").write_text(stage.name)
+        store.commit(stage, work, {"documents": 3}, started_at=1_700_000_000.0, seconds=1)
+
+
+def data_of(run: "Run") -> dict[tuple[str, str], tuple[str, str | None, dict[str, str], str]]:
+    """(name, digest) -> (kind, profile, source, context) of a run's dataset inputs; none is there twice."""
+    found = {}
+    for given in run.inputs.dataset_inputs:
+        (tag,) = given.tags
+        assert tag.key == "mlflow.data.context"
+        d = given.dataset
+        assert (d.name, d.digest) not in found
+        found[d.name, d.digest] = (d.source_type, d.profile, json.loads(d.source), tag.value)
+    return found
+
+
+GLUE_COMMIT = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
+SUPER_GLUE_COMMIT = "3de24cf8022e94f4ee4b9d55a6f539891524d646"
+
+
+@pytest.mark.parametrize("where", ["hub", "local"])
+def test_a_rows_data_are_its_dataset_inputs(where: str, uri: str, store: Store, tmp_path: Path) -> None:
+    plan = planned_tasks(tmp_path, data_dir=None if where == "hub" else str(tmp_path / "sets"))
+    committed(plan, store)
+    tracker = Tracker.open(uri, "objectives", "tiny", store)
+    project(tracker, plan, store)
+    assert tracker.close(timeout_s=60) == 0
+
+    cola = {"path": "nyu-mll/glue", "config": "cola", "revision": GLUE_COMMIT} if where == "hub" else {}
+    wsc = {"path": "aps/super_glue", "config": "wsc.fixed", "revision": SUPER_GLUE_COMMIT} if where == "hub" else {}
+    (parent,) = [run for run in runs_at(uri) if run.data.tags["t5grid.kind"] == "row"]
+    assert data_of(parent) == {
+        ("corpus", "0123456789abcdef"): ("local", None, {"corpus": "files"}, "pretrain"),
+        ("glue_cola", "a" * 16): (
+            where,
+            '{"num_examples": 8551}',
+            {"task": "glue_cola", "split": "train", **cola},
+            "train",
+        ),
+        ("glue_cola", "b" * 16): (
+            where,
+            '{"num_examples": 1043}',
+            {"task": "glue_cola", "split": "validation", **cola},
+            "validation",
+        ),
+        ("super_glue_wsc", "c" * 16): (
+            where,
+            '{"num_examples": 104}',
+            {"task": "super_glue_wsc", "split": "validation", **wsc},
+            "validation",
+        ),
+        ("reviews", "e" * 16): (
+            "local",
+            '{"num_examples": 20}',
+            {"task": "reviews", "split": "train, validation"},
+            "train, validation",
+        ),
+    }
+    told = json.dumps([given.to_dictionary() for given in parent.inputs.dataset_inputs])
+    assert str(tmp_path) not in told and "secret" not in told
+    for child in (run for run in runs_at(uri) if run.data.tags["t5grid.kind"] != "row"):
+        assert child.inputs.dataset_inputs == []
+
+
+def test_data_that_was_written_before_the_writer_failed_is_not_written_again(
+    uri: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned_tasks(tmp_path, data_dir=None)
+    committed(plan, store)
+    (row,) = plan.rows
+    (tmp_path / "task.yaml").unlink()  # it was needed for the plan alone
+    whole = MlflowView._child
+    failures = iter([OSError("the server has gone")] * 2)
+
+    def child(*args: Any) -> Any:
+        for error in failures:
+            raise error
+        return whole(*args)
+
+    monkeypatch.setattr(MlflowView, "_child", child)  # behind the inputs, before the child's run
+    tracker = Tracker.open(uri, "objectives", "tiny", store)
+    project(tracker, plan, store, status="stopped")
+    assert tracker.close(timeout_s=60) == 0
+    assert list(failures) == []
+    for status in ("failed", "finished", "finished"):
+        (parent,) = [run for run in runs_at(uri) if run.data.tags["t5grid.kind"] == "row"]
+        assert [name for name, _ in data_of(parent)].count("glue_cola") == 2 and len(data_of(parent)) == 5
+        tracker = Tracker.open(uri, "objectives", "tiny", store)
+        project(tracker, plan, store, status=status)
+        assert tracker.close(timeout_s=60) == 0
+    assert len(runs_at(uri)) == 3 and row.key == parent.data.tags["t5grid.key"]
+
+
+def test_rows_with_the_same_data_name_the_same_datasets(uri: str, store: Store, tmp_path: Path) -> None:
+    (one,) = planned_tasks(tmp_path, data_dir=None).rows
+    stages = planned_tasks(tmp_path, data_dir=None).stages
+    by_role = {role: stages[key] for role, key in one.stages.items()}
+    plan = Plan.of("objectives", "tiny", [(name, "", seed, by_role) for name in "ab" for seed in (0, 1)])
+    committed(plan, store)
+    tracker = Tracker.open(uri, "objectives", "tiny", store)
+    project(tracker, plan, store)
+    assert tracker.close(timeout_s=60) == 0
+    parents = [run for run in runs_at(uri) if run.data.tags["t5grid.kind"] == "row"]
+    assert len(parents) == 4 and all(data_of(run) == data_of(parents[0]) for run in parents)
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
+        assert database.execute("SELECT count(*) FROM datasets").fetchone() == (5,)
 
 
 def free_port() -> int:
