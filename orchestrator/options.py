@@ -116,8 +116,10 @@ class Options:
         if self.scale not in scales:
             raise ConfigError("scale", self.scale, f"choose one of {', '.join(scales)}", choices=scales)
         resolve_device_name(self.accelerator)
-        if self.lanes is not None and self.lanes < 1:
-            raise ConfigError("lanes", self.lanes, "give 1 or more")
+        for name in ("lanes", "pretrain_steps", "finetune_steps", "inputs_length", "targets_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(name, value, "give 1 or more")
         scale = scales[self.scale]
         return Scale(name=scale.name, purpose=scale.purpose, baseline=self._changed(scale.baseline))
 

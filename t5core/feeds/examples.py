@@ -129,9 +129,14 @@ class ExampleFeed:
         self.examples_per_row = BLOCK_SLOTS / self._rows_per_block
 
     @property
+    def widths(self) -> tuple[int, int]:
+        """Columns of a batch's inputs, 0 for decoder-only models, and of its targets."""
+        return self._inputs.width if self._inputs else 0, self._targets.width
+
+    @property
     def tokens_per_batch(self) -> int:
         """Tokens of a batch as the paper counts them: of inputs or targets, whichever is more, padding included."""
-        return self.batch_size * max(self._inputs.width if self._inputs else 0, self._targets.width)
+        return self.batch_size * max(self.widths)
 
     @property
     def steps_per_epoch(self) -> float:

@@ -63,6 +63,10 @@ class MixedFeed:
         self._examples = examples
         self._share = round(share * _UNIT)
         self.batch_size = text.batch_size
+        # of both, also for a batch with rows of one kind only: all batches have the same shape and fields
+        self._inputs_width = max(text.lengths.inputs, examples.widths[0])
+        self._targets_width = max(text.lengths.targets, examples.widths[1])
+        self._prefixed = examples.widths[0] == 0
 
     def batch(self, i: int) -> Batch:
         """Returns batch ``i``, the same one whenever and wherever it is asked for."""
@@ -74,31 +78,24 @@ class MixedFeed:
             parts.append(self._text.rows(before, unlabeled))
         if rows > unlabeled:
             parts.append(self._examples.rows(i * rows - before, rows - unlabeled))
-        return _side_by_side(parts, packed=self._examples.packed)
+        return stacked([self._alike(part) for part in parts])
 
-
-def _side_by_side(parts: list[Batch], *, packed: bool) -> Batch:
-    """Brings batches to one width and one set of fields, and stacks them."""
-    inputs = max(part.inputs.shape[1] for part in parts)
-    targets = max(part.targets.shape[1] for part in parts)
-    prefixed = any(part.prefix is not None for part in parts)
-    return stacked([_like(part, inputs, targets, packed=packed, prefixed=prefixed) for part in parts])
-
-
-def _like(part: Batch, inputs: int, targets: int, *, packed: bool, prefixed: bool) -> Batch:
-    input_segments, target_segments, prefix = part.input_segments, part.target_segments, part.prefix
-    if packed and target_segments is None:  # a row of text is one example
-        target_segments = (part.targets != 0).astype(np.int32)
-        input_segments = (part.inputs != 0).astype(np.int32) if inputs else None
-    if prefixed and prefix is None:
-        prefix = np.zeros(part.targets.shape, dtype=np.bool_)
-    return Batch(
-        inputs=_wide(part.inputs, inputs),
-        targets=_wide(part.targets, targets),
-        input_segments=None if input_segments is None else _wide(input_segments, inputs),
-        target_segments=None if target_segments is None else _wide(target_segments, targets),
-        prefix=None if prefix is None else np.pad(prefix, ((0, 0), (0, targets - prefix.shape[1]))),
-    )
+    def _alike(self, part: Batch) -> Batch:
+        """Brings rows of either kind to the width and the fields of all."""
+        inputs, targets = self._inputs_width, self._targets_width
+        input_segments, target_segments, prefix = part.input_segments, part.target_segments, part.prefix
+        if self._examples.packed and target_segments is None:  # a row of text is one example
+            target_segments = (part.targets != 0).astype(np.int32)
+            input_segments = (part.inputs != 0).astype(np.int32) if inputs else None
+        if self._prefixed and prefix is None:
+            prefix = np.zeros(part.targets.shape, dtype=np.bool_)
+        return Batch(
+            inputs=_wide(part.inputs, inputs),
+            targets=_wide(part.targets, targets),
+            input_segments=None if input_segments is None else _wide(input_segments, inputs),
+            target_segments=None if target_segments is None else _wide(target_segments, targets),
+            prefix=None if prefix is None else np.pad(prefix, ((0, 0), (0, targets - prefix.shape[1]))),
+        )
 
 
 def _wide(rows_BL: npt.NDArray[np.int32], columns: int) -> npt.NDArray[np.int32]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from t5core.config import TaskContent, TasksConfig
 from t5core.errors import ConfigError
+from t5core.mixing import UNSUPERVISED
 from t5core.tasks.known import BUILT_IN, expanded, get_task, is_file
 from t5core.tasks.splits import identities
 from t5core.tasks.task import Task
@@ -40,9 +41,10 @@ def choose_tasks(names: Iterable[str], config: TasksConfig) -> TasksConfig:
     for given in expanded(names):
         name = get_task(given).name
         if is_file(given):
-            if name in BUILT_IN or files.get(name, given) != given:
+            file = str(Path(given).expanduser().absolute())
+            if name in BUILT_IN or name == UNSUPERVISED or files.get(name, file) != file:
                 raise ConfigError("tasks", given, f"it is called {name!r}, as another task is: rename it")
-            files[name] = str(Path(given).expanduser().absolute())
+            files[name] = file
         chosen.append(name)
     order = {name: i for i, name in enumerate(BUILT_IN)}
     in_order = sorted(set(chosen), key=lambda name: (order.get(name, len(order)), name))
@@ -53,10 +55,15 @@ def identify_tasks(config: TasksConfig) -> TasksConfig:
     """Returns ``config`` with ``content`` filled in: what the tasks' files and sets hold now.
 
     Raises:
-        ConfigError: no task to train on, or none to judge by.
+        ConfigError: no task to train on, or none to judge by; one that is for neither.
         DataError: a set that is not there, or a hub that does not answer.
     """
     tasks = tasks_of(config)
+    for name, task in tasks.items():
+        if not task.splits:
+            raise ConfigError(
+                "tasks", name, "nothing but a test split: neither to train on nor to judge by; leave it out"
+            )
     for split, purpose in (("train", "trained on"), ("validation", "judged by")):
         if not any(split in task.splits for task in tasks.values()):
             raise ConfigError("tasks", ",".join(tasks), f"none of them is {purpose}: add one")

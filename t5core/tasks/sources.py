@@ -87,7 +87,7 @@ class DataSet:
         """Returns the set as it lies in a data directory, in its own folder, or on the hub.
 
         Raises:
-            DataError: the data directory has no such folder: which layout would serve.
+            DataError: the data directory has no such folder, or there is none and no hub: which layout would serve.
         """
         if self.folder is not None:
             return Folder(self.folder, self)
@@ -96,7 +96,8 @@ class DataSet:
                 if (data_dir / name).is_dir():
                     return Folder(data_dir / name, self)
             raise DataError("data_dir", str(data_dir), f"no such set there: put {self.layout()}")
-        assert self.hub is not None, "a set without a hub has a folder"
+        if self.hub is None:
+            raise DataError("data_dir", None, f"this set is on no hub: give a data directory with {self.layout()}")
         return _OnHub(self.hub, self)
 
     def layout(self) -> str:

@@ -159,7 +159,10 @@ def load_task(path: str) -> Task:
     if not file.is_file():
         raise ConfigError("tasks", path, "no such file")
     try:
-        return _from_python(file) if file.suffix == ".py" else _from_yaml(file)
+        task = _from_python(file) if file.suffix == ".py" else _from_yaml(file)
+        if not isinstance(task.name, str) or not task.name.replace("_", "").isalnum():  # it becomes files' names
+            raise ConfigError("name", task.name, "give letters, digits and _")
+        return task
     except DataError as error:
         raise located(error, path) from error
     except ConfigError as error:
@@ -202,8 +205,6 @@ def _from_yaml(file: Path) -> Task:
     for key in _KEYS[:5]:
         if key not in given:
             raise ConfigError(key, None, "is missing")
-    if not isinstance(given["name"], str) or not given["name"].replace("_", "").isalnum():
-        raise ConfigError("name", given["name"], "give letters, digits and _")
     labels = _labels(given.get("labels", {}))
     every_label = next(iter(labels.values()), ())
     lengths = _object("lengths", given.get("lengths", {}), ("inputs", "targets"))

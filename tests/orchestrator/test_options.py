@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.experiment import Experiment
 from orchestrator.options import Options
 from orchestrator.run import main
 from studies.objectives import study
@@ -24,6 +25,39 @@ REFUSED = {
     "seeds": (["--seeds", "0"], "seeds=0: give 1 or more"),
     "lanes": (["--lanes", "0"], "lanes=0: give 1 or more"),
     "tasks": (["--tasks", "doc_qa,doc_clozze"], "tasks='doc_clozze': choose from doc_acceptability, "),
+    "file of a task": (["--tasks", "{tmp}/absent.yaml"], "tasks='{tmp}/absent.yaml': no such file"),
+    "file that is no task": (
+        ["--tasks", "doc_qa,{tmp}/wrong.yaml"],
+        "{tmp}/wrong.yaml: key='nam': choose from name, source, ",
+    ),
+    "file with another task's name": (
+        ["--tasks", "{tmp}/cola.yaml"],
+        "tasks='{tmp}/cola.yaml': it is called 'glue_cola', as another task is: rename it",
+    ),
+    "tasks to judge by alone": (
+        ["--tasks", "super_glue_wsc,glue_mnli_matched"],
+        "tasks='glue_mnli_matched,super_glue_wsc': none of them is trained on: add one",
+    ),
+    "tasks to train on alone": (
+        ["--tasks", "dpr"],
+        "tasks='dpr': none of them is judged by: add one",
+    ),
+    "diagnostic task": (["--tasks", "doc_qa,glue_ax"], "tasks='glue_ax': nothing but a test split: "),
+    "data directory": (["--data-dir", "{tmp}/absent"], "data_dir='{tmp}/absent': no such folder\n"),
+    "data directory that is a file": (
+        ["--data-dir", "{tmp}/empty.txt"],
+        "data_dir='{tmp}/empty.txt': no such folder\n",
+    ),
+    "data directory without the set": (
+        ["--tasks", "glue_cola", "--data-dir", "{tmp}/folder"],
+        "data_dir='{tmp}/folder': no such set there: put cola/",
+    ),
+    "pre-training steps": (["--pretrain-steps", "0"], "pretrain_steps=0: give 1 or more\n"),
+    "fine-tuning steps": (["--finetune-steps", "-3"], "finetune_steps=-3: give 1 or more\n"),
+    "inputs length": (["--inputs-length", "0"], "inputs_length=0: give 1 or more\n"),
+    "targets length": (["--targets-length", "0"], "targets_length=0: give 1 or more\n"),
+    "training examples": (["--train-examples", "0"], "train_examples=0: give a number above 0\n"),
+    "validation examples": (["--validation-examples", "-1"], "validation_examples=-1: give a number above 0\n"),
     "missing corpus": (["--corpus", "{tmp}/absent"], "corpus='{tmp}/absent': no such file or folder: give "),
     "corpus without text": (["--corpus", "{tmp}/folder"], "corpus='{tmp}/folder': no text there: give "),
     "empty corpus": (["--corpus", "{tmp}/empty.txt"], "corpus='{tmp}/empty.txt': no text there, the files are empty"),
@@ -46,6 +80,15 @@ REFUSED = {
     ),
 }
 
+REVIEWS = """
+name: reviews
+source: set
+inputs: "review: {text}"
+targets: "{label}"
+labels: {label: [bad, good]}
+metrics: [accuracy]
+"""
+
 RUNNER = """
 import contextlib, io, json, shutil, sys
 from collections import namedtuple
@@ -66,9 +109,11 @@ print(json.dumps(results))
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an empty folder and an empty file in it."""
+    """A folder with an empty folder, an empty file and two files that are no tasks in it."""
     folder = tmp_path_factory.mktemp("place")
     (folder / "folder").mkdir()
+    (folder / "wrong.yaml").write_text("nam: reviews\n")
+    (folder / "cola.yaml").write_text(REVIEWS.replace("name: reviews", "name: glue_cola"))
     (folder / "empty.txt").write_text("")
     return folder
 
@@ -166,6 +211,76 @@ def test_flags_change_the_baseline_of_the_chosen_scale(tmp_path: Path, monkeypat
     assert baseline.tasks == before.baseline.tasks.replace(names=("doc_qa", "doc_cloze"))
     assert (baseline.vocabulary.num_pieces, baseline.model.vocab_size) == (900, 1000)
     assert (baseline.pretrain, baseline.finetune) == (before.baseline.pretrain, before.baseline.finetune)
+
+
+def write_set(folder: Path, **counts: int) -> None:
+    """Writes splits of so many rows each, good for every set whose labels are 0 and 1."""
+    folder.mkdir(parents=True)
+    for split, count in counts.items():
+        rows = [json.dumps({"text": f"{split} {i}", "label": i % 2}) for i in range(count)]
+        (folder / f"{split}.jsonl").write_text("\n".join(rows))
+
+
+def baseline_of(tmp_path: Path, *argv: str) -> Experiment:
+    """The tiny baseline on a corpus that is quick to identify."""
+    (tmp_path / "notes.txt").write_text("Some text to read.")
+    options = Options.parse(study().title, list(SCALES), ["--corpus", str(tmp_path / "notes.txt"), *argv])
+    return options.scale_of(SCALES).baseline
+
+
+def test_steps_lengths_and_numbers_of_examples_replace_the_scales(tmp_path: Path) -> None:
+    before = baseline_of(tmp_path)
+    steps = ["--pretrain-steps", "700", "--finetune-steps", "300"]
+    lengths = ["--inputs-length", "77", "--targets-length", "9"]
+    after = baseline_of(tmp_path, *steps, *lengths, "--train-examples", "50", "--validation-examples", "20")
+    assert after == before.replace(
+        pretrain=before.pretrain.replace(steps=700),
+        finetune=before.finetune.replace(steps=300, inputs_length=77, targets_length=9),
+        decode=before.decode.replace(max_new_tokens=9),
+        tasks=before.tasks.replace(train_examples=50, validation_examples=20),
+    )
+    for flag, changed in (
+        (steps[:2], before.replace(pretrain=before.pretrain.replace(steps=700))),
+        (lengths[:2], before.replace(finetune=before.finetune.replace(inputs_length=77))),
+        (["--validation-examples", "3"], before.replace(tasks=before.tasks.replace(validation_examples=3))),
+    ):
+        assert baseline_of(tmp_path, *flag) == changed
+
+
+def test_tasks_may_be_a_users_file_beside_others_with_sets_in_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_set(tmp_path / "own" / "set", train=4, validation=2)
+    write_set(tmp_path / "data" / "cola", train=6, validation=3)
+    (tmp_path / "own" / "task.yaml").write_text(REVIEWS)
+    monkeypatch.chdir(tmp_path / "own")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    tasks = baseline_of(tmp_path, "--tasks", "task.yaml, glue_cola,doc_qa", "--data-dir", "~/data").tasks
+    assert (tasks.names, tasks.files, tasks.data_dir) == (
+        ("doc_qa", "glue_cola", "reviews"),
+        (str(tmp_path / "own" / "task.yaml"),),  # workers have other working directories
+        str(tmp_path / "data"),
+    )
+    counts = {c.name: (c.train_examples, c.validation_examples, c.definition != "") for c in tasks.content}
+    assert counts == {"glue_cola": (6, 3, False), "reviews": (4, 2, True)}
+    again = baseline_of(tmp_path, "--tasks", "doc_qa,glue_cola,task.yaml", "--data-dir", "../data").tasks
+    assert again.fingerprint() == tasks.fingerprint()
+
+
+def test_a_group_stands_for_its_tasks(tmp_path: Path) -> None:
+    pairs = {"cola": 10, "sst2": 11, "mrpc": 12, "qqp": 13, "stsb": 14, "mnli": 15, "qnli": 16, "glue_rte": 17}
+    for name, count in pairs.items():
+        write_set(tmp_path / "data" / name, train=count, validation=5)
+    write_set(tmp_path / "data" / "mnli_matched", validation=6)
+    write_set(tmp_path / "data" / "mnli_mismatched", validation=7)
+    tasks = baseline_of(tmp_path, "--tasks", "glue", "--data-dir", str(tmp_path / "data")).tasks
+    assert {c.name: (c.train_examples, c.validation_examples) for c in tasks.content} == {
+        **{f"glue_{name.removeprefix('glue_')}": (count, 5) for name, count in pairs.items()},
+        "glue_mnli_matched": (0, 6),
+        "glue_mnli_mismatched": (0, 7),
+    }
+    assert tasks.names == tuple(c.name for c in tasks.content) and len(tasks.names) == 10
+    assert tasks.train_examples == SCALES["tiny"].baseline.tasks.train_examples
 
 
 def test_without_flags_only_the_corpus_is_identified() -> None:

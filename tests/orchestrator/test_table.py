@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +134,32 @@ def test_json_holds_what_the_table_shows():
     assert first["cells"]["summary"]["difference"] == 20.0
     assert content["rows"][1]["cells"]["average"]["sd"] > 0
     assert "difference" not in content["rows"][1]["cells"]["average"]
+
+
+def test_what_the_commonest_answer_scores_stands_under_the_table_where_it_is_known():
+    tasks = (
+        replace(TASKS[0], majority=52.5, label="acceptability accuracy"),
+        replace(TASKS[1], majority=0.0),
+        *TASKS[2:6],
+        replace(TASKS[6], majority=100 / 3),
+    )
+    c = compare([row("base", 100), row("a", 140)], tasks, baseline="base")
+    line = "always training's commonest answer: acceptability accuracy 52.50, same_docstring 0.00, order 33.33"
+    assert line in c.notes and line in text_of(c).splitlines()
+    assert [t["majority"] for t in json.loads(to_json(c))["tasks"]] == [52.5, 0.0, None, None, None, None, 100 / 3]
+    before = compared(row("base", 100), row("a", 140))
+    assert c.rows == before.rows, "it is no row and takes no rank"
+
+
+def test_nothing_is_said_of_commonest_answers_that_are_not_known():
+    c = compared(row("base", 100))
+    assert "commonest" not in text_of(c)
+    assert {t["majority"] for t in json.loads(to_json(c))["tasks"]} == {None}
+
+
+def test_notes_of_the_caller_stand_last():
+    c = compare([row("base", 100)], [replace(TASKS[0], majority=1.0)], baseline="base", notes=("one", "two"))
+    assert c.notes[-3:] == ("always training's commonest answer: acceptability 1.00", "one", "two")
 
 
 def test_the_same_results_give_the_same_bytes():
