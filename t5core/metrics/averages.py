@@ -56,7 +56,12 @@ PAPER_COLUMNS = ("GLUE", "CNNDM", "SQuAD", "SGLUE", "EnDe", "EnFr", "EnRo")
 
 
 def set_scores(scores: Scores, sets: Mapping[str, Cells]) -> dict[str, float]:
-    """Returns the score of every set whose metrics are all there, x100."""
+    """Returns the score of every set whose metrics are all there, x100.
+
+    Where only "glue_mnli" was judged, that is MNLI's matched set.
+    """
+    if "glue_mnli" in scores:
+        scores = {"glue_mnli_matched": scores["glue_mnli"], **scores}
     known = {
         name: [scores[task][metric] for task, metric in cells if metric in scores.get(task, {})]
         for name, cells in sets.items()
