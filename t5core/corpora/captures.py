@@ -6,7 +6,8 @@ does stop is what a user can mend: no such file, an empty folder, a file of no k
 
 ============================  ===================================================================================
 ``.warc .wet`` (``.gz``)      see ``t5core.corpora.warc``
-``.jsonl .json`` (``.gz``)    one object a line: ``text``, and ``url`` and ``timestamp`` where it has them
+``.jsonl`` (``.gz``)          one object a line: ``text``, and ``url`` and ``timestamp`` where it has them
+``.json.gz``                  the same, as the published C4 is
 ``.parquet``                  the same, as columns
 ``.txt`` (``.gz``)            the file is one page
 ============================  ===================================================================================
@@ -193,7 +194,6 @@ _READERS: dict[str, Callable[[Path, "Counter[str]"], Iterator[Page]]] = {
     ".wet.gz": _read_warc,
     ".jsonl": _read_json_lines,
     ".jsonl.gz": _read_json_lines,
-    ".json": _read_json_lines,
     ".json.gz": _read_json_lines,
     ".parquet": _read_parquet,
     ".txt": _read_text,

@@ -94,6 +94,7 @@ def test_explaining_shows_each_line_and_why(run, tmp_path):
         (("page.txt", "--out", "corpus", "--format", "parket"), "did you mean 'parquet'?"),
         (("page.txt", "--out", "corpus", "--shards", "0"), "shards='0': give a whole number from 1"),
         (("page.txt", "--out", "corpus", "--language", "english"), "language='english': choose one of"),
+        (("page.txt", "--out", "corpus", "--identifier", "resilparse"), "did you mean 'resiliparse'?"),
         (("page.txt", "--out", "corpus", "--bad-words", "none.txt"), "bad-words='none.txt': cannot be read"),
         (("page.txt", "--explain", "page.txt"), "leave out other files"),
         (("page.txt", "--out", "taken"), "it holds another recipe's shards (c4-00000000-00000-of-00001.parquet"),
@@ -108,3 +109,10 @@ def test_bad_input_is_named_on_one_line(run, tmp_path, arguments, message):
     assert (code, out) == (2, "")
     assert message in last
     assert last.startswith("t5core: error: ")
+
+
+def test_a_folder_that_cannot_be_written_is_named(run, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, err = run("page.txt", "--out", "file/corpus")
+    assert code == 2
+    assert "out='file/corpus': cannot be written: Not a directory" in err

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from t5core.corpora.c4 import rules
 from t5core.corpora.c4.bad_words import BadWords
 from t5core.corpora.c4.config import C4Config
-from t5core.corpora.c4.language import LANGUAGE_RULES, identified, language_verdict
+from t5core.corpora.c4.language import language_verdict, why_language
 from t5core.corpora.c4.rules import judged_lines
 from t5core.corpora.c4.sentences import has_sentences, sentences
 from t5core.corpora.c4.tally import TOO_LONG_PAGE
@@ -52,11 +52,9 @@ def explained(text: str, config: C4Config, bad_words: BadWords | None) -> Iterat
         return
     cleaned = "\n".join(kept).strip()
     by_language = language_verdict(cleaned, config)
-    if by_language in LANGUAGE_RULES:
-        language, probability = identified(cleaned)
-        found = f"{language} with probability {probability:.3f}" if language else "no letters to tell by"
+    if by_language is not None:
         asked = f"{config.language} with {config.min_language_probability} or more is asked for"
-        yield Explained(by_language, f"{found}; {asked}", "")
+        yield Explained(by_language, f"{why_language(cleaned, config)}; {asked}", "")
         return
     yield Explained(rules.PAGE_PASSED, f"{len(kept)} lines", "")
 

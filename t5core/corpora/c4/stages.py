@@ -90,9 +90,11 @@ def clean_files(work: Work, paths: Iterable[Path], segment: str) -> Tally:
                     continue
                 judgement = judged_page(page.text, work.config, bad_words)
                 text_digest = _digest(page.text)
-                key = _digest(normalized_url(page.url)) if page.url else text_digest
+                url = normalized_url(page.url)
+                key = _digest(url) if url else text_digest
                 record = {
-                    "order": [key.hex(), page.timestamp, text_digest.hex()],
+                    "order": [key.hex(), page.timestamp, text_digest.hex(), page.source],
+                    "has_url": bool(url),
                     "amount": amount,
                     "removed": judgement.removed,
                     "row": _row(page, judgement.text),
@@ -181,9 +183,9 @@ def _in_order(work: Work, partition: int) -> Iterator[tuple[dict[str, Any], bool
             start = 0
             for line in file:
                 record = json.loads(line)
-                key, timestamp, text = record["order"]
-                url, source = bool(record["row"]["url"]), record["row"]["source"]
-                index.append((bytes.fromhex(key), timestamp, bytes.fromhex(text), source, url, number, start))
+                key, timestamp, text, source = record["order"]
+                place = record["has_url"], number, start
+                index.append((bytes.fromhex(key), timestamp, bytes.fromhex(text), source, *place))
                 start += len(line)
     index.sort()
     newest: dict[bytes, tuple[str, int]] = {}

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from t5core.corpora.c4 import C4Config, clean_page, rules
 from t5core.corpora.c4.bad_words import BadWords, digest, finder, published_words, read_words
-from t5core.corpora.c4.language import check_language, identified, language_verdict
+from t5core.corpora.c4.language import LANGUAGE_RULES, check_language, identified, language_verdict
 from t5core.corpora.c4.sentences import has_sentences, sentences
 from t5core.corpora.c4.spans import span_hashes, without_spans
 from t5core.errors import ConfigError, DataError
@@ -127,6 +127,12 @@ def test_language_is_the_same_for_the_same_text_and_off_when_told():
     assert language_verdict(PAGE, C4Config()) is None
     assert language_verdict("12 34", C4Config()) == "filtered:langdetect_exception"
     assert language_verdict(PAGE, C4Config(min_language_probability=1.0)) == "filtered:low_confidence"
+    fast = C4Config(identifier="resiliparse")
+    assert [language_verdict(text, fast) for text in (german, PAGE)] == ["filtered:ignored_language", None]
+    assert language_verdict("12 34", fast) in LANGUAGE_RULES
+    assert check_language("gl", "resiliparse") == "gl"  # Galician, which langdetect cannot tell
+    with pytest.raises(ConfigError, match="identifier='cld3'"):
+        C4Config(identifier="cld3")
     with pytest.raises(ConfigError, match="language='english'"):
         check_language("english")
 

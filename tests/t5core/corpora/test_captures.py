@@ -220,3 +220,10 @@ def test_stretches_are_the_files_bytes_and_end_whatever_is_damaged(tmp_path_fact
         stretch.read(-1)
         while stretch.resume():
             stretch.read(-1)
+
+
+def test_whatever_bytes_a_url_holds_the_page_can_be_written_as_utf_8(tmp_path):
+    data = record("One.").replace(b"example.org/1", b"example.org/\xff\xe9\xed\xa0\x80")
+    (tmp_path / "x.wet").write_bytes(data)
+    (page,) = read(tmp_path / "x.wet")[0]
+    page.url.encode()
