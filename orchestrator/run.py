@@ -9,7 +9,7 @@ asked for that cannot be, said in one line before any device was taken.
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import fsspec
@@ -40,9 +40,18 @@ FREE_BYTES_WANTED = 200_000_000
 
 def main(study: Study, scales: Mapping[str, Scale], argv: Sequence[str] | None = None) -> int:
     """Runs a study from the command line; returns the exit code."""
-    try:
+
+    def run() -> int:
         options = Options.parse(study.title, list(scales), argv)
         return run_study(study.select(options.rows), scales, options)
+
+    return exit_code(run)
+
+
+def exit_code(command: Callable[[], int]) -> int:
+    """Returns a command's exit code: its own, 2 for what cannot be done as asked, 130 when it was stopped."""
+    try:
+        return command()
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -51,15 +60,19 @@ def main(study: Study, scales: Mapping[str, Scale], argv: Sequence[str] | None =
         return 130
 
 
+def plain_console(*, to_stderr: bool) -> Console:
+    """Returns where people read: a terminal as it is, anything else in plain lines of one width."""
+    console = Console(stderr=to_stderr)
+    return console if console.is_terminal else Console(stderr=to_stderr, width=PLAIN_WIDTH, highlight=False)
+
+
 def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> int:
     """Plans, checks, runs and compares; raises ConfigError for what cannot be run."""
     started_s = time.monotonic()
     scale = options.scale_of(scales)
     plan = plan_of(study, scale, options.seeds)
     store = Store.open(options.store)
-    console = Console(stderr=options.json)
-    if not console.is_terminal:
-        console = Console(stderr=options.json, width=PLAIN_WIDTH, highlight=False)
+    console = plain_console(to_stderr=options.json)
     if options.plan:
         if options.json:
             print(json.dumps(plan_json(plan, store), indent=1))

@@ -28,7 +28,7 @@ from orchestrator.outcomes import Event
 from orchestrator.plan import Plan, Stage
 from orchestrator.plan_table import plan_json, render_plan
 from orchestrator.progress import Progress
-from orchestrator.run import FREE_BYTES_WANTED, TRACKER_WAIT_S, rejected_input
+from orchestrator.run import FREE_BYTES_WANTED, TRACKER_WAIT_S, exit_code, plain_console, rejected_input
 from orchestrator.scheduler import run_plan
 from orchestrator.search import (
     FIXED,
@@ -46,7 +46,7 @@ from orchestrator.search import (
 from orchestrator.search_space import SPACES, Fixed, Space
 from orchestrator.store import StageBusy, Store
 from orchestrator.study import Scale, Study
-from orchestrator.table import PLAIN_WIDTH, duration
+from orchestrator.table import duration
 from orchestrator.tracking import Tracker
 from orchestrator.uris import masked
 from t5core.arguments import OneLineParser
@@ -78,15 +78,12 @@ def main(
         argv: None for the process's own.
         unsupervised: artificial size of the unlabeled text.
     """
-    try:
+
+    def run() -> int:
         options = Options.parse(f"{study.title}: search", list(scales), argv, _flags, rows=False)
         return _search(study, fixed, scales, options, unsupervised)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped: what is finished is kept; the same command goes on from there", file=sys.stderr)
-        return 130
+
+    return exit_code(run)
 
 
 def _flags(parser: OneLineParser) -> None:
@@ -102,9 +99,7 @@ def _search(
     study: Study, fixed: FixedMixtures, scales: Mapping[str, Scale], options: Options, unsupervised: float
 ) -> int:
     started_s = time.monotonic()
-    console = Console(stderr=options.json)
-    if not console.is_terminal:
-        console = Console(stderr=options.json, width=PLAIN_WIDTH, highlight=False)
+    console = plain_console(to_stderr=options.json)
     more = options.more
     for name, least in (("trials", 1), ("sampler_seed", 0)):
         if more[name] < least:

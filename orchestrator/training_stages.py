@@ -31,9 +31,7 @@ VALIDATION_BATCHES = 8
 
 def pretrain(work: Work) -> dict[str, Any]:
     """Trains on unlabeled text."""
-    train = TrainConfig.from_dict(work.setting("train"))
-    vocabulary = work.vocabulary()
-    config = ModelConfig.from_dict(work.setting("model"))
+    train, config, vocabulary = _settings(work)
     model = T5(config).initialise(train.seed)
     run = TrainingRun(
         model,
@@ -53,12 +51,8 @@ def pretrain(work: Work) -> dict[str, Any]:
 
 def finetune(work: Work) -> dict[str, Any]:
     """Trains on a mixture of tasks."""
-    train = TrainConfig.from_dict(work.setting("train"))
-    vocabulary = work.vocabulary()
-    config = ModelConfig.from_dict(work.setting("model"))
-    examples = _examples(work, vocabulary)
-    mixture = MixtureConfig.from_dict(work.setting("mixture"))
-    rates = mixture_rates(mixture, {name: len(pairs) for name, pairs in examples.items()})
+    train, config, vocabulary = _settings(work)
+    examples, rates = _mixture(work, vocabulary)
     feed = _example_feed(examples, rates, train, config, vocabulary)
     moments, first_step, new = None, 0, frozenset[str]()
     if "pretrain" in work.inputs:
@@ -86,12 +80,8 @@ def finetune(work: Work) -> dict[str, Any]:
 
 def multitask(work: Work) -> dict[str, Any]:
     """Trains on unlabeled text and tasks at once; as a later part, goes on exactly where the earlier one ended."""
-    train = TrainConfig.from_dict(work.setting("train"))
-    vocabulary = work.vocabulary()
-    config = ModelConfig.from_dict(work.setting("model"))
-    examples = _examples(work, vocabulary)
-    mixture = MixtureConfig.from_dict(work.setting("mixture"))
-    rates = mixture_rates(mixture, {name: len(pairs) for name, pairs in examples.items()})
+    train, config, vocabulary = _settings(work)
+    examples, rates = _mixture(work, vocabulary)
     share = rates.get(UNSUPERVISED, 0.0)
     tasks = _example_feed(examples, {n: r for n, r in rates.items() if n != UNSUPERVISED}, train, config, vocabulary)
     # as many columns for the targets as the objective needs, also where the tasks need fewer
@@ -115,6 +105,18 @@ def multitask(work: Work) -> dict[str, Any]:
         show=_shown_by(vocabulary),
     )
     return {**_trained(work, run), "rates": rates, "cut": _cut(examples, train)}
+
+
+def _settings(work: Work) -> tuple[TrainConfig, ModelConfig, Vocabulary]:
+    train, model = TrainConfig.from_dict(work.setting("train")), ModelConfig.from_dict(work.setting("model"))
+    return train, model, work.vocabulary()
+
+
+def _mixture(work: Work, vocabulary: Vocabulary) -> tuple["Examples", dict[str, float]]:
+    """The tasks' training examples, and how often each task is drawn."""
+    examples = _examples(work, vocabulary)
+    sizes = {name: len(pairs) for name, pairs in examples.items()}
+    return examples, mixture_rates(MixtureConfig.from_dict(work.setting("mixture")), sizes)
 
 
 def _trained(work: Work, run: TrainingRun) -> dict[str, Any]:
