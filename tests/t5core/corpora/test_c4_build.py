@@ -1,10 +1,16 @@
 import hashlib
 import itertools
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from t5core.config import CorpusConfig
 from t5core.corpora import build_corpus, identify
@@ -12,6 +18,8 @@ from t5core.corpora.c4 import C4Config
 from t5core.corpora.c4.build import Recipe, build, content_of
 from t5core.corpora.c4.explain import explained
 from t5core.corpora.c4.rules import clean_page
+from t5core.corpora.c4.sentences import sentences
+from t5core.corpora.c4.spans import span_hashes, without_spans
 from t5core.corpora.c4.stages import Work, clean_files, settle_spans, settle_urls, shard_rows
 from t5core.corpora.c4.tally import RULES, Tally, judged_page
 from t5core.corpora.captures import find_captures
@@ -210,3 +218,55 @@ def test_explanations_end_with_the_verdict_on_the_page(text, verdict, why):
     assert why in last.why
     assert verdict == "filtered:too_long" or (judged_page(text, C4Config(), None).text is None) == (verdict != "passed")
     assert all(found.verdict in (*RULES, "line-passed") for found in lines)
+
+
+SENTENCES = st.sampled_from([f"Sentence number {n} says a thing." for n in range(6)])
+LINES = st.lists(SENTENCES, min_size=1, max_size=5).map(" ".join)
+
+
+@given(st.lists(st.lists(LINES, min_size=3, max_size=4).map("\n".join), min_size=1, max_size=6), st.integers(1, 5))
+@settings(deadline=None, max_examples=40)
+def test_spans_are_kept_as_by_one_who_sees_all_pages_at_once(tmp_path_factory, texts, partitions):
+    folder = tmp_path_factory.mktemp("spans")
+    paths = written(folder / "in", [page(text) for text in texts])
+    work = Work(folder, ANY_LANGUAGE, (), partitions)
+    clean_files(work, paths, "0")
+    for step in (settle_urls, settle_spans):
+        for part in range(partitions):
+            step(work, part)
+    found = [row["text"] for part in range(partitions) for row in shard_rows(work, part, Tally())]
+
+    seen, wanted = set(), []
+    for text in sorted(texts, key=lambda text: hashlib.blake2b(text.encode(), digest_size=16).digest()):
+        lost = set()
+        for number, span in enumerate(span_hashes(text)):
+            lost |= {number} if span in seen else set()
+            seen.add(span)
+        left = without_spans(text, lost).text
+        if sum(len(sentences(line)) for line in left.split("\n")) >= 3:
+            wanted.append(left)
+    assert found == wanted
+
+
+@pytest.mark.faults
+def test_a_run_that_was_killed_and_done_again_gives_the_same_shards(tmp_path):
+    pages = [
+        page(*(f"{line} Number {n}." for line in lines_about(f"{topic} {n}"))) for n in range(2_000) for topic in TOPICS
+    ]
+    paths = written(tmp_path / "in", pages, 4)
+    whole = build(paths, tmp_path / "whole", recipe_for(paths, shards=3))
+    command = [sys.executable, "-m", "t5core.cli", "clean", str(tmp_path / "in"), "--out", str(tmp_path / "killed")]
+    command += ["--language", "none", "--bad-words", "none", "--shards", "3"]
+    seen = set()
+    for pattern in (".work-*/pages/*/000001", ".work-*/spans/*/1", "*00000-of-00003.parquet*"):
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            while not (there := list((tmp_path / "killed").glob(pattern))) and process.poll() is None:
+                time.sleep(0.005)
+            process.send_signal(signal.SIGKILL)
+        seen.add(bool(there))
+    assert seen == {True}
+    assert not (tmp_path / "killed" / "manifest.json").exists()
+    assert build(paths, tmp_path / "killed", recipe_for(paths, shards=3)) == whole
+    for shard in whole["shards"]:
+        data = (tmp_path / "killed" / shard["name"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == shard["sha256"]
