@@ -144,9 +144,12 @@ class Dispatcher:
         self._attempts: dict[str, int] = dict.fromkeys(plan.stages, 0)
         self._not_before: dict[str, float] = {}
         self._lanes: dict[str, _Lane] = {}
-        self._events: list[Event] = []
+        # whoever adds stages by what has finished has to hear of all that has
+        cached = sorted(finished & set(plan.stages)) if open_ended else []
+        self._events: list[Event] = [StageFinished(key=k, lane="", seconds=0.0, cached=True) for k in cached]
         self._progress: dict[str, StageProgress] = {}
         self._stopping = False
+        self._refused = ""
         self._seconds = {True: 0.0, False: 0.0}
         self._lane_error = "no lane could be started"
         self._lay_out()
@@ -291,7 +294,11 @@ class Dispatcher:
         """Nobody will ask any more: what could run now fails with the lanes' last error, what needs it is skipped."""
         self._open = False
         for key, stage in self.plan.stages.items():
-            if self._state[key] == "waiting" and all(self._state[i] == "done" for i in stage.inputs.values()):
+            if self._state[key] == "waiting" and self._refused:  # that is the reason, not the lanes that left for it
+                self._state[key] = "skipped"
+                self._report[key] = StageReport(state="skipped", because=self._refused)
+                self._events.append(StageSkipped(key=key, because=self._refused))
+            elif self._state[key] == "waiting" and all(self._state[i] == "done" for i in stage.inputs.values()):
                 self._fail(key, f"no lane to run it: {self._lane_error}", retry=False)
 
     def extend(self, more: Plan, finished: Collection[str]) -> None:
@@ -421,6 +428,7 @@ class Dispatcher:
                 self._report[other] = StageReport(state="skipped", because=key)
                 self._events.append(StageSkipped(key=other, because=key))
         if refused:  # the input has to be mended: nothing that was prepared from it is worth training on
+            self._refused = self._refused or key
             self.stop()
 
 

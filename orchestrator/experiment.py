@@ -74,6 +74,10 @@ class Experiment(Config):
             raise ConfigError("objective", None, "multi-task training needs one for the unlabeled text")
         if self.parts > 1 and self.pretrain.schedule.kind == "triangular":
             raise ConfigError("schedule", "triangular", "it is laid over a whole run, which cannot be cut into parts")
+        if self.parts > 1 and self.pretrain.trainable == "gradual":
+            raise ConfigError(
+                "trainable", "gradual", "its episodes share out a whole run, which cannot be cut into parts"
+            )
 
     @property
     def cut(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ from orchestrator.dispatcher import Answer, Dispatcher, Wait
 from orchestrator.lanes import RUN_STAGE, StageFunction, open_device, resolve, work_through
 from orchestrator.outcomes import Event, Outcomes, StageProgress
 from orchestrator.plan import Plan
-from orchestrator.steering import Steering
+from orchestrator.steering import Steering, held
 from orchestrator.store import Store
 
 
@@ -77,8 +77,7 @@ class _LocalPort:
             if self._steering is not None:
                 more = self._steering.after(event)
                 if more is not None:
-                    held = {key for key, stage in more.stages.items() if self._store.finished(stage) is not None}
-                    self._dispatcher.extend(more, held)
+                    self._dispatcher.extend(more, held(more, self._store))
                 if not self._steering.open:
                     self._dispatcher.seal()
 

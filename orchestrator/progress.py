@@ -106,9 +106,9 @@ class Progress:
 
     def extend(self, plan: Plan) -> None:
         """Shows the rows of another plan as well."""
+        # another thread draws: it must find every stage of the plan it sees, in a mapping that does not grow
+        self._seen = {**{key: _Seen() for key in plan.stages}, **self._seen}
         self._plan = self._plan.extended(plan)
-        for key in plan.stages:
-            self._seen.setdefault(key, _Seen())
 
     def table(self) -> Table:
         """Returns the rows as they stand."""

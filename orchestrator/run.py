@@ -29,6 +29,7 @@ from orchestrator.table import PLAIN_WIDTH, RowResult, TaskColumn, compare, dura
 from orchestrator.tracking import Tracker
 from t5core.config import Config, TasksConfig
 from t5core.errors import ConfigError
+from t5core.metrics.averages import paper_columns
 from t5core.tasks import judged, tasks_of
 
 TRACKER_WAIT_S = 60.0
@@ -108,7 +109,7 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
         baseline=study.baseline,
         title=title,
         paper_sd=study.baseline_sd,
-        notes=_unreadable(plan, outcomes),
+        notes=(*_cut(plan, outcomes), *_unreadable(plan, outcomes)),
     )
     if options.json:
         print(json.dumps({**to_dict(comparison), "accounting": _accounting(outcomes.accounting)}, ensure_ascii=False))
@@ -195,10 +196,21 @@ def _all_scores(row: PlannedRow, outcomes: Outcomes) -> dict[str, float]:
     evaluated = outcomes[row.stages["evaluate"]]
     if not isinstance(evaluated, Finished):
         return {}
-    result = evaluated.manifest.result
-    scores = result["scores"]
+    scores = evaluated.manifest.result["scores"]
     single = {f"{task}/{metric}": value for task, by_metric in scores.items() for metric, value in by_metric.items()}
-    return {**single, **{f"column/{name}": value for name, value in result["paper_columns"].items()}}
+    return {**single, **{f"column/{name}": value for name, value in paper_columns(scores).items()}}
+
+
+def _cut(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
+    """Returns a line about training examples that are longer than the scale's lengths."""
+    shares: dict[str, float] = {}
+    for key in plan.stages:
+        outcome = outcomes[key]
+        if isinstance(outcome, Finished):
+            for task, share in outcome.manifest.result.get("cut", {}).items():
+                shares[task] = max(shares.get(task, 0.0), share)
+    told = [f"{task} {share:.0%}" for task, share in shares.items() if share >= 0.005]
+    return (f"training examples that were cut to the scale's lengths: {', '.join(told)}",) if told else ()
 
 
 def _unreadable(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ from orchestrator.lanes import open_device as open_t5core_device
 from orchestrator.outcomes import Event, LaneStarted, Outcomes, RayStarted
 from orchestrator.plan import Plan, Stage
 from orchestrator.ray_adapter import RayConnection, connected, data_parallel_trainer, failure_line
-from orchestrator.steering import Steering
+from orchestrator.steering import Steering, held
 from orchestrator.store import Store
 from t5core.errors import ConfigError
 
@@ -275,9 +275,8 @@ class _Run:
             return
         more = self.steering.after(event)
         if more is not None:
-            held = {key for key, stage in more.stages.items() if self.store.finished(stage) is not None}
             self.plan = self.plan.extended(more)
-            ray.get(self._actor.call.remote("extend", more, held))
+            ray.get(self._actor.call.remote("extend", more, held(more, self.store)))
         if not self.steering.open:
             self._sealed = True
             ray.get(self._actor.call.remote("seal"))

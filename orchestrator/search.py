@@ -15,9 +15,10 @@ running trials behind: the next one closes them and asks for the same mixtures a
 at a time may hold a search; a lease in the store sees to that.
 """
 
-import uuid
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import optuna
@@ -37,7 +38,7 @@ from t5core.tasks import judged, tasks_of
 MAX_FAILURES = 3
 """So many failed trials in a row end the search: the next would fail as well."""
 
-DRIVER, INSTEAD_OF, ORIGIN, FIXED, LABEL = "driver", "instead_of", "origin", "fixed", "label"
+INSTEAD_OF, ORIGIN, FIXED, LABEL = "instead_of", "origin", "fixed", "label"
 """Attributes of a trial in Optuna's storage."""
 MIXTURE, RATES, SCORES = "mixture", "rates", "scores"
 
@@ -64,11 +65,7 @@ class Running:
 
     def needed(self) -> dict[str, Stage]:
         """Returns the stages up to the present part by role, each after what it reads."""
-        stages = dict(self.common)
-        for number, (training, evaluated) in enumerate(self.parts[: self.part + 1], start=1):
-            stages[f"multitask{number}"] = training
-            stages[f"evaluate{number}"] = evaluated
-        return stages
+        return _by_role(self.common, self.parts[: self.part + 1])
 
     @property
     def evaluated(self) -> Stage:
@@ -95,6 +92,11 @@ class Search:
         total: trials in all, those of earlier runs counted, failed ones too.
         at_once: trials side by side.
         listener: is told of every trial.
+
+    Attributes:
+        error: why it ended early; "" as long as it did not.
+        failed: trials of this run that failed.
+        last_error: why the last of them did.
     """
 
     def __init__(
@@ -118,11 +120,16 @@ class Search:
         self._at_once = at_once
         self._listener = listener or Listener()
         self._tasks = judged(tasks_of(experiment.tasks))
-        self._driver = uuid.uuid4().hex
         self._running: dict[int, Running] = {}
         self._failures = 0
         self.error = ""
+        self.failed = 0
+        self.last_error = ""
         self._take_up()
+
+    def running(self) -> list[Running]:
+        """Returns the trials that run."""
+        return list(self._running.values())
 
     @property
     def open(self) -> bool:
@@ -157,21 +164,28 @@ class Search:
         return sum(t.state in ended and t.number not in replaced for t in self.study.get_trials(deepcopy=False))
 
     def _take_up(self) -> None:
-        """Puts the fixed mixtures into a new study's queue; closes what an earlier driver left and queues it again."""
+        """Queues what is to be tried first, and what an earlier driver left running or could not finish.
+
+        A fixed mixture is queued unless it waits or has a score; one that failed is tried again. First all is queued,
+        then closed: a driver that is killed in between forgets none, and what is asked for twice the store answers.
+        """
         trials = self.study.get_trials(deepcopy=False)
-        if not trials:
-            for fixed, point in self._space.starts():
+        left = [t for t in trials if t.state is TrialState.RUNNING]
+        replaced = {t.user_attrs[INSTEAD_OF] for t in trials if INSTEAD_OF in t.user_attrs}
+        for trial in left:
+            if trial.number not in replaced:
+                attrs = {name: value for name, value in trial.user_attrs.items() if name in (FIXED, LABEL, MIXTURE)}
+                point = trial.params or trial.system_attrs.get("fixed_params", {})
+                self.study.enqueue_trial(point, user_attrs={**attrs, **_in_place_of(trial)})
+        there = {t.user_attrs.get(FIXED) for t in trials if t.state is not TrialState.FAIL}
+        failed = {t.user_attrs.get(FIXED): t for t in trials if t.state is TrialState.FAIL}
+        for fixed, point in self._space.starts():
+            if fixed.name not in there:
                 attrs = {FIXED: fixed.name, LABEL: fixed.label, MIXTURE: fixed.mixture.to_json()}
-                self.study.enqueue_trial(point, user_attrs=attrs)
-            return
-        for trial in trials:
-            if trial.state is not TrialState.RUNNING:
-                continue
+                again = _in_place_of(failed[fixed.name]) if fixed.name in failed else {}
+                self.study.enqueue_trial(point, user_attrs={**attrs, **again})
+        for trial in left:
             self.study.tell(trial.number, state=TrialState.FAIL)
-            attrs = {name: value for name, value in trial.user_attrs.items() if name in (FIXED, LABEL, MIXTURE)}
-            point = trial.params or trial.system_attrs.get("fixed_params", {})
-            origin = trial.user_attrs.get(ORIGIN, trial.number)
-            self.study.enqueue_trial(point, user_attrs={**attrs, INSTEAD_OF: trial.number, ORIGIN: origin})
 
     def _filled(self, rows: list[Running]) -> Plan | None:
         """Asks for trials until so many run as may; returns the plan of those in ``rows`` and the new ones."""
@@ -184,7 +198,6 @@ class Search:
 
     def _asked(self) -> Running:
         trial = self.study.ask()
-        trial.set_user_attr(DRIVER, self._driver)
         fixed = trial.user_attrs.get(FIXED)
         suggested = self._space.suggest(trial)
         mixture = suggested if fixed is None else MixtureConfig.from_json(trial.user_attrs[MIXTURE])
@@ -204,27 +217,22 @@ class Search:
             label = name if number == len(training) else f"{name}-part{number}"
             parts.append((stage, evaluation(experiment, stages, stage, label)))
         common = {role: stage for role, stage in stages.items() if not stage.accelerated}
-        label = trial.user_attrs.get(LABEL) or ", ".join(f"{_short(k)} {v:.3g}" for k, v in trial.params.items())
-        running = Running(
+        label = title(trial)
+        keys = {role: stage.key for role, stage in _by_role(common, parts).items()}
+        return Running(
             trial=trial,
             label=label,
             fixed=fixed,
-            row=PlannedRow(name=name, seed=0, stages={}, label=label),
+            row=PlannedRow(name=name, seed=0, stages=keys, label=label),
             common=common,
             parts=tuple(parts),
-            part=len(parts) - 1,
         )
-        keys = {role: stage.key for role, stage in running.needed().items()}
-        running.row = PlannedRow(name=name, seed=0, stages=keys, label=label)
-        running.part = 0
-        return running
 
     def _advanced(self, running: Running) -> list[Running]:
         """Takes all scores that are there; returns the trial if it has work left, and nothing when it ended."""
         while (manifest := self._store.finished(running.evaluated)) is not None:
             scores = self._scores(manifest)
-            average = sum(scores.values()) / len(scores)
-            running.trial.report(average, running.part + 1)
+            running.trial.report(average(scores), running.part + 1)
             if running.part + 1 == len(running.parts):
                 self._end(running, "finished", scores)
                 return []
@@ -245,14 +253,20 @@ class Search:
         if trained is not None:
             trial.set_user_attr(RATES, trained.result["rates"])
         if how == "finished":
-            self.study.tell(trial, sum(scores.values()) / len(scores))
+            self.study.tell(trial, average(scores))
         else:
             self.study.tell(trial, state=TrialState.PRUNED if how == "pruned" else TrialState.FAIL)
         del self._running[trial.number]
         self._failures = self._failures + 1 if how == "failed" else 0
+        self.failed += how == "failed"
+        self.last_error = why or self.last_error
         if self._failures >= MAX_FAILURES:
             self.error = f"{self._failures} trials in a row failed, the last one: {why}"
         self._listener.ended(running, how, scores)
+
+
+def _in_place_of(trial: optuna.trial.FrozenTrial) -> dict[str, int]:
+    return {INSTEAD_OF: trial.number, ORIGIN: trial.user_attrs.get(ORIGIN, trial.number)}
 
 
 def row_name(trial: optuna.Trial | optuna.trial.FrozenTrial) -> str:
@@ -264,8 +278,25 @@ def _keys(running: Running) -> set[str]:
     return {stage.key for stage in running.needed().values()}
 
 
-def _short(parameter: str) -> str:
-    return {"maximum_between": "K at", "temperature": "T"}.get(parameter, parameter.removeprefix("weight."))
+def _by_role(common: Mapping[str, Stage], parts: Sequence[tuple[Stage, Stage]]) -> dict[str, Stage]:
+    stages = dict(common)
+    for number, (training, evaluated) in enumerate(parts, start=1):
+        stages[f"multitask{number}"] = training
+        stages[f"evaluate{number}"] = evaluated
+    return stages
+
+
+def title(trial: optuna.Trial | optuna.trial.FrozenTrial) -> str:
+    """Returns what a trial tries, for people: a fixed mixture's label, or the sampler's numbers."""
+    if LABEL in trial.user_attrs:
+        return str(trial.user_attrs[LABEL])
+    names = {"maximum_between": "K at", "temperature": "T"}
+    return ", ".join(f"{names.get(k, k.removeprefix('weight.'))} {v:.2g}" for k, v in trial.params.items())
+
+
+def average(scores: Mapping[str, float]) -> float:
+    """Returns what is maximised: the mean of the tasks' main scores."""
+    return sum(scores.values()) / len(scores)
 
 
 def open_study(storage: str, name: str, seed: int) -> optuna.Study:
@@ -281,6 +312,8 @@ def open_study(storage: str, name: str, seed: int) -> optuna.Study:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
+        if storage.startswith("sqlite:///"):
+            Path(storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         database = optuna.storages.RDBStorage(url=storage)
         study = optuna.create_study(
             storage=database,
@@ -296,13 +329,19 @@ def open_study(storage: str, name: str, seed: int) -> optuna.Study:
     except Exception as error:  # SQLAlchemy and the drivers each raise their own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         way_out = f"this database cannot be used ({reason}); give a URL like sqlite:///search.db"
+        if isinstance(error, ImportError) or "import" in reason:
+            way_out = f"a package for it is missing ({reason}); for postgresql:// install psycopg2-binary"
         raise ConfigError("storage", masked(storage), masked(way_out)) from error
 
 
-def search_name(study: str, scale: str, space: str, experiment: Experiment) -> str:
-    """Returns the name under which Optuna keeps a search: another experiment is another search."""
+def search_name(study: str, scale: str, space: str, experiment: Experiment, store_uri: str) -> str:
+    """Returns the name under which Optuna keeps a search: another experiment or another store is another search.
+
+    The store is in it because its lease guards the search, and because the trials' results lie there.
+    """
+    place = hashlib.sha256(store_uri.encode()).hexdigest()[:4]
     stages = stages_of(experiment.replace(multitask=MixtureConfig(kind="equal", unsupervised=1.0)), "any")
-    return f"{study}-{scale}-{space}-{stages['evaluate'].key[:8]}"
+    return f"{study}-{scale}-{space}-{stages['evaluate'].key[:8]}-{place}"
 
 
 def rates_table(trial: Any) -> dict[str, float]:

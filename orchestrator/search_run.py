@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -32,16 +31,17 @@ from orchestrator.run import FREE_BYTES_WANTED, TRACKER_WAIT_S, exit_code, plain
 from orchestrator.scheduler import run_plan
 from orchestrator.search import (
     FIXED,
-    LABEL,
     SCORES,
     Ended,
     Listener,
     Running,
     Search,
+    average,
     open_study,
     rates_table,
     row_name,
     search_name,
+    title,
 )
 from orchestrator.search_space import SPACES, Fixed, Space
 from orchestrator.store import StageBusy, Store
@@ -108,42 +108,55 @@ def _search(
     experiment = study.baseline_of(scale)
     mixtures = tuple(fixed(experiment))
     store = Store.open(options.store)
-    starts = _starts(experiment, mixtures, scale.name)
+    space = Space(name=more["space"], fixed=mixtures, unsupervised=unsupervised)
+    starts = _starts(experiment, [start for start, _ in space.starts()] or mixtures, scale.name)
     if options.plan:
         if options.json:
             print(json.dumps(plan_json(starts, store), indent=1))
         else:
             render_plan(starts, store, console)
         return 0
-    space = Space(name=more["space"], fixed=mixtures, unsupervised=unsupervised)
-    store.check_writable(FREE_BYTES_WANTED + plan_cost(starts).checkpoint_bytes)
-    name = search_name(NAME, scale.name, space.name, experiment)
+    checkpoints = plan_cost(starts).checkpoint_bytes * max(1.0, more["trials"] / len(starts.rows))
+    store.check_writable(FREE_BYTES_WANTED + int(checkpoints))
+    name = search_name(NAME, scale.name, space.name, experiment, store.uri)
     with _held(store, name):
         if space.name == "rates":
             space = _with_sizes(space, experiment, store, options)
-        trials = open_study(_file_made(more["storage"]), name, more["sampler_seed"])
+        trials = open_study(more["storage"], name, more["sampler_seed"])
         tracker = Tracker.open(options.tracking_uri, NAME, scale.name, store)
         at_once = options.lanes or min(LANES_AT_MOST, os.cpu_count() or 1)
+        search: Search | None = None
         try:
-            listener = _told(tracker, store)
+            listener = _told(tracker, store, {"search": name, "space": space.name})
             search = Search(trials, space, experiment, store, total=more["trials"], at_once=at_once, listener=listener)
             _say(console, name, scale, space, search, options, tracker, at_once)
-            refused = _driven(search, store, options, console, at_once)
+            refused = _driven(search, store, options, console)
+        except optuna.exceptions.StorageInternalError as error:
+            reason = masked(" ".join(str(error).split())[:200])
+            way_out = f"the database failed ({reason}); what is finished is kept, the same command goes on from there"
+            raise ConfigError("storage", masked(more["storage"]), way_out) from error
+        except KeyboardInterrupt:
+            for running in [] if search is None else search.running():
+                tracker.row_finished(running.row, "stopped", {})
+            raise
         finally:
             tracker.close(TRACKER_WAIT_S)
     if refused is not None:
-        raise ConfigError("tasks", refused, "preparation refused what it was given")
+        print(f"error: {refused}", file=sys.stderr)
+        return 2
     if options.json:
         print(json.dumps(_as_json(name, trials), ensure_ascii=False))
     else:
         _render(trials, experiment, console)
         console.print(f"{duration(time.monotonic() - started_s)} in all", highlight=False)
-    if search.error:
-        print(f"stopped: {search.error}", file=sys.stderr)
-    return 1 if search.error else 0
+    if search.failed or search.open:
+        why = search.error or search.last_error or "no lane was left to run it"
+        print(f"{search.failed} trial(s) failed: {why}; the same command tries fixed mixtures again", file=sys.stderr)
+        return 1
+    return 0
 
 
-def _driven(search: Search, store: Store, options: Options, console: Console, at_once: int) -> str | None:
+def _driven(search: Search, store: Store, options: Options, console: Console) -> str | None:
     """Runs trials until there are enough; returns why preparation refused its input, if it did."""
     plan = search.begin()
     if plan is None:
@@ -151,7 +164,7 @@ def _driven(search: Search, store: Store, options: Options, console: Console, at
     with Progress(plan, console=console) as progress:
         steered = _Steered(search, progress)
         outcomes = run_plan(
-            plan, store, accelerator=options.accelerator, num_lanes=at_once, events=progress, steering=steered
+            plan, store, accelerator=options.accelerator, num_lanes=options.lanes, events=progress, steering=steered
         )
     return rejected_input(outcomes)
 
@@ -174,11 +187,11 @@ class _Steered:
         return more
 
 
-def _told(tracker: Tracker, store: Store) -> Listener:
-    """Makes an MLflow run of every trial."""
+def _told(tracker: Tracker, store: Store, common: Mapping[str, object]) -> Listener:
+    """Makes an MLflow run of every trial, with what all trials of the search have in common."""
 
     def started(running: Running) -> None:
-        axes: dict[str, object] = dict(running.trial.params)
+        axes = {**common, **running.trial.params}
         if running.fixed:
             axes["fixed"] = running.label
         tracker.row_started(running.row, axes)
@@ -190,7 +203,7 @@ def _told(tracker: Tracker, store: Store) -> Listener:
                 tracker.stage_finished(running.row, stage, manifest)
         final = dict(scores)
         if scores:
-            final["average"] = sum(scores.values()) / len(scores)
+            final["average"] = average(scores)
         tracker.row_finished(running.row, how, final)
 
     return Listener(started=started, ended=ended)
@@ -232,13 +245,6 @@ def _held(store: Store, name: str) -> Iterator[None]:
         yield
 
 
-def _file_made(url: str) -> str:
-    """The folder of a sqlite file has to be there."""
-    if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return url
-
-
 def _say(
     console: Console,
     name: str,
@@ -267,15 +273,7 @@ def _ranked(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _average(trial: FrozenTrial) -> float:
-    scores: Mapping[str, float] = trial.user_attrs[SCORES]
-    return sum(scores.values()) / len(scores)
-
-
-def _title(trial: FrozenTrial) -> str:
-    if LABEL in trial.user_attrs:
-        return str(trial.user_attrs[LABEL])
-    names = {"maximum_between": "K at", "temperature": "T"}
-    return ", ".join(f"{names.get(k, k.removeprefix('weight.'))} {v:.2g}" for k, v in trial.params.items())
+    return average(trial.user_attrs[SCORES])
 
 
 def _render(study: optuna.Study, experiment: Experiment, console: Console) -> None:
@@ -294,7 +292,7 @@ def _render(study: optuna.Study, experiment: Experiment, console: Console) -> No
             f"{state}{len(trial.intermediate_values)}/{experiment.parts}",
             *(f"{scores[name]:.2f}" for name in tasks),
             f"{_average(trial):.2f}",
-            _title(trial),
+            title(trial),
         )
     console.print(table)
     whole = [t for t in trials if t.state is TrialState.COMPLETE]
@@ -303,12 +301,10 @@ def _render(study: optuna.Study, experiment: Experiment, console: Console) -> No
         return
     best, known = whole[0], [t for t in whole if FIXED in t.user_attrs]
     shares = ", ".join(f"{name} {rate:.1%}" for name, rate in rates_table(best).items())
-    lines = [f"best: trial {best.number} ({_title(best)}), average {_average(best):.2f}; it draws {shares}"]
+    lines = [f"best: trial {best.number} ({title(best)}), average {_average(best):.2f}; it draws {shares}"]
     if known:
-        lines.append(f"best of the paper's fixed mixtures: {_title(known[0])}, average {_average(known[0]):.2f}")
-    lines.append(
-        "averages are over the tasks' main scores on the validation examples; one seed: see the study for noise"
-    )
+        lines.append(f"best of the paper's fixed mixtures: {title(known[0])}, average {_average(known[0]):.2f}")
+    lines.append("averages are over the tasks' main scores on the validation examples, of one seed")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
 
@@ -321,7 +317,7 @@ def _as_json(name: str, study: optuna.Study) -> dict[str, Any]:
                 "number": trial.number,
                 "row": row_name(trial),
                 "state": trial.state.name.lower(),
-                "mixture": _title(trial),
+                "mixture": title(trial),
                 "fixed": trial.user_attrs.get(FIXED),
                 "params": trial.params,
                 "rates": rates_table(trial),

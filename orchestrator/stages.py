@@ -27,7 +27,6 @@ from t5core.config import CorpusConfig, DecodeConfig, TasksConfig, VocabularyCon
 from t5core.corpora import build_corpus, identify, read_documents
 from t5core.errors import DataError
 from t5core.feeds import padded_batches, tokenise
-from t5core.metrics.averages import paper_columns
 from t5core.tasks import Document, identify_tasks, load_documents, majority_scores, make_splits, tasks_of
 from t5core.vocabulary import train_vocabulary
 
@@ -153,7 +152,6 @@ def _evaluate(work: Work) -> dict[str, Any]:
         work.report({"step": done, "steps": len(paths)})
     return {
         "scores": scores,
-        "paper_columns": paper_columns(scores),
         "invalid": invalid,
         "seconds": time.monotonic() - started,
     }

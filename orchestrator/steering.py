@@ -10,6 +10,7 @@ from typing import Protocol
 
 from orchestrator.outcomes import Event
 from orchestrator.plan import Plan
+from orchestrator.store import Store
 
 
 class Steering(Protocol):
@@ -21,3 +22,8 @@ class Steering(Protocol):
 
     def after(self, event: Event) -> Plan | None:
         """Returns rows and stages to add, with all stages that they read; None for nothing."""
+
+
+def held(plan: Plan, store: Store) -> set[str]:
+    """Returns which of a plan's stages the store holds already."""
+    return {key for key, stage in plan.stages.items() if store.finished(stage) is not None}

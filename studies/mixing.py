@@ -26,7 +26,7 @@ from orchestrator.run import main
 from orchestrator.search_space import Fixed
 from orchestrator.study import Row, Study
 from studies.paper import baseline_standard_deviation, paper_table
-from studies.scales import SCALES
+from studies.scales import SCALES, TRAIN_EXAMPLES
 from t5core.config import MixtureConfig, ObjectiveConfig, TasksConfig
 from t5core.mixing import PAPER_MAXIMUMS, PAPER_TEMPERATURES
 
@@ -35,7 +35,7 @@ UNSUPERVISED_SIZE = 2.0**40
 PARTS = 3
 """Training is cut into so many stages, after each of which a search may look at the scores."""
 ALL_EXAMPLES = 2**17
-"""Of each embedded task, so that their sizes differ as they do by themselves."""
+"""Of each task at the small scales, so that their sizes differ as they do by themselves."""
 
 
 def study() -> Study:
@@ -90,8 +90,8 @@ def fixed_mixtures(experiment: Experiment) -> tuple[Fixed, ...]:
 
 def _changes(experiment: Experiment) -> Mapping[str, Any]:
     tasks = experiment.tasks
-    if not _known_sizes(tasks):
-        tasks = tasks.replace(train_examples=max(tasks.train_examples, ALL_EXAMPLES))
+    if tasks.train_examples == TRAIN_EXAMPLES:  # the scale's own limit, not one that was asked for
+        tasks = tasks.replace(train_examples=ALL_EXAMPLES)
     return {"objective": ObjectiveConfig(), "parts": PARTS, "tasks": tasks}
 
 

@@ -24,6 +24,11 @@ from t5core.config import (
 from t5core.model import preset
 from t5core.tasks import EMBEDDED_TASKS
 
+TRAIN_EXAMPLES = 8_000
+"""Of each task at the small scales, unless a flag says otherwise."""
+ALL = 2**40
+"""More examples than any set has."""
+
 EMBEDDED_TASK_NAMES = tuple(task.name for task in EMBEDDED_TASKS)
 
 
@@ -46,7 +51,7 @@ def tiny() -> Scale:
                 dropout_rate=0.0,
                 checkpoint_every=650,
             ),
-            tasks=TasksConfig(names=EMBEDDED_TASK_NAMES, train_examples=8_000, validation_examples=400),
+            tasks=TasksConfig(names=EMBEDDED_TASK_NAMES, train_examples=TRAIN_EXAMPLES, validation_examples=400),
             finetune=TrainConfig(
                 steps=700,
                 batch_size=16,
@@ -73,7 +78,7 @@ def mini() -> Scale:
             objective=None,
             model=preset("mini", vocab_size=vocabulary.size),
             pretrain=TrainConfig(steps=8_192, batch_size=128, inputs_length=256, schedule=ScheduleConfig()),
-            tasks=TasksConfig(names=EMBEDDED_TASK_NAMES, train_examples=8_000, validation_examples=400),
+            tasks=TasksConfig(names=EMBEDDED_TASK_NAMES, train_examples=TRAIN_EXAMPLES, validation_examples=400),
             finetune=TrainConfig(
                 steps=2_048,
                 batch_size=128,
@@ -98,7 +103,7 @@ def paper() -> Scale:
             objective=None,
             model=ModelConfig(),
             pretrain=TrainConfig(steps=2**19, batch_size=128, inputs_length=512),
-            tasks=TasksConfig(names=EMBEDDED_TASK_NAMES, train_examples=8_000, validation_examples=400),
+            tasks=TasksConfig(names=EMBEDDED_TASK_NAMES, train_examples=ALL, validation_examples=ALL),
             finetune=TrainConfig(
                 steps=2**18,
                 batch_size=128,

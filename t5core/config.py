@@ -466,6 +466,12 @@ class MixtureConfig(Config):
     def __post_init__(self) -> None:
         self._one_of("kind", MixtureKind)
         self._positive("maximum", "temperature", "unsupervised")
+        unused = [n for n in ("maximum", "maximum_between") if getattr(self, n) is not None]
+        unused += ["temperature"] if self.temperature != 1 else []
+        if self.kind != "proportional" and unused:
+            raise ConfigError(
+                unused[0], getattr(self, unused[0]), f"it belongs to proportional rates, not to {self.kind}"
+            )
         if self.maximum_between is not None and (self.maximum is not None or not 0 <= self.maximum_between <= 1):
             raise ConfigError("maximum_between", self.maximum_between, "give a place from 0 to 1, and no maximum")
         if (self.kind == "weights") != bool(self.weights):

@@ -125,6 +125,8 @@ def size_between(num_examples: Mapping[str, float], place: float) -> float:
 def mixture_rates(mixture: MixtureConfig, num_examples: Mapping[str, float]) -> dict[str, float]:
     """Returns how often each task is drawn by a config; the rates sum to 1.
 
+    RTE, where both benchmarks' are there, counts once, half in each.
+
     Args:
         mixture: which; if unlabeled text takes part, UNSUPERVISED is among the result's keys.
         num_examples: training examples of each task, without unlabeled text.
@@ -132,7 +134,7 @@ def mixture_rates(mixture: MixtureConfig, num_examples: Mapping[str, float]) -> 
     Raises:
         ConfigError: weights that name other tasks than there are; see ``rates``.
     """
-    sizes = dict(num_examples)
+    sizes = share_rte(num_examples)
     maximum = mixture.maximum
     if mixture.maximum_between is not None:
         maximum = size_between(sizes, mixture.maximum_between)

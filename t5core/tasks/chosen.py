@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from t5core.config import TaskContent, TasksConfig
-from t5core.errors import ConfigError
+from t5core.errors import ConfigError, DataError
 from t5core.mixing import UNSUPERVISED
 from t5core.tasks.known import BUILT_IN, expanded, get_task, is_file
 from t5core.tasks.splits import identities
@@ -22,8 +22,13 @@ def tasks_of(config: TasksConfig) -> dict[str, Task]:
 
     Raises:
         ConfigError: a name that neither is known nor comes from one of the files.
+        DataError: a user's file that says something else than when ``content`` was filled in.
     """
     own = {task.name: task for task in map(get_task, config.files)}
+    definitions = {c.name: c.definition for c in config.content if c.definition}
+    for name, file in zip(own, config.files, strict=True):
+        if definitions.get(name, _digest(file)) != _digest(file):
+            raise DataError("tasks", file, "it changed since the plan was made; run again")
     return {name: own[name] if name in own else get_task(name) for name in config.names}
 
 
@@ -58,6 +63,7 @@ def identify_tasks(config: TasksConfig) -> TasksConfig:
         ConfigError: no task to train on, or none to judge by; one that is for neither.
         DataError: a set that is not there, or a hub that does not answer.
     """
+    config = config.replace(content=())
     tasks = tasks_of(config)
     for name, task in tasks.items():
         if not task.splits:
@@ -80,8 +86,12 @@ def judged(tasks: Mapping[str, Task]) -> dict[str, Task]:
     return {name: task for name, task in tasks.items() if "validation" in task.splits}
 
 
+def _digest(file: str) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
+
+
 def _content(task: Task, file: str | None, data_dir: Path | None) -> TaskContent:
-    definition = "" if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
+    definition = "" if file is None else _digest(file)
     if task.embedded:
         return TaskContent(name=task.name, definition=definition)
     found = identities(task, data_dir)

@@ -296,7 +296,6 @@ def test_a_data_directory_and_a_users_file_train_and_evaluate_without_the_corpus
         "glue_cola": True,
         "reviews": True,
     }
-    assert evaluated["paper_columns"] == {}
     assert len(place.lines(stages["evaluate"], "reviews.predictions.jsonl")) == 10
 
 

@@ -234,11 +234,11 @@ def test_single_rates_are_varied_for_every_task_and_the_text() -> None:
 
 def test_another_experiment_is_another_search(experiment: Experiment) -> None:
     names = {
-        search_name("mixing", "tiny", "mixture", e)
+        search_name("mixing", "tiny", "mixture", e, "store")
         for e in (experiment, experiment.replace(parts=1), experiment.replace(seed=1))
     }
     assert len(names) == 3
-    assert search_name("mixing", "tiny", "mixture", experiment) in names
+    assert search_name("mixing", "tiny", "mixture", experiment, "store") in names
 
 
 @pytest.mark.parametrize(
@@ -270,3 +270,19 @@ def test_the_listener_is_told_the_row_with_all_its_stages(experiment: Experiment
     assert {stage.kind for stage in plan.stages.values()} >= {"multitask", "evaluate"}
     assert len([s for s in plan.stages.values() if s.kind == "multitask"]) == 1, "only what the first part needs"
     assert search.after(StageFinished(key="another", lane="", seconds=0.0, cached=False)) is None
+
+
+def test_a_fixed_mixture_that_failed_is_tried_again_by_the_next_run(experiment: Experiment, tmp_path: Path) -> None:
+    def broken(stage: Stage, inputs: Any, work: Path, device: Any, report: Any) -> dict[str, Any]:
+        if stage.kind == "multitask" and stage.config["mixture"]["temperature"] == 2.0:
+            raise ValueError("no memory")
+        return run_stage(stage, inputs, work, device, report)
+
+    search, log = searched(experiment, tmp_path, 3, at_once=1, run_stage=broken, max_attempts=1)
+    assert dict(log.ended) == {"Equal": "finished", "K": "finished", "T": "failed"}
+    assert (search.failed, search.last_error, search.done()) == (1, "ValueError: no memory", 3)
+    again, log = searched(experiment, tmp_path, 3)
+    assert log.ended == [("T", "finished")] and again.done() == 3
+    assert {t.user_attrs["fixed"] for t in again.study.get_trials() if t.state is TrialState.COMPLETE} == {
+        *("equal", "limit", "T-2")
+    }

@@ -10,7 +10,7 @@ from studies.mixing import fixed_mixtures, study
 from studies.paper import paper_table
 from studies.scales import SCALES
 from t5core.config import TaskContent
-from t5core.mixing import PAPER_SIZES, UNSUPERVISED, mixture_rates
+from t5core.mixing import PAPER_SIZES, UNSUPERVISED, mixture_rates, share_rte
 
 TINY = study().baseline_of(SCALES["tiny"])
 
@@ -55,7 +55,9 @@ def test_the_rates_are_the_papers_for_its_sizes_with_the_text_at_the_limit() -> 
     experiment = study().baseline_of(with_sizes(dict(PAPER_SIZES)))
     fixed = {f.name: f.mixture for f in fixed_mixtures(experiment)}
     rates = mixture_rates(fixed["K-2^19"], PAPER_SIZES)
-    limited = {name: min(size, 2**19) for name, size in PAPER_SIZES.items()} | {UNSUPERVISED: 2**19}
+    sizes = share_rte(PAPER_SIZES)  # the same examples stand in both benchmarks
+    assert sizes["glue_rte"] == sizes["super_glue_rte"] == 1_245
+    limited = {name: min(size, 2**19) for name, size in sizes.items()} | {UNSUPERVISED: 2**19}
     total = sum(limited.values())
     assert rates == pytest.approx({name: size / total for name, size in limited.items()})
     hot = mixture_rates(fixed["T-2"], PAPER_SIZES)

@@ -202,6 +202,8 @@ def test_an_unknown_choice_names_field_value_choices_and_the_closest():
             "maximum_between=0.5: give a place from 0 to 1, and no",
         ),
         (lambda: MixtureConfig(maximum_between=1.5), "maximum_between=1.5: give a place from 0 to 1"),
+        (lambda: MixtureConfig(kind="equal", maximum=9), "maximum=9: it belongs to proportional rates, not to equal"),
+        (lambda: MixtureConfig(kind="equal", temperature=2), "temperature=2: it belongs to proportional rates, not to"),
         (lambda: MixtureConfig(kind="weights"), "weights=(): they belong to kind"),
         (lambda: MixtureConfig(weights=(TaskWeight(name="a", weight=1.0),)), "weights=('a',): they belong to kind"),
         (lambda: TasksConfig(), "tasks=(): name at least one task"),
