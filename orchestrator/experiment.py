@@ -123,14 +123,15 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
 
 
 def evaluation(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name: str) -> Stage:
-    """Returns the stage that evaluates what a stage trained."""
+    """Returns the stage that evaluates what a stage trained, on inputs as long as it was trained on."""
+    train = e.finetune if e.multitask is None else e.multitask_train
     return Stage.of(
         "evaluate",
         name,
         inputs={"trained": trained, "tasks": stages["tasks"], "vocabulary": stages["vocabulary"]},
         decode=e.decode,
         tasks=e.tasks,
-        inputs_length=e.finetune.inputs_length,
+        inputs_length=train.inputs_length,
     )
 
 

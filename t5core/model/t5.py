@@ -226,6 +226,7 @@ class T5(nn.Module):
     def _logits(self, hidden: Tensor) -> Tensor:
         return functional.linear(hidden, self.output_weight.to(hidden.dtype))
 
+    @torch.no_grad()
     def start(
         self, inputs_BS: Tensor, max_length: int, visible_BS: Tensor | None = None, copies: int = 1
     ) -> DecoderState:
@@ -295,6 +296,7 @@ class T5(nn.Module):
             last_R1=read_BW[:, -1:].repeat_interleave(copies, dim=0),
         )
 
+    @torch.no_grad()
     def step(self, previous_R1: Tensor, position: int | Tensor, state: DecoderState) -> Tensor:
         """Returns logits ``[R, V]`` for the token after ``previous``.
 

@@ -4,14 +4,13 @@ import contextlib
 import io
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import micro_study
 import numpy as np
 import pytest
-import torch
 
 from orchestrator.experiment import Experiment
 from orchestrator.locally import run_locally
@@ -127,15 +126,6 @@ def roles_of(plan: Plan) -> dict[str, dict[str, Stage]]:
 def failed(outcomes: Outcomes) -> Failed:
     (found,) = [outcome for outcome in outcomes.values() if isinstance(outcome, Failed)]
     return found
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """So small a model gains nothing from several threads, which wait for each other where cores are shared."""
-    earlier = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(earlier)
 
 
 @pytest.fixture(scope="module")
