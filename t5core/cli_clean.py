@@ -11,10 +11,13 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from t5core.corpora.c4 import C4Config
 
 VERBS = ("clean",)
 _FORMS = ("parquet", "jsonl")
@@ -34,6 +37,12 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
     parser.add_argument("--out", metavar="DIR", help="where shards and manifest.json go")
     parser.add_argument("--explain", metavar="FILE", help="write nothing; show what becomes of each line and why")
     parser.add_argument("--stats", action="store_true", help="show what each rule removed")
+    add_settings_to(parser)
+    parser.set_defaults(verb=clean)
+
+
+def add_settings_to(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say by which rules a corpus is made and in which form; ``settings_of`` reads them."""
     parser.add_argument(
         "--language", default="en", metavar="L", help="that pages have to be in, by two letters, or none (default: en)"
     )
@@ -49,16 +58,41 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
     parser.add_argument("--no-dedup", action="store_true", help="keep all pages of a URL and all copies of a span")
     parser.add_argument("--format", default="parquet", metavar="F", help="of the shards: parquet or jsonl")
     parser.add_argument("--shards", metavar="N", help="how many (default: one for about 128 MB of text)")
-    parser.set_defaults(verb=clean)
 
 
 def clean(arguments: argparse.Namespace) -> int:
     """Cleans web captures and other raw text by the rules of C4 into shards that a study takes as its --corpus."""
+    from t5core.corpora.captures import find_captures
+
+    config, words = rules_of(arguments)
+    if arguments.explain is not None:
+        if arguments.files or arguments.out is not None:
+            raise ConfigError("explain", arguments.explain, "it writes nothing: leave out other files and --out")
+        return _explain(find_captures([arguments.explain]), config, words)
+    if not arguments.files:
+        raise ConfigError("files", "", "give files to clean, or --explain FILE")
+    check_form(arguments)
+    return _build(arguments, find_captures(arguments.files), config, words)
+
+
+def check_form(arguments: argparse.Namespace) -> None:
+    """Raises ConfigError unless there is a folder to write to and a form that is known."""
+    if arguments.out is None:
+        raise ConfigError("out", "", "give a folder for the corpus: --out DIR")
+    if arguments.format not in _FORMS:
+        raise ConfigError("format", arguments.format, f"choose one of {', '.join(_FORMS)}", choices=_FORMS)
+
+
+def rules_of(arguments: argparse.Namespace) -> "tuple[C4Config, tuple[str, ...]]":
+    """Returns the rules' settings and the bad words that ``add_settings_to``'s flags ask for.
+
+    Raises:
+        ConfigError: a flag that cannot be used.
+    """
     from t5core.corpora.c4 import C4Config
     from t5core.corpora.c4.bad_words import digest
     from t5core.corpora.c4.config import Identifier
     from t5core.corpora.c4.language import check_language
-    from t5core.corpora.captures import find_captures
 
     identifiers = get_args(Identifier)
     if arguments.identifier not in identifiers:
@@ -73,31 +107,32 @@ def clean(arguments: argparse.Namespace) -> int:
         one_copy_per_url=not arguments.no_dedup,
         span_sentences=0 if arguments.no_dedup else C4Config().span_sentences,
     )
-    if arguments.explain is not None:
-        if arguments.files or arguments.out is not None:
-            raise ConfigError("explain", arguments.explain, "it writes nothing: leave out other files and --out")
-        return _explain(find_captures([arguments.explain]), config, words)
-    if not arguments.files:
-        raise ConfigError("files", "", "give files to clean, or --explain FILE")
-    if arguments.out is None:
-        raise ConfigError("out", "", "give a folder for the corpus: --out DIR")
-    if arguments.format not in _FORMS:
-        raise ConfigError("format", arguments.format, f"choose one of {', '.join(_FORMS)}", choices=_FORMS)
-    return _build(arguments, find_captures(arguments.files), config, words)
+    return config, words
 
 
-def _build(arguments: argparse.Namespace, paths: tuple[Path, ...], config: Any, words: tuple[str, ...]) -> int:
+def _build(arguments: argparse.Namespace, paths: tuple[Path, ...], config: "C4Config", words: tuple[str, ...]) -> int:
     from t5core.corpora.c4.build import Recipe, build, content_of, shards_for
 
     out = Path(arguments.out).expanduser()
-    shards = shards_for(paths) if arguments.shards is None else _shards(arguments.shards)
+    shards = shards_of(arguments) or shards_for(paths)
     recipe = Recipe(config=config, words=words, content=content_of(paths), form=arguments.format, shards=shards)
     try:
         manifest = build(paths, out, recipe, _note if sys.stderr.isatty() else None)
     except OSError as error:
         raise ConfigError("out", str(out), f"cannot be written: {error.strerror or error}") from error
+    return show_result(manifest, out, arguments, config, table=arguments.stats)
+
+
+def show_result(
+    manifest: Mapping[str, Any], out: Path, arguments: argparse.Namespace, config: "C4Config", *, table: bool
+) -> int:
+    """Prints what was made, with the table of counts where it is asked for; returns the exit code.
+
+    Raises:
+        DataError: no page is left by the rules.
+    """
     counts = manifest["counts"]
-    if arguments.stats:
+    if table:
         _print_counts(counts, config)
     skipped = [f"{count:,} {name.partition(':')[2]}" for name, count in counts["read"].items() if ":" in name]
     if skipped:
@@ -130,7 +165,11 @@ def _bad_words(given: str | None, language: str) -> tuple[str, ...]:
     return words
 
 
-def _shards(text: str) -> int:
+def shards_of(arguments: argparse.Namespace) -> int | None:
+    """Returns how many shards are asked for, None where it is left to the input's size."""
+    text = arguments.shards
+    if text is None:
+        return None
     if not text.isdecimal() or not 0 < int(text) <= _MAX_SHARDS:
         raise ConfigError("shards", text, f"give a whole number from 1 to {_MAX_SHARDS:,}")
     return int(text)

