@@ -2,7 +2,8 @@
 
 A run is determined by its configs, so a config *is* the identity of a result: ``fingerprint()`` gives the
 part of it that counts, and the orchestrator hashes that. Every field counts unless it is declared with
-``unhashed(...)``: a field that only changes how a run is watched, not what it computes.
+``unhashed(...)``: a field that only changes how a run is watched, not what it computes; a field that came later and is
+declared with ``added(...)`` counts where it differs from its default, so that older results keep their names.
 
     >>> ObjectiveConfig(noise_density=0.15).to_json()
     '{"kind": "replace_spans", "noise_density": 0.15, "mean_noise_span_length": null, ...}'
@@ -29,6 +30,11 @@ def unhashed(default: Any) -> Any:
     return dataclasses.field(default=default, metadata={"hashed": False})
 
 
+def added(default: Any) -> Any:
+    """A field that came after results were stored: it counts unless it is ``default``, as all did before."""
+    return dataclasses.field(default=default, metadata={"added": True})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Base of all configs: JSON round trip, fingerprint, checks that name the field."""
@@ -38,11 +44,11 @@ class Config:
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns ``to_dict()`` without the fields that are declared not to count."""
+        """Returns ``to_dict()`` without the fields that are declared not to count, or not to count as they are."""
         out = {}
         for f in dataclasses.fields(self):
-            if f.metadata.get("hashed", True):
-                value = getattr(self, f.name)
+            value = getattr(self, f.name)
+            if f.metadata.get("hashed", True) and not (f.metadata.get("added") and value == f.default):
                 out[f.name] = value.fingerprint() if isinstance(value, Config) else _plain(value)
         return out
 
@@ -111,6 +117,15 @@ def _typed(hint: Any, value: Any) -> Any:
 
 ObjectiveKind = Literal["lm", "prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens"]
 SourceKind = Literal["embedded", "files"]
+CorpusVariant = Literal["plain", "c4", "unfiltered", "realnews_like", "webtext_like", "wikipedia", "wikipedia_books"]
+EXTRA_OF_VARIANTS = types.MappingProxyType(
+    {
+        "realnews_like": "a file of domains",
+        "webtext_like": "a file of URLs with scores",
+        "wikipedia_books": "files of books",
+    }
+)
+"""What a variant needs besides a user's own text."""
 ScheduleKind = Literal["inverse_sqrt", "constant", "triangular"]
 Architecture = Literal["encoder_decoder", "shared_encoder_decoder", "language_model", "prefix_lm"]
 FeedForwardKind = Literal["relu", "gated_gelu"]
@@ -129,6 +144,12 @@ class CorpusConfig(Config):
         content: digest of the source's content, filled in by ``t5core.corpora.identify``; empty until then.
         validation_fraction: share of the documents, drawn by hash, that is held out.
         min_chars: shorter documents are dropped.
+        variant: which of the source's text is trained on, by one of Table 8's recipes (``t5core.corpora.variants``);
+            "plain": all of it. What is held out is the same for all.
+        language: that the recipes for web pages ask for, by two letters, or "none"; the embedded source is English.
+        extra: absolute paths of what the variant needs besides, for "files": the list of domains or of URLs with
+            scores, the books. Does not count; ``extra_content`` does.
+        extra_content: digest of what lies there, filled in like ``content``.
     """
 
     source: str = "embedded"
@@ -136,6 +157,10 @@ class CorpusConfig(Config):
     content: str = ""
     validation_fraction: float = 0.05
     min_chars: int = 200
+    variant: str = added("plain")
+    language: str = added("en")
+    extra: tuple[str, ...] = unhashed(())
+    extra_content: str = added("")
 
     def __post_init__(self) -> None:
         self._one_of("source", SourceKind)
@@ -143,6 +168,12 @@ class CorpusConfig(Config):
             raise ConfigError("validation_fraction", self.validation_fraction, "give a share between 0 and 1")
         if self.source == "files" and not self.paths:
             raise ConfigError("paths", self.paths, "name at least one file or folder of text")
+        self._one_of("variant", CorpusVariant)
+        needed = EXTRA_OF_VARIANTS.get(self.variant) if self.source == "files" else None
+        if needed and not self.extra:
+            raise ConfigError("variant", self.variant, f"from files it needs {needed} (extra)")
+        if self.extra and not needed:
+            raise ConfigError("extra", self.extra, f"{self.variant} from {self.source} takes none")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,17 +7,22 @@ of a small corpus empty, the first document of the other moves there.
 Nothing that is held out is trained on. Validation is written first and wins: a line of 40 characters or more that was
 written before, anywhere, is dropped where it comes again, and so is a training line that holds a sentence of validation
 (both compared without case and punctuation). The lines kept before and after a dropped one stay.
+
+What is held out is the same for every variant of a source (``t5core.corpora.variants``): the split and validation are
+the plain corpus's, and a variant is made of training documents after the comparison, from which its recipe only takes
+away. Lines that merely repeat each other stay in a variant, since its own rules say what becomes of them.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
 from t5core.config import CorpusConfig
-from t5core.corpora import embedded, files
+from t5core.corpora import embedded, files, variants
 from t5core.corpora.cleaning import is_entry, split_sentences
 from t5core.corpora.documents import SourceDocument
 from t5core.errors import ConfigError
@@ -35,14 +40,19 @@ _MIN_COMPARED = 32  # the same without its punctuation
 
 
 def identify(config: CorpusConfig) -> CorpusConfig:
-    """Returns ``config`` with ``content`` filled in: the digest of what lies at the source now.
+    """Returns ``config`` with ``content`` and ``extra_content`` filled in: the digests of what lies there now.
 
     Raises:
         ConfigError: a path that does not exist or holds no text.
     """
     if config.source == "embedded":
         return config.replace(content=embedded.content_digest())
-    return config.replace(content=files.content_digest(config.paths))
+    return identify_extra(config.replace(content=files.content_digest(config.paths)))
+
+
+def identify_extra(config: CorpusConfig) -> CorpusConfig:
+    """Returns ``config`` with ``extra_content`` alone filled in; raises ConfigError for what cannot be read."""
+    return config.replace(extra_content=variants.extra_digest(config))
 
 
 def build_corpus(config: CorpusConfig, folder: Path, report: Report | None = None) -> dict[str, int]:
@@ -57,7 +67,8 @@ def build_corpus(config: CorpusConfig, folder: Path, report: Report | None = Non
 
     Returns:
         Counts: ``documents``, ``train_documents``, ``validation_documents``, ``chars`` (of text written),
-        ``dropped_duplicates`` (documents), ``dropped_lines`` (repeated lines and sentences).
+        ``dropped_duplicates`` (documents), ``dropped_lines`` (repeated lines and sentences); of a variant also
+        ``train_chars``, and ``dropped_by_variant`` (training documents) in place of ``dropped_duplicates``.
 
     Raises:
         ConfigError: the source has no text, or not enough for both splits.
@@ -90,12 +101,19 @@ def build_corpus(config: CorpusConfig, folder: Path, report: Report | None = Non
     elif len(by_hash) > 1 and not training:
         training.append(held_out.pop(0))
 
+    plain = config.variant == "plain"
+    books = {_digest(document.text): document for document in variants.read_books(config)}
+    if books:
+        by_digest = {_digest(document.text): document for document in training}
+        training = [document for _, document in sorted((books | by_digest).items())]
     folder.mkdir(parents=True, exist_ok=True)
     writer = _Writer(config.min_chars)
     with (folder / VALIDATION_FILE).open("w", encoding="utf-8") as file:
-        validation_documents = writer.write(held_out, file, remember_sentences=True)
+        validation_documents = writer.write(writer.held_out(held_out), file)
+    held_out_chars = writer.chars
     with (folder / TRAIN_FILE).open("w", encoding="utf-8") as file:
-        train_documents = writer.write(training, file, remember_sentences=False)
+        fresh = writer.training(training, once=plain)
+        train_documents = writer.write(variants.chosen(config, fresh), file)
     if not train_documents or not validation_documents:
         raise ConfigError(
             "corpus",
@@ -103,7 +121,7 @@ def build_corpus(config: CorpusConfig, folder: Path, report: Report | None = Non
             f"{read} documents give {train_documents} for training and {validation_documents} for validation: "
             "give more text (at least two documents that do not repeat each other), or another validation_fraction",
         )
-    return {
+    counts = {
         "documents": train_documents + validation_documents,
         "train_documents": train_documents,
         "validation_documents": validation_documents,
@@ -111,10 +129,15 @@ def build_corpus(config: CorpusConfig, folder: Path, report: Report | None = Non
         "dropped_duplicates": read - train_documents - validation_documents,
         "dropped_lines": writer.dropped_lines,
     }
+    if plain:
+        return counts
+    del counts["dropped_duplicates"]
+    dropped = len(training) - train_documents
+    return {**counts, "train_chars": writer.chars - held_out_chars, "dropped_by_variant": dropped}
 
 
 class _Writer:
-    """Writes documents without the lines that it has written before."""
+    """Writes documents without the lines that it has seen before."""
 
     def __init__(self, min_chars: int) -> None:
         self._min_chars = min_chars
@@ -123,19 +146,30 @@ class _Writer:
         self.chars = 0
         self.dropped_lines = 0
 
-    def write(self, documents: Iterable[SourceDocument], file: TextIO, *, remember_sentences: bool) -> int:
-        """Returns how many documents were left with enough text and written."""
+    def held_out(self, documents: Iterable[SourceDocument]) -> Iterator[SourceDocument]:
+        """Yields documents without repeated lines; remembers their sentences."""
+        for document in documents:
+            yield replace(document, text=self._fresh(document.text, remember_sentences=True, remember_lines=True))
+
+    def training(self, documents: Iterable[SourceDocument], *, once: bool) -> Iterator[SourceDocument]:
+        """Yields documents with enough text, without what is held out; without repeated lines where ``once``."""
+        for document in documents:
+            text = self._fresh(document.text, remember_sentences=False, remember_lines=once)
+            if len(text) >= self._min_chars:
+                yield replace(document, text=text)
+
+    def write(self, documents: Iterable[SourceDocument], file: TextIO) -> int:
+        """Returns how many documents have enough text and were written."""
         written = 0
         for document in documents:
-            text = self._fresh(document.text, remember_sentences)
-            if len(text) < self._min_chars:
+            if len(document.text) < self._min_chars:
                 continue
-            file.write(json.dumps({"text": text, "source": document.source}) + "\n")
+            file.write(json.dumps({"text": document.text, "source": document.source}) + "\n")
             written += 1
-            self.chars += len(text)
+            self.chars += len(document.text)
         return written
 
-    def _fresh(self, text: str, remember_sentences: bool) -> str:
+    def _fresh(self, text: str, *, remember_sentences: bool, remember_lines: bool) -> str:
         kept = []
         for line in text.split("\n"):
             if len(line) >= _MIN_CHARS and not is_entry(line):
@@ -150,7 +184,8 @@ class _Writer:
                 if known:
                     self.dropped_lines += 1
                     continue
-                self._lines.add(digest)
+                if remember_lines:
+                    self._lines.add(digest)
             kept.append(line)
         return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
 

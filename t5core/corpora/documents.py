@@ -21,11 +21,15 @@ class SourceDocument:
         text: prose, paragraphs on lines of their own.
         source: where it came from, for people: ``dist:module.path:name`` or ``file:line``.
         group: documents of one group fall into the same split: the source file, or "" for each by itself.
+        url: where it was found, "" when that is not known.
+        timestamp: when, as its file states it.
     """
 
     text: str
     source: str
     group: str = ""
+    url: str = ""
+    timestamp: str = ""
 
 
 def open_text(path: Path) -> TextIO:
@@ -55,8 +59,8 @@ def read_documents(path: Path) -> Iterator[dict[str, Any]]:
             yield document
 
 
-def read_parquet(path: Path) -> Iterator[tuple[str, str]]:
-    """Yields (text, source) of the rows of a Parquet file; rows without text are left out.
+def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a Parquet file like ``read_documents``; rows without text are left out.
 
     Raises:
         DataError: it is no Parquet file, or has no column of strings named ``text``.
@@ -70,13 +74,13 @@ def read_parquet(path: Path) -> Iterator[tuple[str, str]]:
             if "text" not in schema.names or not _is_text(schema.field("text").type):
                 way_out = f"there is no column of strings named text, only {', '.join(schema.names)}"
                 raise DataError("corpus", str(path), way_out)
-            columns = [name for name in ("text", "source") if name in schema.names]
+            columns = [name for name in ("text", "source", "url", "timestamp") if name in schema.names]
             number = 0
             for batch in file.iter_batches(batch_size=256, columns=columns):
                 for row in batch.to_pylist():
                     number += 1
                     if row["text"]:
-                        yield row["text"], str(row.get("source") or f"{path.name}:{number}")
+                        yield {**row, "source": row.get("source") or f"{path.name}:{number}"}
     except pyarrow.ArrowException as error:
         reason = str(error).partition("\n")[0]
         raise DataError("corpus", str(path), f"this is no Parquet file ({reason})") from error

@@ -83,16 +83,21 @@ def read_files(paths: Sequence[str], min_chars: int) -> Iterator[SourceDocument]
         DataError: a line of a ``.jsonl`` file that is not an object with ``text``; a ``.parquet`` file without it.
     """
     for path in find_files(paths):
-        texts: Iterable[tuple[str, str]]
+        documents: Iterable[dict[str, Any]]
         if _kind(path) == "json":
-            texts = ((_json_text(document), str(document["source"])) for document in read_documents(path))
+            documents = ({**document, "text": _json_text(document)} for document in read_documents(path))
         elif _kind(path) == "parquet":
-            texts = read_parquet(path)
+            documents = read_parquet(path)
         else:
-            texts = ((text, path.name) for text in _pieces(path))
-        for text, source in texts:
-            if len(text) >= min_chars:
-                yield SourceDocument(text=text, source=source)
+            documents = ({"text": text, "source": path.name} for text in _pieces(path))
+        for document in documents:
+            if len(document["text"]) >= min_chars:
+                yield SourceDocument(
+                    text=document["text"],
+                    source=str(document["source"]),
+                    url=str(document.get("url") or ""),
+                    timestamp=str(document.get("timestamp") or ""),
+                )
 
 
 def _json_text(document: dict[str, Any]) -> str:
@@ -112,7 +117,7 @@ def _kind(path: Path) -> str:
 def _has_text(path: Path) -> bool:
     """Whether there is anything but white space, also inside a ``.gz``; reads up to the first of it."""
     if _kind(path) == "parquet":
-        return any(text.strip() for text, _ in read_parquet(path))
+        return any(row["text"].strip() for row in read_parquet(path))
     with open_text(path) as file:
         return any(block.strip() for block in iter(lambda: file.read(1 << 16), ""))
 

@@ -125,7 +125,7 @@ def test_lists_of_json_become_tuples_and_nested_configs_come_back():
 @pytest.mark.parametrize(
     ("config", "unhashed"),
     [
-        (CorpusConfig(source="files", paths=("a.txt",)), {"paths"}),
+        (CorpusConfig(source="files", paths=("a.txt",)), {"paths", "extra", "variant", "language", "extra_content"}),
         (VocabularyConfig(), set()),
         (ObjectiveConfig(), set()),
         (ModelConfig(), set()),
@@ -155,6 +155,13 @@ def test_the_fingerprint_follows_hashed_fields_only_also_nested():
     assert nested.fingerprint()["optimizer"]["decay_exponent"] == 0.7
 
 
+def test_a_field_that_came_later_counts_where_it_is_not_as_before():
+    plain, c4 = CorpusConfig(), CorpusConfig(variant="c4")
+    assert "variant" not in plain.fingerprint() and c4.fingerprint()["variant"] == "c4"
+    assert CorpusConfig.from_json(c4.to_json()) == c4
+    assert CorpusConfig.from_json('{"source": "embedded"}') == plain
+
+
 def test_an_unknown_field_names_it_its_value_the_known_ones_and_the_closest():
     with pytest.raises(ConfigError) as caught:
         TrainConfig.from_dict({"batchsize": 3})
@@ -178,6 +185,12 @@ def test_an_unknown_choice_names_field_value_choices_and_the_closest():
         (lambda: CorpusConfig(source="web"), "source='web': choose one of embedded, files"),
         (lambda: CorpusConfig(validation_fraction=1.0), "validation_fraction=1.0: give a share"),
         (lambda: CorpusConfig(source="files"), "paths=(): name at least one file"),
+        (lambda: CorpusConfig(variant="c5"), "variant='c5': choose one of plain, c4, unfiltered"),
+        (
+            lambda: CorpusConfig(source="files", paths=("a",), variant="realnews_like"),
+            "variant='realnews_like': from files it needs a file of domains",
+        ),
+        (lambda: CorpusConfig(extra=("a",)), "extra=('a',): plain from embedded takes none"),
         (lambda: VocabularyConfig(num_pieces=0), "num_pieces=0: give a number above 0"),
         (lambda: ObjectiveConfig(noise_density=0.0), "noise_density=0.0: give a corruption rate"),
         (lambda: ObjectiveConfig(noise_density=float("nan")), "noise_density=nan: give a corruption rate"),
