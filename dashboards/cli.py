@@ -1,8 +1,9 @@
-"""``t5grid``: what a person asks about finished and unfinished work.
+"""``t5grid``: what a person asks about finished and unfinished work, and corpora made on many nodes.
 
     t5grid status                 what lies in the store
     t5grid ui                     MLflow's pages, on this machine only
     t5grid report objectives      one HTML page with the table and its plot
+    t5grid corpus crawl --out D   a corpus by C4's rules, on Ray
 
 It lives in the topmost room because it may know all others. Errors a user can act on are one line, exit code 2.
 """
@@ -10,6 +11,7 @@ It lives in the topmost room because it may know all others. Errors a user can a
 import sys
 from pathlib import Path
 
+from dashboards.corpus import add_corpus_to, make_corpus
 from orchestrator.home import default_store_uri, default_tracking_uri
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
@@ -27,6 +29,8 @@ def main(argv: list[str] | None = None) -> int:
             from dashboards.ui import serve
 
             serve(args.tracking_uri, args.port)
+        elif args.verb == "corpus":
+            return make_corpus(args)
         else:
             from dashboards.report import write_report
 
@@ -41,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> OneLineParser:
-    parser = OneLineParser(prog="t5grid", description="Looks at the results of t5grid's studies.")
+    parser = OneLineParser(prog="t5grid", description="Looks at the results of t5grid's studies; makes corpora on Ray.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     status = verbs.add_parser("status", help="what lies in the store: finished, running and interrupted stages")
@@ -55,6 +59,8 @@ def _parser() -> OneLineParser:
     report.add_argument("study", metavar="STUDY", help="like objectives")
     report.add_argument("--scale", default="tiny", help="default: %(default)s")
     report.add_argument("--out", metavar="FILE", help="default: STUDY-SCALE.html in this folder")
+
+    add_corpus_to(verbs)
 
     for verb in (status, report):
         verb.add_argument("--store", default=default_store_uri(), help="where results lie (default: %(default)s)")

@@ -51,6 +51,12 @@ Event = tuple[str, Callable[[MlflowView], None]]
 """Which row it is about, for messages, and what to write."""
 
 
+def quiet_mlflow() -> None:
+    """Sets what MLflow reads when it is imported: no chatter, no messages to its makers, no retries of its own."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+
+
 class Tracker:
     """Writes a study's runs to MLflow in the background. Open one with ``Tracker.open``."""
 
@@ -79,8 +85,7 @@ class Tracker:
             ConfigError: nobody answers there, or it cannot be written.
         """
         uri = check_tracking_uri(uri)
-        for name, value in _QUIET.items():
-            os.environ.setdefault(name, value)
+        quiet_mlflow()
         return cls(MlflowView(uri, study, scale, store))
 
     @property

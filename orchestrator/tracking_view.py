@@ -64,20 +64,15 @@ class _Parent:
     complete: bool
 
 
-class MlflowView:
-    """One study at one scale in MLflow. Not thread-safe: the tracker's thread alone calls it."""
+class MlflowExperiment:
+    """One experiment in MLflow. Not thread-safe."""
 
-    def __init__(self, uri: str, study: str, scale: str, store: Store) -> None:
+    def __init__(self, uri: str, experiment: str, artifact_folder: str) -> None:
         self.uri = uri
-        self.study = study
-        self.scale = scale
-        self.experiment = f"t5grid/{study}/{scale}"
-        self._store = store
+        self.experiment = experiment
+        self._artifact_folder = artifact_folder
         self._client: MlflowClient | None = None
         self._experiment_id = ""
-        self._parents: dict[tuple[str, int, str], _Parent] = {}
-        self._children: dict[str, dict[str, Run]] = {}
-        self._done: dict[tuple[str, int, str], dict[str, Manifest]] = {}
 
     def connect(self) -> None:
         """Imports MLflow, migrates a new database and finds or makes the experiment; takes seconds."""
@@ -95,6 +90,51 @@ class MlflowView:
                 if found.lifecycle_stage == "deleted":  # its name is taken until it is back or purged
                     self._client.restore_experiment(found.experiment_id)
                 self._experiment_id = found.experiment_id
+
+    def _mlflow(self) -> "MlflowClient":
+        self.connect()
+        assert self._client is not None
+        return self._client
+
+    def _artifacts(self) -> str | None:
+        """Next to a sqlite file, not in whatever folder the driver was started in; a server knows its own place."""
+        if not self.uri.startswith("sqlite"):
+            return None
+        database = Path(unquote(self.uri.partition(":///")[2].partition("?")[0]))
+        return (database.parent / "mlartifacts" / self._artifact_folder).as_uri()
+
+    def _search(self, condition: str) -> "list[Run]":
+        client, runs, token = self._mlflow(), [], None
+        while True:
+            page = client.search_runs([self._experiment_id], condition, max_results=1000, page_token=token)
+            runs += list(page)
+            token = page.token
+            if not token:
+                return runs
+
+    def _log(self, run_id: str, params: Mapping[str, object], points: Sequence[tuple[str, float, int, int]]) -> None:
+        from mlflow.entities import Metric, Param
+
+        client = self._mlflow()
+        texts = [Param(_key(name), _text(value)[:_PARAM_CHARS]) for name, value in params.items()]
+        metrics = [Metric(_key(name), float(value), at, step) for name, value, at, step in points]
+        for chunk in _chunks(texts, _PARAMS_PER_CALL):
+            client.log_batch(run_id, params=chunk)
+        for some in _chunks(metrics, _METRICS_PER_CALL):
+            client.log_batch(run_id, metrics=some)
+
+
+class MlflowView(MlflowExperiment):
+    """One study at one scale in MLflow. Not thread-safe: the tracker's thread alone calls it."""
+
+    def __init__(self, uri: str, study: str, scale: str, store: Store) -> None:
+        super().__init__(uri, f"t5grid/{study}/{scale}", f"{study}/{scale}")
+        self.study = study
+        self.scale = scale
+        self._store = store
+        self._parents: dict[tuple[str, int, str], _Parent] = {}
+        self._children: dict[str, dict[str, Run]] = {}
+        self._done: dict[tuple[str, int, str], dict[str, Manifest]] = {}
 
     def forget(self) -> None:
         """Forgets which runs there are, so that the next call looks again."""
@@ -145,18 +185,6 @@ class MlflowView:
         client.set_tag(parent.run_id, "t5grid.status", status)
         client.set_tag(parent.run_id, "t5grid.complete", "yes" if complete else "no")
         client.set_terminated(parent.run_id, _STATUS[status], _milliseconds(now))
-
-    def _mlflow(self) -> "MlflowClient":
-        self.connect()
-        assert self._client is not None
-        return self._client
-
-    def _artifacts(self) -> str | None:
-        """Next to a sqlite file, not in whatever folder the driver was started in; a server knows its own place."""
-        if not self.uri.startswith("sqlite"):
-            return None
-        database = Path(unquote(self.uri.partition(":///")[2].partition("?")[0]))
-        return (database.parent / "mlartifacts" / self.study / self.scale).as_uri()
 
     def _parent(self, row: PlannedRow, axes: Mapping[str, object] | None = None, now: float = 0.0) -> _Parent:
         known = self._parents.get(_identity(row))
@@ -213,26 +241,6 @@ class MlflowView:
                 self._experiment_id, start_time=start_ms, tags=_tags(tags), run_name=f"{stage.kind} {stage.name}"
             )
         return children[stage.key]
-
-    def _search(self, condition: str) -> "list[Run]":
-        client, runs, token = self._mlflow(), [], None
-        while True:
-            page = client.search_runs([self._experiment_id], condition, max_results=1000, page_token=token)
-            runs += list(page)
-            token = page.token
-            if not token:
-                return runs
-
-    def _log(self, run_id: str, params: Mapping[str, object], points: Sequence[tuple[str, float, int, int]]) -> None:
-        from mlflow.entities import Metric, Param
-
-        client = self._mlflow()
-        texts = [Param(_key(name), _text(value)[:_PARAM_CHARS]) for name, value in params.items()]
-        metrics = [Metric(_key(name), float(value), at, step) for name, value, at, step in points]
-        for chunk in _chunks(texts, _PARAMS_PER_CALL):
-            client.log_batch(run_id, params=chunk)
-        for some in _chunks(metrics, _METRICS_PER_CALL):
-            client.log_batch(run_id, metrics=some)
 
 
 def flat(values: Mapping[str, Any], separator: str) -> dict[str, Any]:
