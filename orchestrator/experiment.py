@@ -37,6 +37,9 @@ class Experiment(Config):
         model: its adapters, if it has any, are put into the pre-trained model when fine-tuning begins.
         unlabeled_tokens: pre-train on the first so many tokens of the corpus only, again and again (section 3.4.2); the
             corpus lies in random order, so any of them are as good; None: on all of it.
+        vocabulary_corpus: what the vocabulary is trained on where rows differ in their text; None: on ``corpus``.
+        tasks_corpus: what embedded tasks are made of, likewise. Nothing that they are judged by is trained on as long
+            as both are variants of one source, which hold out the same text.
         mixture: how often each task is drawn in fine-tuning.
         multitask: train on the unlabeled text and all tasks at once in this mixture, from random weights, for the steps
             of pre-training and fine-tuning together, and evaluate without fine-tuning (section 3.5.2); None: one after
@@ -55,6 +58,8 @@ class Experiment(Config):
     finetune: TrainConfig
     decode: DecodeConfig
     unlabeled_tokens: int | None = None
+    vocabulary_corpus: CorpusConfig | None = None
+    tasks_corpus: CorpusConfig | None = None
     mixture: MixtureConfig = PROPORTIONAL
     multitask: MixtureConfig | None = None
     parts: int = 1
@@ -65,6 +70,10 @@ class Experiment(Config):
             way_out = "an encoder needs an input: take prefix_lm, or a decoder-only architecture"
             raise ConfigError("objective", self.objective.kind, way_out)
         self._positive("parts", "unlabeled_tokens")
+        other = self.tasks_corpus
+        if other is not None and _held_out(other) != _held_out(self.corpus):
+            way_out = "tasks are judged by what their corpus holds out: take a variant of the text that is trained on"
+            raise ConfigError("tasks_corpus", other.source, way_out)
         if self.mixture.unsupervised is not None:
             way_out = "unlabeled text takes part in multi-task training: set it in multitask"
             raise ConfigError("mixture.unsupervised", self.mixture.unsupervised, way_out)
@@ -101,25 +110,46 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
     """Returns the experiment's stages by role, each after what it reads."""
     e = experiment
     stages: dict[str, Stage] = {}
-    stages["corpus"] = Stage.of("corpus", e.corpus.source, corpus=e.corpus)
+    stages["corpus"] = _corpus(e.corpus)
+    source_of_vocabulary = _other_corpus(e.vocabulary_corpus, stages, "vocabulary_corpus")
     stages["vocabulary"] = Stage.of(
         "vocabulary",
         f"{e.vocabulary.num_pieces}-pieces",
-        inputs={"corpus": stages["corpus"]},
+        inputs={"corpus": source_of_vocabulary},
         vocabulary=e.vocabulary,
     )
     text = {"corpus": stages["corpus"], "vocabulary": stages["vocabulary"]}
     from_corpus = any(task.embedded for task in tasks_of(e.tasks).values())
-    source = {"corpus": stages["corpus"]} if from_corpus else {}
+    source = {"corpus": _other_corpus(e.tasks_corpus, stages, "tasks_corpus")} if from_corpus else {}
     stages["tasks"] = Stage.of("tasks", f"{len(e.tasks.names)}-tasks", inputs=source, tasks=e.tasks)
     if e.objective is not None:
-        stages["tokens"] = Stage.of("tokens", e.corpus.source, inputs=text)
+        stages["tokens"] = Stage.of("tokens", stages["corpus"].name, inputs=text)
     name = f"{row}-seed{e.seed}"
     trained = _multitask(e, stages, name) if e.multitask is not None else _one_after_the_other(e, stages, name)
     stages.update(trained)
     last = list(trained.values())[-1]
     stages["evaluate"] = evaluation(e, stages, last, name)
     return stages
+
+
+def _corpus(config: CorpusConfig) -> Stage:
+    name = config.source if config.variant == "plain" else f"{config.source}-{config.variant}"
+    return Stage.of("corpus", name, corpus=config)
+
+
+def _other_corpus(config: CorpusConfig | None, stages: dict[str, Stage], role: str) -> Stage:
+    """Returns the stage of a corpus beside the one that is trained on, which it adds; None stands for that one."""
+    if config is None:
+        return stages["corpus"]
+    stage = _corpus(config)
+    if stage.key != stages["corpus"].key:
+        stages[role] = stage
+    return stage
+
+
+def _held_out(config: CorpusConfig) -> tuple[object, ...]:
+    """What determines which text a corpus holds out."""
+    return config.source, config.content, config.validation_fraction, config.min_chars
 
 
 def evaluation(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name: str) -> Stage:

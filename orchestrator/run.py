@@ -126,7 +126,7 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
 
 
 def _axis(value: object) -> object:
-    return value.to_json() if isinstance(value, Config) else value
+    return json.dumps(value.fingerprint()) if isinstance(value, Config) else value  # no paths are told
 
 
 class _Live:

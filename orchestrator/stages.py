@@ -62,7 +62,7 @@ def _training(kind: str) -> Callable[[Work], dict[str, Any]]:
 def _corpus(work: Work) -> dict[str, Any]:
     config = CorpusConfig.from_dict(work.setting("corpus"))
     result = dict(build_corpus(config, work.folder, work.report))
-    if identify(config).content != config.content:
+    if identify(config).fingerprint() != config.fingerprint():
         raise DataError(
             "corpus", config.source, "it changed since the plan was made (or differs on this node); run again"
         )
