@@ -129,7 +129,8 @@ def test_a_similarity_is_the_share_of_common_words_in_steps_of_a_fifth(splits):
         assert float(pair.targets) == pytest.approx(exact, abs=0.1 + 1e-9)
         assert re.fullmatch(r"[0-5]\.[02468]", pair.targets)
         scores[pair.targets] += 1
-    assert len(scores) > 20 and max(scores.values()) < 80
+    # a fifth of the sentences is left as it is, by the throw of a die: 80 of 400, with a standard deviation of 8
+    assert len(scores) > 20 and max(scores, key=scores.__getitem__) == "5.0" and abs(scores["5.0"] - 80) < 5 * 8
 
 
 def test_scrambled_sentences_hold_the_same_words_without_their_tells(splits):
