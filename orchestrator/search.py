@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.experiment import Experiment, evaluation, stages_of
 from orchestrator.outcomes import Event, StageFailed, StageFinished, StageSkipped
@@ -55,7 +55,7 @@ class Running:
         part: which of them is being done, from 0.
     """
 
-    trial: optuna.Trial
+    trial: optuna.Trial | FrozenTrial
     label: str
     fixed: bool
     row: PlannedRow
@@ -126,6 +126,18 @@ class Search:
         self.failed = 0
         self.last_error = ""
         self._take_up()
+
+    def replay(self) -> None:
+        """Tells the listener of every trial that ended before, in case an earlier driver was killed before it could."""
+        for trial in self.study.get_trials(deepcopy=False):
+            scores, parts = trial.user_attrs.get(SCORES), len(trial.intermediate_values)
+            if not trial.state.is_finished() or not scores or not parts:
+                continue
+            mixture = MixtureConfig.from_json(trial.user_attrs[MIXTURE])
+            running = self._prepared(trial, mixture, FIXED in trial.user_attrs)
+            running.part = parts - 1
+            self._listener.started(running)
+            self._listener.ended(running, "finished" if trial.state is TrialState.COMPLETE else "pruned", scores)
 
     def running(self) -> list[Running]:
         """Returns the trials that run."""
@@ -207,7 +219,7 @@ class Search:
         self._listener.started(running)
         return running
 
-    def _prepared(self, trial: optuna.Trial, mixture: MixtureConfig, fixed: bool) -> Running:
+    def _prepared(self, trial: optuna.Trial | FrozenTrial, mixture: MixtureConfig, fixed: bool) -> Running:
         name = row_name(trial)
         experiment = self._experiment.replace(multitask=mixture)
         stages = stages_of(experiment, name)
@@ -253,9 +265,9 @@ class Search:
         if trained is not None:
             trial.set_user_attr(RATES, trained.result["rates"])
         if how == "finished":
-            self.study.tell(trial, average(scores))
+            self.study.tell(trial.number, average(scores))
         else:
-            self.study.tell(trial, state=TrialState.PRUNED if how == "pruned" else TrialState.FAIL)
+            self.study.tell(trial.number, state=TrialState.PRUNED if how == "pruned" else TrialState.FAIL)
         del self._running[trial.number]
         self._failures = self._failures + 1 if how == "failed" else 0
         self.failed += how == "failed"
@@ -265,11 +277,11 @@ class Search:
         self._listener.ended(running, how, scores)
 
 
-def _in_place_of(trial: optuna.trial.FrozenTrial) -> dict[str, int]:
+def _in_place_of(trial: FrozenTrial) -> dict[str, int]:
     return {INSTEAD_OF: trial.number, ORIGIN: trial.user_attrs.get(ORIGIN, trial.number)}
 
 
-def row_name(trial: optuna.Trial | optuna.trial.FrozenTrial) -> str:
+def row_name(trial: optuna.Trial | FrozenTrial) -> str:
     """Returns a trial's row, and the name of its MLflow run: that of the trial it goes on with, if there is one."""
     return f"trial-{trial.user_attrs.get(ORIGIN, trial.number):03d}"
 
@@ -286,7 +298,7 @@ def _by_role(common: Mapping[str, Stage], parts: Sequence[tuple[Stage, Stage]]) 
     return stages
 
 
-def title(trial: optuna.Trial | optuna.trial.FrozenTrial) -> str:
+def title(trial: optuna.Trial | FrozenTrial) -> str:
     """Returns what a trial tries, for people: a fixed mixture's label, or the sampler's numbers."""
     if LABEL in trial.user_attrs:
         return str(trial.user_attrs[LABEL])

@@ -129,6 +129,7 @@ def _search(
         try:
             listener = _told(tracker, store, {"search": name, "space": space.name})
             search = Search(trials, space, experiment, store, total=more["trials"], at_once=at_once, listener=listener)
+            search.replay()
             _say(console, name, scale, space, search, options, tracker, at_once)
             refused = _driven(search, store, options, console)
         except optuna.exceptions.StorageInternalError as error:

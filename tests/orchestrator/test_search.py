@@ -286,3 +286,19 @@ def test_a_fixed_mixture_that_failed_is_tried_again_by_the_next_run(experiment: 
     assert {t.user_attrs["fixed"] for t in again.study.get_trials() if t.state is TrialState.COMPLETE} == {
         *("equal", "limit", "T-2")
     }
+
+
+def test_trials_that_ended_before_can_be_told_again(done: tuple[Path, Search, Log], experiment: Experiment) -> None:
+    folder, _, before = done
+    told: list[tuple[str, str, Ended, int]] = []
+    listener = Listener(ended=lambda r, how, scores: told.append((r.row.name, r.label, how, len(r.needed()))))
+    study = open_study(f"sqlite:///{folder}/search.db", "s", 0)
+    search = Search(study, MIXTURES, experiment, Store.open(folder / "store"), total=5, at_once=1, listener=listener)
+    search.replay()
+    assert [(name, label) for name, label, *_ in told[:3]] == [
+        ("trial-000", "Equal"),
+        ("trial-001", "K"),
+        ("trial-002", "T"),
+    ]
+    assert dict(before.ended).items() <= {label: how for _, label, how, _ in told}.items()
+    assert {how: needed for _, _, how, needed in told}["finished"] == 4 + 2 * experiment.parts
