@@ -22,6 +22,7 @@ from rich.table import Table
 from orchestrator.cost import plan_cost
 from orchestrator.experiment import Experiment, stages_of
 from orchestrator.home import default_storage_url
+from orchestrator.locally import run_locally
 from orchestrator.options import Options
 from orchestrator.outcomes import Event
 from orchestrator.plan import Plan, Stage
@@ -223,7 +224,8 @@ def _with_sizes(space: Space, experiment: Experiment, store: Store, options: Opt
     starts = _starts(experiment, space.fixed[:1], options.scale)
     stages = {role: starts.stages[key] for role, key in starts.rows[0].stages.items()}
     wanted = {role: stage for role, stage in stages.items() if role in ("corpus", "tasks")}
-    outcomes = run_plan(Plan.of(NAME, "", [("tasks", "tasks", 0, wanted)]), store, accelerator=options.accelerator)
+    # in this process: one Ray after another in a driver has been seen to crash in Ray itself, now and then
+    outcomes = run_locally(Plan.of(NAME, options.scale, [("tasks", "tasks", 0, wanted)]), store)
     refused = rejected_input(outcomes)
     manifest = store.finished(stages["tasks"])
     if manifest is None:
