@@ -139,7 +139,7 @@ class CorpusConfig(Config):
     """Unlabeled text. ``source`` is where it comes from, ``content`` the identity of what lies there.
 
     Attributes:
-        source: "embedded" (prose of the installed packages) or "files" (JSON Lines with ``text``, or plain text).
+        source: "embedded" (prose of the installed packages) or "files" (see ``t5core.corpora.files``).
         paths: for "files": absolute paths or globs. Does not count; ``content`` does.
         content: digest of the source's content, filled in by ``t5core.corpora.identify``; empty until then.
         validation_fraction: share of the documents, drawn by hash, that is held out.

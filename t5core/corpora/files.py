@@ -1,7 +1,9 @@
 """A user's own text: files, folders and globs.
 
 ``.jsonl`` (also ``.gz``) holds one document per line under ``text``, ``.parquet`` in a column of that name. Text in
-Parquet is taken as it is, and so are lines of JSON that say by what they were cleaned, as ``t5core clean`` writes them.
+Parquet is taken as it is, and so are lines of JSON that have a ``url`` (they are pages) or say by what they were
+cleaned, as ``t5core clean`` writes them. Captures (``.warc``, ``.wet``, also ``.gz``) and ``.json.gz`` are read as
+``t5core clean`` reads them: text as it was found, what is damaged is skipped and counted.
 ``.txt`` and ``.md`` (also ``.gz``) are one document per file, or, where they are long, one for about every 2,000
 characters, cut at blank lines: a book is a corpus. Paragraphs above that length, and texts without blank lines, are cut
 at line ends. A folder stands for all such files below it. The identity of such a corpus is the digest of the files'
@@ -11,22 +13,28 @@ but white space do not count.
 
 import glob
 import hashlib
+import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from t5core.corpora.captures import kind_of, read_pages
 from t5core.corpora.cleaning import clean_readme, clean_text
 from t5core.corpora.documents import CLEANED_BY, SourceDocument, open_text, read_documents, read_parquet
 from t5core.errors import ConfigError
 
 _JSON_ENDINGS = (".jsonl", ".jsonl.gz")
+_CAPTURES = (".warc", ".warc.gz", ".wet", ".wet.gz", ".json.gz")
 _PARQUET = ".parquet"
 _TEXT_ENDINGS = (".txt", ".txt.gz", ".md", ".md.gz")
 _LONG_CHARS = 2_000
+_URL_FIELD = re.compile(r'"url"\s*:\s*"')
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
-_WAY_OUT = "give .jsonl or .parquet (with text), .txt or .md files, a folder or a glob of them"
+_WAY_OUT = "give .jsonl or .parquet (with text), .txt, .md, .warc or .wet files, a folder or a glob of them"
 
 
 def find_files(paths: Sequence[str]) -> tuple[Path, ...]:
@@ -66,7 +74,7 @@ def content_digest(paths: Sequence[str]) -> str:
             if not _has_text(path):
                 continue
             with path.open("rb") as file:
-                digests.append(f"{_kind(path)}:{hashlib.file_digest(file, 'sha256').hexdigest()}")
+                digests.append(f"{_identity_kind(path)}:{hashlib.file_digest(file, 'sha256').hexdigest()}")
         except (OSError, EOFError, zlib.error) as error:  # the last two: a broken .gz
             reason = getattr(error, "strerror", None) or error
             raise ConfigError("corpus", str(path), f"cannot be read: {reason}") from error
@@ -75,34 +83,64 @@ def content_digest(paths: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(sorted(set(digests))).encode()).hexdigest()[:16]
 
 
-def read_files(paths: Sequence[str], min_chars: int) -> Iterator[SourceDocument]:
-    """Yields the cleaned documents of the files that have at least ``min_chars`` characters.
+def read_files(paths: Sequence[str], min_chars: int, counts: "Counter[str] | None" = None) -> Iterator[SourceDocument]:
+    """Yields the documents of the files that have at least ``min_chars`` characters, cleaned where they are no pages.
+
+    Args:
+        paths: as ``find_files`` takes them.
+        min_chars: shorter documents are left out.
+        counts: gets what was skipped in captures and why, as ``captures.read_pages`` counts it.
 
     Raises:
         ConfigError: as ``find_files``.
         DataError: a line of a ``.jsonl`` file that is not an object with ``text``; a ``.parquet`` file without it.
     """
+    counts = Counter() if counts is None else counts
     for path in find_files(paths):
-        documents: Iterable[dict[str, Any]]
-        if _kind(path) == "json":
-            documents = ({**document, "text": _json_text(document)} for document in read_documents(path))
-        elif _kind(path) == "parquet":
-            documents = read_parquet(path)
-        else:
-            documents = ({"text": text, "source": path.name} for text in _pieces(path))
-        for document in documents:
-            if len(document["text"]) >= min_chars:
-                yield SourceDocument(
-                    text=document["text"],
-                    source=str(document["source"]),
-                    url=str(document.get("url") or ""),
-                    timestamp=str(document.get("timestamp") or ""),
-                )
+        for document in _documents(path, counts):
+            if len(document.text) >= min_chars:
+                yield document
 
 
-def _json_text(document: dict[str, Any]) -> str:
-    """The text of a line; one that says by which rules it was cleaned is as it should be."""
-    return str(document["text"]) if CLEANED_BY in document else clean_text(document["text"])
+def _documents(path: Path, counts: "Counter[str]") -> Iterator[SourceDocument]:
+    kind = _kind(path)
+    if kind in _CAPTURES:
+        for page in read_pages(path, counts):
+            yield SourceDocument(text=page.text, source=page.source, url=page.url, timestamp=page.timestamp)
+    elif kind in ("json", "parquet"):
+        for row in read_documents(path) if kind == "json" else read_parquet(path):
+            yield SourceDocument(
+                text=row["text"] if kind == "parquet" or _stays(row) else clean_text(row["text"]),
+                source=str(row["source"]),
+                url=str(row.get("url") or ""),
+                timestamp=str(row.get("timestamp") or ""),
+            )
+    else:
+        for text in _pieces(path):
+            yield SourceDocument(text=text, source=path.name)
+
+
+def _stays(document: Mapping[str, Any]) -> bool:
+    """Whether a document's text is taken as it is: of a page, or of one that says by which rules it was cleaned."""
+    return CLEANED_BY in document or _is_page(document)
+
+
+def _is_page(document: Mapping[str, Any]) -> bool:
+    return isinstance(document.get("url"), str) and bool(document["url"])
+
+
+def _identity_kind(path: Path) -> str:
+    """How a file is read, for its identity. JSON Lines without pages keep theirs, whatever is read of others."""
+    if _kind(path) != "json":
+        return _kind(path)
+    with open_text(path) as file:
+        for line in file:
+            if _URL_FIELD.search(line):
+                with suppress(ValueError):
+                    document = json.loads(line)
+                    if isinstance(document, dict) and _is_page(document) and CLEANED_BY not in document:
+                        return "pages"
+    return "json"
 
 
 def _kind(path: Path) -> str:
@@ -111,6 +149,8 @@ def _kind(path: Path) -> str:
         return "parquet"
     if path.name.endswith(_JSON_ENDINGS):
         return "json"
+    if path.name.endswith(_CAPTURES):
+        return kind_of(path)
     return "markdown" if ".md" in path.suffixes else "text"
 
 
@@ -118,6 +158,8 @@ def _has_text(path: Path) -> bool:
     """Whether there is anything but white space, also inside a ``.gz``; reads up to the first of it."""
     if _kind(path) == "parquet":
         return any(row["text"].strip() for row in read_parquet(path))
+    if _kind(path) in _CAPTURES:
+        return any(True for _ in read_pages(path, Counter()))
     with open_text(path) as file:
         return any(block.strip() for block in iter(lambda: file.read(1 << 16), ""))
 
@@ -158,4 +200,4 @@ def _gathered(parts: Sequence[str], separator: str) -> list[str]:
 
 
 def _is_text(path: Path) -> bool:
-    return path.name.endswith((*_JSON_ENDINGS, _PARQUET, *_TEXT_ENDINGS)) and path.is_file()
+    return path.name.endswith((*_JSON_ENDINGS, _PARQUET, *_TEXT_ENDINGS, *_CAPTURES)) and path.is_file()
