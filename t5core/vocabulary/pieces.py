@@ -8,22 +8,15 @@ Ids, low to high::
 Sentinels are not in the SentencePiece model. They lie above it, and ``<extra_id_0>`` has the highest id, as in
 the released vocabularies. A character without a piece of its own is spelled in bytes, so no input is lost: what
 comes back from ``decode(encode(text))`` is the text after NFKC normalisation with white space squeezed.
-
-Training is a pure function of the texts and the config. SentencePiece's own sampling depends on the order of its
-input, so it is switched off: we sample documents by hash, which gives the same text in any order of arrival.
 """
 
-import hashlib
-import heapq
-import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import sentencepiece
 
-from t5core.config import VocabularyConfig
 from t5core.errors import ConfigError
 
 PAD_ID = 0
@@ -35,9 +28,6 @@ SETTINGS_FILE = "vocabulary.json"
 DEFAULT_SENTINELS = 100
 
 _SENTINEL = re.compile(r"<extra_id_(\d+)>")
-# SentencePiece skips training lines above this many bytes; ours are cut below it.
-_MAX_LINE_BYTES = 4096
-_ERRORS_ONLY = 2
 
 
 class Vocabulary:
@@ -177,104 +167,3 @@ def _read_num_sentinels(settings: Path) -> int:
     if type(number) is not int or number < 0:
         raise ConfigError("vocabulary", str(settings), f"its num_sentinels is no whole number: {way_out}")
     return number
-
-
-def train_vocabulary(texts: Iterable[str], config: VocabularyConfig, folder: Path) -> Vocabulary:
-    """Trains a unigram vocabulary and writes ``vocabulary.model`` and ``vocabulary.json`` into ``folder``.
-
-    The same texts, in any order, and the same config give the same bytes. Takes about 2 s per million characters
-    on one core.
-
-    Args:
-        texts: documents; read once. At most ``config.train_chars`` characters of them are kept in memory.
-        config: sizes, sample and coverage.
-        folder: where the two files go.
-
-    Raises:
-        ConfigError: ``num_pieces`` is too small for the text's characters, or too large for the amount of text.
-    """
-    lines = list(_lines(_sample(texts, config.train_chars, config.seed)))
-    if not lines:
-        raise ConfigError("corpus", "", "there is no text to train a vocabulary on")
-    _check_characters(lines, config)
-    writer = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
-            model_writer=writer,
-            model_type="unigram",
-            vocab_size=config.num_pieces,
-            character_coverage=config.character_coverage,
-            normalization_rule_name="nmt_nfkc",
-            byte_fallback=True,
-            pad_id=PAD_ID,
-            eos_id=EOS_ID,
-            unk_id=UNK_ID,
-            bos_id=-1,
-            seed_sentencepiece_size=min(1_000_000, max(100_000, 40 * config.num_pieces)),
-            # one sub-iteration compresses as well as the default two (2.457 characters a token) in 3/4 of the time
-            num_sub_iterations=1,
-            num_threads=1,
-            shuffle_input_sentence=False,
-            max_sentence_length=2 * _MAX_LINE_BYTES,
-            minloglevel=_ERRORS_ONLY,
-        )
-    except RuntimeError as error:
-        raise _explained(error, config) from error
-    vocabulary = Vocabulary(writer.getvalue(), config.num_sentinels)
-    vocabulary.save_to(folder)
-    return vocabulary
-
-
-def _sample(texts: Iterable[str], max_chars: int, seed: int) -> list[str]:
-    """The documents with the lowest hashes, up to ``max_chars`` characters: the same set whatever their order."""
-    kept: list[tuple[int, str]] = []  # a heap with the highest hash on top, so that it is the first to go
-    total = 0
-    for text in texts:
-        digest = hashlib.blake2b(f"{seed}\n{text}".encode("utf-8", "replace"), digest_size=8).digest()
-        heapq.heappush(kept, (-int.from_bytes(digest, "big"), text))
-        total += len(text)
-        while total - len(kept[0][1]) >= max_chars:
-            total -= len(heapq.heappop(kept)[1])
-    chosen = [text for _, text in sorted(kept, key=lambda item: (-item[0], item[1]))]
-    if total > max_chars and chosen:
-        chosen[-1] = chosen[-1][: len(chosen[-1]) - (total - max_chars)]
-    return chosen
-
-
-def _lines(texts: Iterable[str]) -> Iterator[str]:
-    """Training lines: no line break, not empty, short enough for SentencePiece not to skip them."""
-    width = _MAX_LINE_BYTES // 4  # a character is at most four bytes
-    for text in texts:
-        for line in text.replace("\x00", " ").splitlines():
-            for start in range(0, len(line), width):
-                part = line[start : start + width].strip()
-                if part:
-                    yield part.encode("utf-8", "replace").decode("utf-8")
-
-
-def _check_characters(lines: Sequence[str], config: VocabularyConfig) -> None:
-    # 3 special pieces and 256 bytes always; SentencePiece itself counts the characters, after normalisation.
-    if config.num_pieces <= 3 + 256:
-        characters = len(set("".join(lines)))
-        raise ConfigError(
-            "num_pieces",
-            config.num_pieces,
-            f"3 special pieces, 256 bytes and {characters} characters need room: give {3 + 256 + characters} or more",
-        )
-
-
-def _explained(error: RuntimeError, config: VocabularyConfig) -> ConfigError:
-    message = str(error)
-    if small := re.search(r"(\d+)\s+vs\s+(\d+)", message):
-        return ConfigError(
-            "num_pieces",
-            config.num_pieces,
-            f"256 bytes, 3 special pieces and the characters need {small[2]} or more; or lower character_coverage",
-        )
-    if large := re.search(r"<=\s*(\d+)", message):
-        return ConfigError(
-            "num_pieces", config.num_pieces, f"too many for so little text: give {large[1]} or fewer, or more text"
-        )
-    reason = message.splitlines()[-1]
-    return ConfigError("num_pieces", config.num_pieces, f"SentencePiece cannot train on this text: {reason}")
