@@ -28,6 +28,7 @@ from t5core.corpora.c4.build import Recipe, joined_content, manifest_of, shards_
 from t5core.corpora.c4.config import C4Config
 from t5core.corpora.c4.shards import Format, check_folder, write_manifest
 from t5core.corpora.c4.tally import Tally
+from t5core.corpora.places import Place, place_of
 from t5core.errors import ConfigError, DataError
 
 MAX_TRIES = 5
@@ -105,7 +106,7 @@ def output_folder(given: str) -> Path:
 
 
 def run_corpus(
-    paths: Sequence[Path],
+    paths: Sequence[Path | Place],
     out: Path,
     request: CorpusRequest,
     *,
@@ -116,7 +117,7 @@ def run_corpus(
     """Cleans files into shards and a manifest in ``out``; goes on where an earlier run of the same was stopped.
 
     Args:
-        paths: of the input, which all nodes see.
+        paths: of the input, which all nodes see or can fetch.
         out: absolute folder, which all nodes see.
         request: rules and form of the output.
         workers: tasks at a time; None for one for each CPU. It changes no byte of the output.
@@ -155,22 +156,23 @@ def run_corpus(
     )
 
 
-def parts_of(paths: Sequence[Path]) -> list[list[Path]]:
+def parts_of(paths: Sequence[Path | Place]) -> list[list[Place]]:
     """Returns the files in groups of neighbours with about as much text; it depends on the files alone.
 
     Raises:
         ConfigError: a file that cannot be read.
     """
     sizes = []
-    for path in paths:
+    places = list(map(place_of, paths))
+    for path in places:
         try:
             sizes.append(text_bytes(path))
         except OSError as error:
             raise ConfigError("files", str(path), f"cannot be read: {error.strerror or error}") from error
     limit = max(_MIN_PART_BYTES, min(_MAX_PART_BYTES, sum(sizes) // _PARTS))
-    parts: list[list[Path]] = []
+    parts: list[list[Place]] = []
     held = limit
-    for path, size in zip(paths, sizes, strict=True):
+    for path, size in zip(places, sizes, strict=True):
         if held + size > limit:
             parts.append([])
             held = 0
@@ -179,7 +181,7 @@ def parts_of(paths: Sequence[Path]) -> list[list[Path]]:
     return parts
 
 
-def plan_of(recipe: Recipe, parts: Sequence[Sequence[Path]], contents: Sequence[Sequence[str]]) -> str:
+def plan_of(recipe: Recipe, parts: Sequence[Sequence[Place]], contents: Sequence[Sequence[str]]) -> str:
     """Returns a digest of what the files between the steps follow from; the names of files are in the output."""
     files = [
         [[path.name, content] for path, content in zip(part, known, strict=True)]
@@ -188,9 +190,9 @@ def plan_of(recipe: Recipe, parts: Sequence[Sequence[Path]], contents: Sequence[
     return hashlib.sha256(json.dumps([recipe.name, files]).encode()).hexdigest()[:16]
 
 
-def _recipe(pool: "_Pool", parts: Sequence[Sequence[Path]], request: CorpusRequest) -> tuple[Recipe, list[list[str]]]:
+def _recipe(pool: "_Pool", parts: Sequence[Sequence[Place]], request: CorpusRequest) -> tuple[Recipe, list[list[str]]]:
     contents: list[list[str]] = [[] for _ in parts]
-    jobs = [(number, ([str(path) for path in part],)) for number, part in enumerate(parts)]
+    jobs = [(number, (part,)) for number, part in enumerate(parts)]
 
     def keep(number: int, found: list[str]) -> None:
         contents[number] = found
@@ -236,7 +238,7 @@ def _settings(out: Path, recipe: Recipe, plan: str, tell: Report) -> dict[str, A
 
 
 def _build(
-    pool: "_Pool", settings: dict[str, Any], parts: Sequence[Sequence[Path]], recipe: Recipe, out: Path
+    pool: "_Pool", settings: dict[str, Any], parts: Sequence[Sequence[Place]], recipe: Recipe, out: Path
 ) -> dict[str, Any]:
     import ray
 
@@ -258,7 +260,7 @@ def _build(
         for number in by_size if step == "pages" else range(recipe.shards):
             result = found_result(settings, step, number)
             if result is None:
-                files = [str(path) for path in parts[number]] if step == "pages" else []
+                files = parts[number] if step == "pages" else []
                 todo.append((number, (shared, step, number, files)))
             else:
                 pool.found += 1

@@ -27,21 +27,22 @@ from t5core.corpora.c4.config import C4Config
 from t5core.corpora.c4.shards import shard_name, write_shard
 from t5core.corpora.c4.stages import Work, clean_files, settle_spans, settle_urls, shard_rows
 from t5core.corpora.c4.tally import Tally
+from t5core.corpora.places import Place
 from t5core.errors import ConfigError
 
 ATTEMPTS, DONE, PLAN = "attempts", "done", "plan.json"
 
 
-def contents_of(paths: Sequence[str]) -> list[str]:
+def contents_of(places: Sequence[Place]) -> list[str]:
     """Returns what stands for each file, see ``file_content``.
 
     Raises:
         ConfigError: one that cannot be read here.
     """
-    return [file_content(Path(path)) for path in paths]
+    return [file_content(place) for place in places]
 
 
-def do_part(settings: dict[str, Any], step: str, part: int, paths: Sequence[str]) -> dict[str, Any]:
+def do_part(settings: dict[str, Any], step: str, part: int, places: Sequence[Place]) -> dict[str, Any]:
     """Does one part of a step and leaves its marker.
 
     Args:
@@ -49,7 +50,7 @@ def do_part(settings: dict[str, Any], step: str, part: int, paths: Sequence[str]
             ``partitions``, ``form``.
         step: "pages", "settled", "lost" or "shards".
         part: its number.
-        paths: input files, for "pages".
+        places: input files, for "pages".
 
     Returns:
         What is in the marker: ``tally``, and ``shard`` for the manifest, None for an empty one.
@@ -59,12 +60,12 @@ def do_part(settings: dict[str, Any], step: str, part: int, paths: Sequence[str]
         OSError: something cannot be written.
     """
     folder = Path(settings["work"])
-    _check_seen(folder, settings, paths)
+    _check_seen(folder, settings, places)
     attempt = folder / ATTEMPTS / f"{step}-{part:06d}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
     attempt.mkdir(parents=True)
     config = C4Config.from_dict(settings["config"])
     work = Work(folder, config, tuple(settings["words"]), settings["partitions"])
-    result = _do(replace(work, target=attempt / "files"), step, part, paths, settings, attempt)
+    result = _do(replace(work, target=attempt / "files"), step, part, places, settings, attempt)
     for path in _files_below(attempt / "files"):
         place = folder / path.relative_to(attempt / "files")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -104,11 +105,11 @@ def _is_whole(path: Path, shard: dict[str, Any]) -> bool:
 
 
 def _do(
-    work: Work, step: str, part: int, paths: Sequence[str], settings: dict[str, Any], attempt: Path
+    work: Work, step: str, part: int, places: Sequence[Place], settings: dict[str, Any], attempt: Path
 ) -> dict[str, Any]:
     shard = None
     if step == "pages":
-        tally = clean_files(work, map(Path, paths), f"{part:06d}")
+        tally = clean_files(work, places, f"{part:06d}")
     elif step == "settled":
         tally = settle_urls(work, part)
     elif step == "lost":
@@ -129,13 +130,13 @@ def _files_below(folder: Path) -> Iterator[Path]:
     yield from [path for path in folder.rglob("*") if path.is_file()]
 
 
-def _check_seen(folder: Path, settings: dict[str, Any], paths: Sequence[str]) -> None:
+def _check_seen(folder: Path, settings: dict[str, Any], places: Sequence[Place]) -> None:
     """Whether this node sees the same folders as the driver."""
     plan = folder / PLAN
     if not plan.is_file() or json.loads(plan.read_text(encoding="utf-8"))["plan"] != settings["plan"]:
         way_out = f"the node {socket.gethostname()} does not see it: give a folder that all nodes share"
         raise ConfigError("out", settings["out"], way_out)
-    for path in paths:
-        if not Path(path).is_file():
+    for place in places:
+        if not place.is_there():
             way_out = f"the node {socket.gethostname()} does not see it: give files that all nodes share"
-            raise ConfigError("files", path, way_out)
+            raise ConfigError("files", str(place), way_out)

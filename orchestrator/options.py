@@ -17,6 +17,7 @@ from orchestrator.study import Scale
 from t5core.arguments import OneLineParser
 from t5core.config import CorpusConfig
 from t5core.corpora import identify
+from t5core.corpora.places import address_of
 from t5core.devices import DEVICE_NAMES, resolve_device_name
 from t5core.errors import ConfigError
 from t5core.tasks import choose_tasks, get_task, identify_tasks
@@ -76,7 +77,7 @@ class Options:
             add("--rows", default="*", metavar="GLOB", help="only rows that match, like 'span*' or 'bert,mass'")
             add("--seeds", type=int, default=1, metavar="N", help="train every row with N seeds (default: %(default)s)")
         add("--accelerator", default="auto", help=f"one of {', '.join(DEVICE_NAMES)} (default: %(default)s)")
-        add("--corpus", nargs="+", default=(), metavar="PATH", help="text files, JSON Lines or folders to pre-train on")
+        add("--corpus", nargs="+", default=(), metavar="PATH", help="text, pages or folders of them to pre-train on")
         add(
             "--tasks",
             default="",
@@ -101,7 +102,7 @@ class Options:
         a = parser.parse_args(argv)
         tasks = tuple(name.strip() for name in a.tasks.split(",") if name.strip())
         data_dir = None if a.data_dir is None else str(Path(a.data_dir).expanduser().absolute())
-        corpus = tuple(str(Path(p).absolute()) for p in a.corpus)
+        corpus = tuple(map(address_of, a.corpus))
         values = {**vars(a), "corpus": corpus, "tasks": tasks, "data_dir": data_dir}
         names = {f.name for f in fields(cls)}
         more_values = {name: value for name, value in values.items() if name not in names}

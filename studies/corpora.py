@@ -22,7 +22,6 @@ and what it holds out is held out of every row.
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from orchestrator.experiment import Experiment
@@ -34,6 +33,7 @@ from studies.scales import SCALES
 from t5core.arguments import OneLineParser
 from t5core.config import CorpusConfig, ObjectiveConfig
 from t5core.corpora.build import identify_extra
+from t5core.corpora.places import address_of
 from t5core.errors import ConfigError
 
 TITLE = "Pre-training data sets (Table 8)"
@@ -133,7 +133,7 @@ def study_of(options: Options) -> Study:
     more = options.more
     given = {variant: more[flag] for variant, flag in FLAGS.items() if more[flag]}
     paths = {variant: (value,) if isinstance(value, str) else tuple(value) for variant, value in given.items()}
-    extra = {variant: tuple(str(Path(p).expanduser().absolute()) for p in value) for variant, value in paths.items()}
+    extra = {variant: tuple(map(address_of, value)) for variant, value in paths.items()}
     return study(extra, more["language"])
 
 

@@ -18,6 +18,7 @@ from t5core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from t5core.corpora.c4 import C4Config
+    from t5core.corpora.places import Place
 
 VERBS = ("clean",)
 _FORMS = ("parquet", "jsonl")
@@ -32,7 +33,7 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
         "clean", help="make a corpus of raw text, by C4's rules", description=clean.__doc__, allow_abbrev=False
     )
     parser.add_argument(
-        "files", metavar="FILE", nargs="*", help="WARC, WET, JSON Lines, Parquet or text; folders and globs of them"
+        "files", metavar="FILE", nargs="*", help="WARC, WET, JSON Lines, Parquet or text; folders, globs, URIs"
     )
     parser.add_argument("--out", metavar="DIR", help="where shards and manifest.json go")
     parser.add_argument("--explain", metavar="FILE", help="write nothing; show what becomes of each line and why")
@@ -110,7 +111,9 @@ def rules_of(arguments: argparse.Namespace) -> "tuple[C4Config, tuple[str, ...]]
     return config, words
 
 
-def _build(arguments: argparse.Namespace, paths: tuple[Path, ...], config: "C4Config", words: tuple[str, ...]) -> int:
+def _build(
+    arguments: argparse.Namespace, paths: "tuple[Place, ...]", config: "C4Config", words: tuple[str, ...]
+) -> int:
     from t5core.corpora.c4.build import Recipe, build, content_of, shards_for
 
     out = Path(arguments.out).expanduser()
@@ -175,7 +178,7 @@ def shards_of(arguments: argparse.Namespace) -> int | None:
     return int(text)
 
 
-def _explain(paths: tuple[Path, ...], config: Any, words: tuple[str, ...]) -> int:
+def _explain(paths: "tuple[Place, ...]", config: Any, words: tuple[str, ...]) -> int:
     from t5core.corpora.c4.bad_words import finder
     from t5core.corpora.c4.explain import explained
     from t5core.corpora.c4.rules import LINE_PASSED, PAGE_PASSED

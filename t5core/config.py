@@ -140,7 +140,7 @@ class CorpusConfig(Config):
 
     Attributes:
         source: "embedded" (prose of the installed packages) or "files" (see ``t5core.corpora.files``).
-        paths: for "files": absolute paths or globs. Does not count; ``content`` does.
+        paths: for "files": absolute paths, globs or URIs. Does not count; ``content`` does.
         content: digest of the source's content, filled in by ``t5core.corpora.identify``; empty until then.
         validation_fraction: share of the documents, drawn by hash, that is held out.
         min_chars: shorter documents are dropped.

@@ -21,8 +21,8 @@ from orchestrator.store.lease import HEARTBEAT_S, STALE_AFTER_S, LeaseFile, Owne
 from orchestrator.store.local import LocalStore
 from orchestrator.store.manifest import MANIFEST_NAME, Manifest, StoreError, check_files, describe, folder_name
 from orchestrator.store.store import Store, Unfinished
-from orchestrator.uris import masked
-from t5core.errors import ConfigError, did_you_mean
+from t5core.errors import ConfigError
+from t5core.uris import file_system, masked
 
 _NOT_KINDS = frozenset({"work", "leases"})
 _logger = logging.getLogger(__name__)
@@ -43,8 +43,8 @@ class RemoteStore(Store):
         stale_after_s: float = STALE_AFTER_S,
     ) -> None:
         super().__init__(uri, heartbeat_s=heartbeat_s, stale_after_s=stale_after_s)
-        self._fs, root = _file_system(uri)
-        self._root = str(root).rstrip("/")
+        self._fs, root = file_system(uri, "store", "name a folder")
+        self._root = root.rstrip("/")
         digest = hashlib.sha256(uri.rstrip("/").encode()).hexdigest()[:16]
         self.cache = LocalStore((cache_dir or user_cache_dir()) / digest)
 
@@ -294,19 +294,3 @@ def user_cache_dir() -> Path:
     """Returns ``t5grid`` below the user's cache folder: ``$XDG_CACHE_HOME``, else ``~/.cache``."""
     chosen = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(chosen) if Path(chosen).is_absolute() else Path.home() / ".cache") / "t5grid"
-
-
-def _file_system(uri: str) -> tuple[Any, str]:
-    import fsspec
-    from fsspec.core import url_to_fs
-
-    scheme = uri.partition("://")[0]
-    try:
-        fs, root = url_to_fs(uri, use_listings_cache=False)
-    except ImportError as error:
-        raise ConfigError("store", masked(uri), f"{error}, with pip, to use {scheme}:// stores") from None
-    except ValueError:
-        hint = did_you_mean(scheme, fsspec.available_protocols())
-        way_out = f"no store of kind {scheme!r}; name a folder or an s3:// or gs:// address{hint}"
-        raise ConfigError("store", masked(uri), way_out) from None
-    return fs, root

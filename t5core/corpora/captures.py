@@ -15,7 +15,6 @@ does stop is what a user can mend: no such file, an empty folder, a file of no k
 JSON and plain text are UTF-8; bytes that are not become U+FFFD, and such pages are counted.
 """
 
-import glob
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from t5core.corpora.finding import find_places
+from t5core.corpora.places import Place, place_of
 from t5core.corpora.streams import Stretches, bounded_content, bounded_lines
 from t5core.errors import ConfigError
 
@@ -54,30 +55,17 @@ class Page:
     source: str
 
 
-def find_captures(paths: Sequence[str]) -> tuple[Path, ...]:
-    """Returns the files with pages that ``paths`` (files, folders, globs) stand for, sorted, each once.
+def find_captures(paths: Sequence[str]) -> tuple[Place, ...]:
+    """Returns the files with pages that ``paths`` (files, folders, globs, URIs) stand for, sorted, each once.
 
     Raises:
         ConfigError: a path that matches nothing, or no file of a known kind.
     """
     way_out = f"give files of these kinds, a folder or a glob of them: {', '.join(_READERS)}"
-    found: set[Path] = set()
-    for pattern in paths:
-        expanded = Path(pattern).expanduser()
-        if expanded.is_dir():
-            given = list(expanded.rglob("*"))
-        else:
-            given = [Path(match) for match in glob.glob(str(expanded), recursive=True)]  # noqa: PTH207
-            if not given:
-                raise ConfigError("files", pattern, f"no such file or folder: {way_out}")
-        files = [path.resolve() for path in given if kind_of(path) and path.is_file()]
-        if not files:
-            raise ConfigError("files", pattern, f"no pages there: {way_out}")
-        found.update(files)
-    return tuple(sorted(found))
+    return find_places(paths, lambda name: bool(_kind_by_name(name)), "files", "pages", way_out)
 
 
-def read_pages(path: Path, counts: "Counter[str]") -> Iterator[Page]:
+def read_pages(path: Path | Place, counts: "Counter[str]") -> Iterator[Page]:
     """Yields the pages of one file in their order.
 
     Args:
@@ -85,13 +73,13 @@ def read_pages(path: Path, counts: "Counter[str]") -> Iterator[Page]:
         counts: gets PAGES, and what was skipped and why.
 
     Raises:
-        ConfigError: the file is of no known kind or cannot be opened.
+        ConfigError: the file is of no known kind, or cannot be opened or fetched.
     """
     kind = kind_of(path)
     if not kind:
         raise ConfigError("files", str(path), f"no known kind: {', '.join(_READERS)}")
     try:
-        for page in _READERS[kind](path, counts):
+        for page in _READERS[kind](place_of(path), counts):
             if page.text.strip():
                 counts[PAGES] += 1
                 yield page
@@ -110,13 +98,13 @@ def decoded(data: bytes, counts: "Counter[str]") -> str:
         return data.decode("utf-8-sig", "replace")
 
 
-def _read_warc(path: Path, counts: "Counter[str]") -> Iterator[Page]:
+def _read_warc(path: Place, counts: "Counter[str]") -> Iterator[Page]:
     from t5core.corpora.warc import read_records
 
     yield from read_records(path, counts)
 
 
-def _read_json_lines(path: Path, counts: "Counter[str]") -> Iterator[Page]:
+def _read_json_lines(path: Place, counts: "Counter[str]") -> Iterator[Page]:
     number = 0
     with Stretches(path) as stretch:
         while True:
@@ -138,12 +126,12 @@ def _json_object(line: bytes, counts: "Counter[str]") -> Any:
         return None
 
 
-def _read_parquet(path: Path, counts: "Counter[str]") -> Iterator[Page]:
+def _read_parquet(path: Place, counts: "Counter[str]") -> Iterator[Page]:
     import pyarrow  # type: ignore[import-untyped]
     from pyarrow import parquet
 
     number = 0
-    with path.open("rb") as raw:
+    with path.open() as raw:
         try:
             file = parquet.ParquetFile(raw)
             columns = [name for name in ("text", "url", "timestamp") if name in file.schema_arrow.names]
@@ -175,7 +163,7 @@ def _without_surrogates(text: str, counts: "Counter[str]") -> str:
     return text
 
 
-def _read_text(path: Path, counts: "Counter[str]") -> Iterator[Page]:
+def _read_text(path: Place, counts: "Counter[str]") -> Iterator[Page]:
     with Stretches(path) as stretch:
         data = bounded_content(stretch, MAX_PAGE_BYTES)
         counts[DAMAGED] += stretch.damaged
@@ -187,7 +175,7 @@ def _read_text(path: Path, counts: "Counter[str]") -> Iterator[Page]:
         yield Page(decoded(data, counts), "", "", path.name)
 
 
-_READERS: dict[str, Callable[[Path, "Counter[str]"], Iterator[Page]]] = {
+_READERS: dict[str, Callable[[Place, "Counter[str]"], Iterator[Page]]] = {
     ".warc": _read_warc,
     ".warc.gz": _read_warc,
     ".wet": _read_warc,
@@ -201,7 +189,10 @@ _READERS: dict[str, Callable[[Path, "Counter[str]"], Iterator[Page]]] = {
 }
 
 
-def kind_of(path: Path) -> str:
+def kind_of(path: Path | Place) -> str:
     """Returns the ending that says how a file is read, "" for one that is not."""
-    name = path.name.lower()
-    return next((ending for ending in _READERS if name.endswith(ending)), "")
+    return _kind_by_name(path.name)
+
+
+def _kind_by_name(name: str) -> str:
+    return next((ending for ending in _READERS if name.lower().endswith(ending)), "")

@@ -1,12 +1,14 @@
 """Documents as they come from a source: JSON Lines, which a built corpus is made of too, and Parquet."""
 
 import gzip
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, BinaryIO, TextIO
 
+from t5core.corpora.places import Place, place_of
 from t5core.errors import DataError
 
 CLEANED_BY = "cleaned_by"
@@ -32,34 +34,48 @@ class SourceDocument:
     timestamp: str = ""
 
 
-def open_text(path: Path) -> TextIO:
+def open_text(path: Path | Place) -> TextIO:
     """Opens a text file for reading as UTF-8, through gzip when its name ends in ``.gz``."""
-    if path.suffix == ".gz":
-        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8", errors="replace"))
-    return path.open(encoding="utf-8", errors="replace")
+    place = place_of(path)
+    file = place.open()
+    packed = place.name.endswith(".gz")
+    return io.TextIOWrapper(_Unpacked(file) if packed else file, encoding="utf-8", errors="replace")
 
 
-def read_documents(path: Path) -> Iterator[dict[str, Any]]:
+class _Unpacked(gzip.GzipFile):
+    """Closes the packed file with itself."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        super().__init__(fileobj=packed, mode="rb")
+        self._packed = packed
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
+
+
+def read_documents(path: Path | Place) -> Iterator[dict[str, Any]]:
     """Yields the documents of a JSON Lines file (also ``.gz``), as dicts with at least ``text`` and ``source``.
 
     Raises:
         DataError: a line is not a JSON object with a string ``text``; names the file and the line.
     """
-    with open_text(Path(path)) as file:
+    place = place_of(path)
+    with open_text(place) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
                 document = json.loads(line)
             except json.JSONDecodeError as error:
-                raise DataError("corpus", f"{path}:{number}", f"this line is not JSON ({error.msg})") from error
+                raise DataError("corpus", f"{place}:{number}", f"this line is not JSON ({error.msg})") from error
             if not isinstance(document, dict) or not isinstance(document.get("text"), str):
-                raise DataError("corpus", f"{path}:{number}", 'each line has to be an object with a string "text"')
-            document.setdefault("source", f"{Path(path).name}:{number}")
+                raise DataError("corpus", f"{place}:{number}", 'each line has to be an object with a string "text"')
+            document.setdefault("source", f"{place.name}:{number}")
             yield document
 
 
-def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
+def read_parquet(path: Path | Place) -> Iterator[dict[str, Any]]:
     """Yields the rows of a Parquet file like ``read_documents``; rows without text are left out.
 
     Raises:
@@ -69,7 +85,7 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
     from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(path) as file:
+        with place_of(path).open() as raw, parquet.ParquetFile(raw) as file:
             schema = file.schema_arrow
             if "text" not in schema.names or not _is_text(schema.field("text").type):
                 way_out = f"there is no column of strings named text, only {', '.join(schema.names)}"

@@ -11,7 +11,6 @@ bytes and kinds, so that moving or renaming them changes nothing as long as they
 but white space do not count.
 """
 
-import glob
 import hashlib
 import json
 import re
@@ -19,12 +18,13 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from t5core.corpora.captures import kind_of, read_pages
 from t5core.corpora.cleaning import clean_readme, clean_text
 from t5core.corpora.documents import CLEANED_BY, SourceDocument, open_text, read_documents, read_parquet
+from t5core.corpora.finding import find_places
+from t5core.corpora.places import Place
 from t5core.errors import ConfigError
 
 _JSON_ENDINGS = (".jsonl", ".jsonl.gz")
@@ -37,29 +37,13 @@ _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _WAY_OUT = "give .jsonl or .parquet (with text), .txt, .md, .warc or .wet files, a folder or a glob of them"
 
 
-def find_files(paths: Sequence[str]) -> tuple[Path, ...]:
-    """Returns the text files that ``paths`` (files, folders, globs) stand for, sorted, each once.
+def find_files(paths: Sequence[str]) -> tuple[Place, ...]:
+    """Returns the text files that ``paths`` (files, folders, globs, URIs) stand for, sorted, each once.
 
     Raises:
         ConfigError: a path that matches nothing, or no file of a known kind.
     """
-    found: set[Path] = set()
-    for pattern in paths:
-        expanded = Path(pattern).expanduser()
-        if expanded.is_dir():
-            files = [path for path in expanded.rglob("*") if _is_text(path)]
-        elif expanded.is_file():
-            files = [expanded] if _is_text(expanded) else []
-        else:
-            # Path.glob takes no absolute pattern
-            matches = [Path(match) for match in glob.glob(str(expanded), recursive=True)]  # noqa: PTH207
-            if not matches:
-                raise ConfigError("corpus", pattern, f"no such file or folder: {_WAY_OUT}")
-            files = [path for path in matches if _is_text(path)]
-        if not files:
-            raise ConfigError("corpus", pattern, f"no text there: {_WAY_OUT}")
-        found.update(path.resolve() for path in files)
-    return tuple(sorted(found))
+    return find_places(paths, _is_text, "corpus", "text", _WAY_OUT)
 
 
 def content_digest(paths: Sequence[str]) -> str:
@@ -73,8 +57,7 @@ def content_digest(paths: Sequence[str]) -> str:
         try:
             if not _has_text(path):
                 continue
-            with path.open("rb") as file:
-                digests.append(f"{_identity_kind(path)}:{hashlib.file_digest(file, 'sha256').hexdigest()}")
+            digests.append(f"{_identity_kind(path)}:{path.content()}")
         except (OSError, EOFError, zlib.error) as error:  # the last two: a broken .gz
             reason = getattr(error, "strerror", None) or error
             raise ConfigError("corpus", str(path), f"cannot be read: {reason}") from error
@@ -102,7 +85,7 @@ def read_files(paths: Sequence[str], min_chars: int, counts: "Counter[str] | Non
                 yield document
 
 
-def _documents(path: Path, counts: "Counter[str]") -> Iterator[SourceDocument]:
+def _documents(path: Place, counts: "Counter[str]") -> Iterator[SourceDocument]:
     kind = _kind(path)
     if kind in _CAPTURES:
         for page in read_pages(path, counts):
@@ -129,9 +112,9 @@ def _is_page(document: Mapping[str, Any]) -> bool:
     return isinstance(document.get("url"), str) and bool(document["url"])
 
 
-def _identity_kind(path: Path) -> str:
+def _identity_kind(path: Place) -> str:
     """How a file is read, for its identity. JSON Lines without pages keep theirs, whatever is read of others."""
-    if _kind(path) != "json":
+    if _kind(path) != "json" or not path.is_local:
         return _kind(path)
     with open_text(path) as file:
         for line in file:
@@ -143,19 +126,24 @@ def _identity_kind(path: Path) -> str:
     return "json"
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Place) -> str:
     """How a file is read and cleaned."""
-    if path.suffix == _PARQUET:
+    if path.name.endswith(_PARQUET):
         return "parquet"
     if path.name.endswith(_JSON_ENDINGS):
         return "json"
     if path.name.endswith(_CAPTURES):
         return kind_of(path)
-    return "markdown" if ".md" in path.suffixes else "text"
+    return "markdown" if path.name.endswith((".md", ".md.gz")) else "text"
 
 
-def _has_text(path: Path) -> bool:
-    """Whether there is anything but white space, also inside a ``.gz``; reads up to the first of it."""
+def _has_text(path: Place) -> bool:
+    """Whether there is anything but white space, also inside a ``.gz``; reads up to the first of it.
+
+    Of a remote file it is taken for granted: it would have to be fetched.
+    """
+    if not path.is_local:
+        return True
     if _kind(path) == "parquet":
         return any(row["text"].strip() for row in read_parquet(path))
     if _kind(path) in _CAPTURES:
@@ -164,7 +152,7 @@ def _has_text(path: Path) -> bool:
         return any(block.strip() for block in iter(lambda: file.read(1 << 16), ""))
 
 
-def _pieces(path: Path) -> Iterator[str]:
+def _pieces(path: Place) -> Iterator[str]:
     """The cleaned text of a file; a long one in documents of about _LONG_CHARS."""
     with open_text(path) as file:
         raw = file.read().strip()
@@ -199,5 +187,5 @@ def _gathered(parts: Sequence[str], separator: str) -> list[str]:
     return gathered
 
 
-def _is_text(path: Path) -> bool:
-    return path.name.endswith((*_JSON_ENDINGS, _PARQUET, *_TEXT_ENDINGS, *_CAPTURES)) and path.is_file()
+def _is_text(name: str) -> bool:
+    return name.endswith((*_JSON_ENDINGS, _PARQUET, *_TEXT_ENDINGS, *_CAPTURES))

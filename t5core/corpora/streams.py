@@ -4,11 +4,13 @@ A crawl of thousands of files always holds some broken ones. What can be read is
 """
 
 import io
+import os
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from t5core.corpora.places import Place, place_of
 
 _MAGIC = b"\x1f\x8b\x08"
 _CHUNK_BYTES = 1 << 16
@@ -23,16 +25,16 @@ class Stretches(io.RawIOBase):
     gap for one record.
 
     Args:
-        path: of the file. Whether it is gzip is read from its first bytes.
+        place: of the file. Whether it is gzip is read from its first bytes.
 
     Attributes:
         damaged: gaps up to here.
         tail: the last bytes of the stretch that were read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: "str | os.PathLike[str] | Place") -> None:
         super().__init__()
-        self._file = path.open("rb")
+        self._file = place_of(place).open()
         self._raw = self._file.read(_CHUNK_BYTES)
         self._gzip = self._raw.startswith(_MAGIC)
         self._inflate: zlib._Decompress | None = None

@@ -15,10 +15,10 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from t5core.corpora.captures import DAMAGED, MAX_PAGE_BYTES, NOT_TEXT, TOO_LARGE, Page, decoded
+from t5core.corpora.places import Place
 from t5core.corpora.streams import Stretches
 
 NOT_FOUND = "skipped:status"
@@ -28,7 +28,7 @@ _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r\n")
 _SWALLOWED = re.compile(rb"\r\n\r\nWARC/[01]\.\d\r\n[A-Za-z-]+:")
 
 
-def read_records(path: Path, counts: "Counter[str]") -> Iterator[Page]:
+def read_records(path: Place, counts: "Counter[str]") -> Iterator[Page]:
     """Yields the pages of a WARC or WET file; ``counts`` gets what was skipped."""
     number = 0
     with Stretches(path) as stretch:

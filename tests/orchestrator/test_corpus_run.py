@@ -1,7 +1,9 @@
 """``t5grid corpus``: one machine's bytes on Ray, whoever does the work and whoever dies."""
 
+import functools
 import gzip
 import hashlib
+import http.server
 import json
 import os
 import shutil
@@ -23,6 +25,7 @@ from orchestrator.corpus_tracking import CorpusRecord, CorpusView, metrics_of, t
 from t5core.corpora.c4 import C4Config
 from t5core.corpora.c4.build import Recipe, build, content_of, work_folder
 from t5core.corpora.captures import find_captures
+from t5core.corpora.places import Place
 from t5core.errors import ConfigError, DataError
 
 ANY_LANGUAGE = C4Config(language="none")
@@ -51,7 +54,7 @@ def wet_record(page: dict[str, str]) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body + b"\r\n\r\n"
 
 
-def written(folder: Path, count: int = 30, files: int = 5) -> tuple[Path, ...]:
+def written(folder: Path, count: int = 30, files: int = 5) -> tuple[Place, ...]:
     """JSON Lines, one WET file, and one WET file that was cut short."""
     folder.mkdir()
     rows = pages(count)
@@ -64,7 +67,7 @@ def written(folder: Path, count: int = 30, files: int = 5) -> tuple[Path, ...]:
     return find_captures([str(folder)])
 
 
-def on_one_machine(paths: tuple[Path, ...], out: Path, shards: int = 3) -> dict[str, Any]:
+def on_one_machine(paths: tuple[Place, ...], out: Path, shards: int = 3) -> dict[str, Any]:
     return build(
         paths, out, Recipe(config=ANY_LANGUAGE, words=(), content=content_of(paths), form="parquet", shards=shards)
     )
@@ -101,6 +104,24 @@ def test_any_number_of_workers_gives_the_bytes_of_one_machine(local_ray: str, tm
         assert (again.manifest, again.done) == (wanted, 0)
 
 
+def test_inputs_at_addresses_give_the_same_bytes(local_ray: str, tmp_path: Path) -> None:
+    wanted = on_one_machine(written(tmp_path / "in"), tmp_path / "one")
+    handler = functools.partial(QuietHandler, directory=str(tmp_path / "in"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for number, given in enumerate((f"file://{tmp_path}/in", f"http://127.0.0.1:{server.server_port}/")):
+            result = run_corpus(find_captures([given]), tmp_path / f"out{number}", REQUEST, workers=2)
+            assert (result.manifest, result.deaths) == (wanted, 0)
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder and says nothing of it."""
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
 def test_finished_parts_are_not_done_again(local_ray: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = written(tmp_path / "in")
     wanted = on_one_machine(paths, tmp_path / "one")
@@ -131,7 +152,7 @@ def test_what_other_files_or_one_machine_left_is_not_taken(
         patch.setattr("orchestrator.corpus_run.write_manifest", _stop)
         with pytest.raises(KeyboardInterrupt):
             run_corpus(paths, out, REQUEST, workers=2)
-    paths[0].rename(paths[0].with_name("z.jsonl"))  # the same recipe, but the shards name their sources
+    Path(paths[0]).rename(Path(paths[0]).with_name("z.jsonl"))  # the same recipe, but the shards name their sources
     paths = find_captures([str(tmp_path / "in")])
     wanted = on_one_machine(paths, tmp_path / "one")
     name = wanted["shards"][0]["name"]
@@ -153,9 +174,9 @@ def test_a_node_that_does_not_see_the_same_folder_or_files_is_named(
         do_part(settings, "pages", 0, [])
     (tmp_path / "plan.json").write_text('{"plan": "ab"}')
     with pytest.raises(ConfigError, match=r"does not see it: give files that all nodes share"):
-        do_part(settings, "pages", 0, ["/nowhere/a.jsonl"])
+        do_part(settings, "pages", 0, [Place("/nowhere/a.jsonl")])
     paths = written(tmp_path / "in")
-    paths[0].unlink()
+    Path(paths[0]).unlink()
     with pytest.raises(ConfigError, match=r"files='.*0.jsonl': cannot be read: No such file"):
         run_corpus(paths, tmp_path / "out", REQUEST, workers=2)
     monkeypatch.setattr("orchestrator.corpus_run.text_bytes", lambda path: 1)  # the driver sees it, a worker does not
@@ -188,9 +209,9 @@ def test_neighbouring_files_make_a_part_and_their_number_follows_from_the_files(
         paths[-1].write_bytes(b"x" * (5_000 if number == 300 else 50))
     monkeypatch.setattr("orchestrator.corpus_run._MIN_PART_BYTES", 1_000)
     parts = parts_of(paths)
-    assert [path for part in parts for path in part] == paths
+    assert [Path(path) for part in parts for path in part] == paths
     assert len(parts[0]) == 20
-    assert [paths[300]] in parts
+    assert [Place(str(paths[300]))] in parts
     assert parts_of([]) == []
 
 

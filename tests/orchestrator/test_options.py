@@ -291,3 +291,9 @@ def test_xla_without_torch_xla_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"^accelerator='xla': install torch-xla"):
         Options.parse(study().title, list(SCALES), ["--accelerator", "xla"]).scale_of(SCALES)
+
+
+def test_a_corpus_may_have_addresses_and_paths_become_absolute() -> None:
+    given = ["s3://bucket/in/*.warc.gz", "file:///data/a.txt", "notes"]
+    options = Options.parse("t", tuple(SCALES), ["--corpus", *given])
+    assert options.corpus == ("s3://bucket/in/*.warc.gz", "/data/a.txt", str(Path("notes").absolute()))

@@ -15,12 +15,14 @@ from t5core.corpora.c4.shards import Format, check_folder, shard_name, write_man
 from t5core.corpora.c4.stages import Work, clean_files, settle_spans, settle_urls, shard_rows
 from t5core.corpora.c4.tally import Tally
 from t5core.corpora.captures import kind_of
+from t5core.corpora.places import Place, place_of
 from t5core.errors import ConfigError, DataError
 
 RECIPE_VERSION = 1
 """Raise it when the rules or the readers come to give other results."""
 
 _PARTITION_BYTES = 128 << 20
+_UNKNOWN_BYTES = 64 << 20  # of a file whose server does not say
 _GZIP_RATIO = 4  # text in a compressed file, at a guess; it decides how much is held, and no result
 
 Report = Callable[[str], None]
@@ -55,7 +57,7 @@ class Recipe:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def content_of(paths: Sequence[Path]) -> str:
+def content_of(paths: Sequence[Path | Place]) -> str:
     """Returns 16 hex digits that stand for the bytes and kinds of the files, whatever their names and order.
 
     Raises:
@@ -64,15 +66,14 @@ def content_of(paths: Sequence[Path]) -> str:
     return joined_content(map(file_content, paths))
 
 
-def file_content(path: Path) -> str:
-    """Returns what stands for one file: its kind and the SHA-256 of its bytes.
+def file_content(path: Path | Place) -> str:
+    """Returns what stands for one file: its kind, and the SHA-256 of its bytes or what a store says of them.
 
     Raises:
         ConfigError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return f"{kind_of(path)} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        return f"{kind_of(path)} {place_of(path).content()}"
     except OSError as error:
         raise ConfigError("files", str(path), f"cannot be read: {error.strerror or error}") from error
 
@@ -82,17 +83,20 @@ def joined_content(contents: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(contents)).encode()).hexdigest()[:16]
 
 
-def text_bytes(path: Path) -> int:
+def text_bytes(path: Path | Place) -> int:
     """Returns how much text a file holds, at a guess by its size."""
-    return path.stat().st_size * (_GZIP_RATIO if path.suffix in (".gz", ".parquet") else 1)
+    size = place_of(path).size
+    if size is None:
+        return _UNKNOWN_BYTES
+    return size * (_GZIP_RATIO if path.name.endswith((".gz", ".parquet")) else 1)
 
 
-def shards_for(paths: Sequence[Path]) -> int:
+def shards_for(paths: Sequence[Path | Place]) -> int:
     """Returns how many shards a corpus of these files gets: about one for each 128 MB of text."""
     return sum(map(text_bytes, paths)) // _PARTITION_BYTES + 1
 
 
-def build(paths: Sequence[Path], out: Path, recipe: Recipe, report: Report | None = None) -> dict[str, Any]:
+def build(paths: Sequence[Path | Place], out: Path, recipe: Recipe, report: Report | None = None) -> dict[str, Any]:
     """Cleans files into shards and a manifest in ``out``; returns the manifest, also when it is there already.
 
     A folder with nothing but this recipe's unfinished shards is done anew.

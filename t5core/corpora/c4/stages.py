@@ -42,6 +42,7 @@ from t5core.corpora.c4.tally import (
     size_of,
 )
 from t5core.corpora.captures import Page, read_pages
+from t5core.corpora.places import Place
 from t5core.corpora.spill import Spill, bucket_of
 from t5core.corpora.urls import normalized_url
 
@@ -75,7 +76,7 @@ class Work:
         return self.folder if self.target is None else self.target
 
 
-def clean_files(work: Work, paths: Iterable[Path], segment: str) -> Tally:
+def clean_files(work: Work, paths: Iterable[Path | Place], segment: str) -> Tally:
     """Step 1: reads files and judges their pages one by one.
 
     Args:

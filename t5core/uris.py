@@ -1,0 +1,53 @@
+"""URIs: as they may be shown, and the file systems that they name.
+
+No error, log line, tag or table of ours carries a password.
+
+>>> masked("postgresql://ann:secret@db.example/mlflow")
+'postgresql://***@db.example/mlflow'
+"""
+
+import re
+from typing import Any
+
+from t5core.errors import ConfigError, did_you_mean
+
+_USER_INFO = re.compile(r"://[^/\s]*@")
+_USER_INFO_WITH_SLASH = re.compile(r"://[^\s/@:]*:[^\s@]*@")
+_SECRET_PARAMETER = re.compile(
+    r"([?&;](?:password|passwd|pwd|token|secret|sig|signature|access_?key|"
+    r"x-(?:amz|goog)-(?:signature|credential|security-token))=)[^&;\s]*",
+    re.I,
+)
+
+
+def masked(text: str) -> str:
+    """Returns ``text``, a URI or a message that holds some, with user, password and secret parameters as ``***``."""
+    for pattern in (_USER_INFO, _USER_INFO_WITH_SLASH):
+        text = pattern.sub("://***@", text)
+    return _SECRET_PARAMETER.sub(r"\1***", text)
+
+
+def file_system(uri: str, field: str, instead: str) -> tuple[Any, str]:
+    """Returns fsspec's file system for a URI, and the URI's path in it.
+
+    Args:
+        uri: like s3://bucket/folder.
+        field: the setting that it comes from, for messages.
+        instead: of an unknown kind of URI, what to do: "name a folder".
+
+    Raises:
+        ConfigError: no file system of that kind, or its package is not installed.
+    """
+    import fsspec
+    from fsspec.core import url_to_fs
+
+    scheme = uri.partition("://")[0]
+    try:
+        fs, path = url_to_fs(uri, use_listings_cache=False)
+    except ImportError as error:
+        raise ConfigError(field, masked(uri), f"{error}, with pip, to use {scheme}:// stores") from None
+    except ValueError:
+        hint = did_you_mean(scheme, fsspec.available_protocols())
+        way_out = f"no store of kind {scheme!r}; {instead} or an s3:// or gs:// address{hint}"
+        raise ConfigError(field, masked(uri), way_out) from None
+    return fs, str(path)
