@@ -7,9 +7,10 @@ an experiment into the stages that produce its scores.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from orchestrator.cost import finetune_flops, multitask_flops, pretrain_flops
-from orchestrator.plan import Stage
+from orchestrator.plan import Stage, corpus_role
 from t5core.config import (
     Config,
     CorpusConfig,
@@ -20,9 +21,13 @@ from t5core.config import (
     TasksConfig,
     TrainConfig,
     VocabularyConfig,
+    VocabularySource,
+    added,
 )
 from t5core.errors import ConfigError
 from t5core.tasks import tasks_of
+from t5core.uris import masked
+from t5core.vocabulary import whole_parts
 
 PROPORTIONAL = MixtureConfig()
 """Every task in proportion to its examples."""
@@ -38,6 +43,8 @@ class Experiment(Config):
         unlabeled_tokens: pre-train on the first so many tokens of the corpus only, again and again (section 3.4.2); the
             corpus lies in random order, so any of them are as good; None: on all of it.
         vocabulary_corpus: what the vocabulary is trained on where rows differ in their text; None: on ``corpus``.
+        vocabulary_mix: the corpora that the vocabulary is trained on, each with its parts; empty: the one above. Only
+            what they train on is read, nothing that they hold out.
         tasks_corpus: what embedded tasks are made of, likewise. Nothing that they are judged by is trained on as long
             as both are variants of one source, which hold out the same text.
         mixture: how often each task is drawn in fine-tuning.
@@ -59,6 +66,7 @@ class Experiment(Config):
     decode: DecodeConfig
     unlabeled_tokens: int | None = None
     vocabulary_corpus: CorpusConfig | None = None
+    vocabulary_mix: tuple[VocabularySource, ...] = added(())
     tasks_corpus: CorpusConfig | None = None
     mixture: MixtureConfig = PROPORTIONAL
     multitask: MixtureConfig | None = None
@@ -111,13 +119,7 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
     e = experiment
     stages: dict[str, Stage] = {}
     stages["corpus"] = _corpus(e.corpus)
-    source_of_vocabulary = _other_corpus(e.vocabulary_corpus, stages, "vocabulary_corpus")
-    stages["vocabulary"] = Stage.of(
-        "vocabulary",
-        f"{e.vocabulary.num_pieces}-pieces",
-        inputs={"corpus": source_of_vocabulary},
-        vocabulary=e.vocabulary,
-    )
+    stages["vocabulary"] = _vocabulary(e, stages)
     text = {"corpus": stages["corpus"], "vocabulary": stages["vocabulary"]}
     from_corpus = any(task.embedded for task in tasks_of(e.tasks).values())
     source = {"corpus": _other_corpus(e.tasks_corpus, stages, "tasks_corpus")} if from_corpus else {}
@@ -135,6 +137,35 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
 def _corpus(config: CorpusConfig) -> Stage:
     name = config.source if config.variant == "plain" else f"{config.source}-{config.variant}"
     return Stage.of("corpus", name, corpus=config)
+
+
+def _vocabulary(e: Experiment, stages: dict[str, Stage]) -> Stage:
+    """Returns the stage of the vocabulary and adds those of the corpora that only it reads.
+
+    Neither their order nor the unit of their parts makes a difference to the vocabulary, so neither counts.
+    """
+    mix = e.vocabulary_mix or (VocabularySource(),)
+    corpora: dict[str, tuple[Stage, float]] = {}
+    for number, source in enumerate(mix, start=1):
+        role = "vocabulary_corpus" if number == 1 else f"vocabulary_corpus{number}"
+        stage = _other_corpus(source.corpus or e.vocabulary_corpus, stages, role)
+        if stage.key in corpora:
+            raise ConfigError("vocabulary_mix", _shown(source.corpus), "this text is in it already: add up its parts")
+        corpora[stage.key] = stage, source.parts
+    ordered = [corpora[key] for key in sorted(corpora)]
+    parts = list(whole_parts([parts for _, parts in ordered]))
+    shares: dict[str, Any] = {"parts": parts} if len(parts) > 1 else {}
+    return Stage.of(
+        "vocabulary",
+        f"{e.vocabulary.num_pieces}-pieces",
+        inputs={corpus_role(number): stage for number, (stage, _) in enumerate(ordered)},
+        vocabulary=e.vocabulary,
+        **shares,
+    )
+
+
+def _shown(corpus: CorpusConfig | None) -> str:
+    return "corpus" if corpus is None else ", ".join(map(masked, corpus.paths)) or corpus.source
 
 
 def _other_corpus(config: CorpusConfig | None, stages: dict[str, Stage], role: str) -> Stage:

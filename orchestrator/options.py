@@ -2,6 +2,7 @@
 
     --scale tiny --rows 'span*' --seeds 3 --accelerator xla --corpus notes/ --tasks doc_cloze,doc_pair --store s3://bucket/t5
     --tasks glue_cola,glue_sst2,my_task.yaml --data-dir data/ --pretrain-steps 5000
+    --vocabulary-mix 10:corpus 1:german/ 1:french/ 1:romanian/
 
 Everything is checked here or where it is used first, before any device is taken.
 """
@@ -14,6 +15,7 @@ from typing import Any
 from orchestrator.experiment import Experiment
 from orchestrator.home import default_store_uri, default_tracking_uri
 from orchestrator.study import Scale
+from orchestrator.vocabulary_mix import sources_of
 from t5core.arguments import OneLineParser
 from t5core.config import CorpusConfig
 from t5core.corpora import identify
@@ -49,6 +51,7 @@ class Options:
     tracking_uri: str
     plan: bool
     json: bool
+    vocabulary_mix: tuple[str, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -92,6 +95,13 @@ class Options:
         add("--inputs-length", type=int, metavar="N", help="tokens of a task's inputs, in place of the scale's")
         add("--targets-length", type=int, metavar="N", help="tokens of a task's targets and of predictions, likewise")
         add("--vocabulary-pieces", type=int, metavar="N", help="size of the SentencePiece vocabulary")
+        add(
+            "--vocabulary-mix",
+            nargs="+",
+            default=(),
+            metavar="PARTS:PATH",
+            help="texts of the vocabulary by parts, like 10:corpus 1:german/ 1:french/; corpus is the study's own",
+        )
         add("--lanes", type=int, metavar="N", help="how many stages train at a time (default: as many as fit)")
         add("--store", default=default_store_uri(), metavar="URI", help="where results live (default: %(default)s)")
         add("--tracking-uri", default=default_tracking_uri(), metavar="URI", help="MLflow (default: %(default)s)")
@@ -103,7 +113,8 @@ class Options:
         tasks = tuple(name.strip() for name in a.tasks.split(",") if name.strip())
         data_dir = None if a.data_dir is None else str(Path(a.data_dir).expanduser().absolute())
         corpus = tuple(map(address_of, a.corpus))
-        values = {**vars(a), "corpus": corpus, "tasks": tasks, "data_dir": data_dir}
+        mix = tuple(a.vocabulary_mix)
+        values = {**vars(a), "corpus": corpus, "tasks": tasks, "data_dir": data_dir, "vocabulary_mix": mix}
         names = {f.name for f in fields(cls)}
         more_values = {name: value for name, value in values.items() if name not in names}
         return cls(**{name: value for name, value in values.items() if name in names}, more=more_values)
@@ -156,6 +167,7 @@ class Options:
             corpus=identify(corpus),
             tasks=identify_tasks(tasks),
             vocabulary=vocabulary,
+            vocabulary_mix=sources_of(self.vocabulary_mix),
             model=model,
             pretrain=pretrain,
             finetune=finetune,

@@ -44,6 +44,11 @@ TRAINING_KINDS = frozenset({"pretrain", "finetune", "multitask"})
 """Kinds whose result is a checkpoint."""
 
 
+def corpus_role(number: int) -> str:
+    """Returns the role of a stage's corpus by its number from 0: "corpus", "corpus2", "corpus3", ..."""
+    return "corpus" if number == 0 else f"corpus{number + 1}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One node of the plan.

@@ -27,6 +27,7 @@ from orchestrator.store import Store
 from orchestrator.study import Scale, Study, plan_of
 from orchestrator.table import PLAIN_WIDTH, RowResult, TaskColumn, compare, duration, render, to_dict, to_json
 from orchestrator.tracking import Tracker
+from orchestrator.vocabulary_mix import short_sources
 from t5core.config import Config, TasksConfig
 from t5core.errors import ConfigError
 from t5core.metrics.averages import paper_columns
@@ -109,7 +110,7 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
         baseline=study.baseline,
         title=title,
         paper_sd=study.baseline_sd,
-        notes=(*_cut(plan, outcomes), *_unreadable(plan, outcomes)),
+        notes=(*short_sources(plan, outcomes), *_cut(plan, outcomes), *_unreadable(plan, outcomes)),
     )
     if options.json:
         print(json.dumps({**to_dict(comparison), "accounting": _accounting(outcomes.accounting)}, ensure_ascii=False))

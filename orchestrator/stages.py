@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.plan import Stage
+from orchestrator.plan import Stage, corpus_role
 from orchestrator.work import Report, Work, marker, read_pairs, write_rows
 from t5core.config import CorpusConfig, DecodeConfig, TasksConfig, VocabularyConfig
 from t5core.corpora import build_corpus, identify, read_documents
 from t5core.errors import DataError
 from t5core.feeds import padded_batches, tokenise
 from t5core.tasks import Document, identify_tasks, load_documents, majority_scores, make_splits, tasks_of
-from t5core.vocabulary import train_vocabulary
+from t5core.vocabulary import TextSource, sample_sources, train_on_samples
 
 if TYPE_CHECKING:  # importing torch costs preparatory stages seconds that they do not need
     from t5core.devices import Device
@@ -70,9 +70,29 @@ def _corpus(work: Work) -> dict[str, Any]:
 
 
 def _vocabulary(work: Work) -> dict[str, Any]:
-    texts = (document["text"] for document in read_documents(work.inputs["corpus"] / "train.jsonl"))
-    vocabulary = train_vocabulary(texts, VocabularyConfig.from_dict(work.setting("vocabulary")), work.folder)
-    return {"num_pieces": vocabulary.num_pieces, "num_sentinels": vocabulary.num_sentinels, "size": vocabulary.size}
+    config = VocabularyConfig.from_dict(work.setting("vocabulary"))
+    sources = []
+    for number, parts in enumerate(work.stage.settings.get("parts", [1])):
+        role = corpus_role(number)
+        texts = (document["text"] for document in read_documents(work.inputs[role] / "train.jsonl"))
+        sources.append(TextSource(name=work.stage.inputs[role], texts=texts, parts=parts))
+    samples = sample_sources(sources, train_chars=config.train_chars, seed=config.seed)
+    vocabulary = train_on_samples(samples, config, work.folder)
+    sizes = {"num_pieces": vocabulary.num_pieces, "num_sentinels": vocabulary.num_sentinels, "size": vocabulary.size}
+    if len(samples) == 1:
+        return sizes
+    drawn = [
+        {
+            "corpus": sample.name,
+            "parts": sample.parts,
+            "wanted_chars": sample.wanted_chars,
+            "found_chars": sample.found_chars,
+            "chars": sample.chars,
+            "documents": sample.documents,
+        }
+        for sample in samples
+    ]
+    return {**sizes, "sources": drawn}
 
 
 def _tokens(work: Work) -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """Command lines that fail in one line."""
 
 import argparse
+import math
+from collections.abc import Iterable
+from pathlib import Path
 from typing import NoReturn
 
-from t5core.errors import ConfigError
+from t5core.errors import ConfigError, did_you_mean
+from t5core.uris import masked
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -12,3 +16,39 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises ConfigError with argparse's own sentence."""
         raise ConfigError("arguments", message, f"see {self.prog} --help")
+
+
+def parts_and_path(field: str, text: str) -> tuple[float, str]:
+    """Returns the number and the path of ``PARTS:PATH``, as in ``10:english/``.
+
+    Raises:
+        ConfigError: in ``field``: something is missing, or the parts are no number above 0.
+    """
+    parts, colon, path = text.partition(":")
+    if not colon or not path:
+        raise ConfigError(field, masked(text), "give PARTS:PATH, like 10:english/ and 1:german/")
+    try:
+        number = float(parts)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ConfigError(field, masked(text), "give PARTS:PATH, with parts a number above 0, like 10:english/")
+    return number, path
+
+
+def said_of(error: ConfigError, field: str, parts: str, path: str, names: Iterable[str] = ()) -> ConfigError:
+    """Returns what an error says about a path, said of the ``PARTS:PATH`` that a user gave in ``field``.
+
+    Args:
+        error: about the path, with the value that may be shown.
+        field: the setting.
+        parts: as they were given.
+        path: as it was given.
+        names: what could have been meant as well, for the "did you mean" hint.
+    """
+    reason = str(error).removeprefix(f"{error.field}={error.value!r}: ")
+    if "://" not in path and not Path(path).expanduser().exists():
+        given = Path(path).expanduser()
+        beside = [entry.name for entry in given.parent.iterdir()] if given.parent.is_dir() else []
+        reason += did_you_mean(given.name, [*names, *sorted(beside)])
+    return ConfigError(field, f"{parts}:{error.value}", reason)

@@ -204,6 +204,25 @@ class VocabularyConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
+class VocabularySource(Config):
+    """One of several corpora that a vocabulary is trained on, and how much of its text.
+
+    Attributes:
+        corpus: None for the text that the vocabulary would be trained on if there was no mix.
+        parts: characters of it, in proportion to the other corpora's parts: 10 for English and 1 each for German,
+            French and Romanian in the paper.
+    """
+
+    corpus: CorpusConfig | None = None
+    parts: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._positive("parts")
+        if not math.isfinite(self.parts):
+            raise ConfigError("parts", self.parts, "give a number above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig(Config):
     """One unsupervised objective: noise mask × what the input shows × what the target asks (Tables 2 to 7).
 

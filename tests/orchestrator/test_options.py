@@ -66,6 +66,33 @@ REFUSED = {
         "vocabulary_pieces=259: 259 are 3 special pieces and 256 bytes: give",
     ),
     "negative vocabulary": (["--vocabulary-pieces", "-5"], "vocabulary_pieces=-5: 259 are 3 special pieces"),
+    "mix without parts": (["--vocabulary-mix", "{tmp}/text.txt"], "vocabulary_mix='{tmp}/text.txt': give PARTS:PATH, "),
+    "mix without a path": (["--vocabulary-mix", "10:"], "vocabulary_mix='10:': give PARTS:PATH, "),
+    "mix with parts that are no number": (
+        ["--vocabulary-mix", "ten:corpus"],
+        "vocabulary_mix='ten:corpus': give PARTS:PATH, with parts a number above 0",
+    ),
+    "mix with no part of something": (
+        ["--vocabulary-mix", "10:corpus", "0:{tmp}/text.txt"],
+        "vocabulary_mix='0:{tmp}/",
+    ),
+    "mix with a negative part": (["--vocabulary-mix=-1:corpus"], "vocabulary_mix='-1:corpus': give PARTS:PATH, with "),
+    "mix with an absent path": (
+        ["--vocabulary-mix", "10:corpus", "1:{tmp}/absent"],
+        "vocabulary_mix='1:{tmp}/absent': no such file or folder: give ",
+    ),
+    "mix with a mistyped path": (
+        ["--vocabulary-mix", "1:{tmp}/emty.txt"],
+        "vocabulary_mix='1:{tmp}/emty.txt': no such file or folder: ",
+    ),
+    "mix with a path without text": (
+        ["--vocabulary-mix", "1:{tmp}/empty.txt"],
+        "vocabulary_mix='1:{tmp}/empty.txt': no text there, the files are empty",
+    ),
+    "mix with one text twice": (
+        ["--vocabulary-mix", "1:{tmp}/text.txt", "2:{tmp}/text.txt"],
+        "vocabulary_mix='{tmp}/text.txt': this text is in it already: add up its parts",
+    ),
     "tracking": (
         ["--tracking-uri", "http://127.0.0.1:9"],
         "tracking_uri='http://127.0.0.1:9': does not answer (",
@@ -115,6 +142,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "wrong.yaml").write_text("nam: reviews\n")
     (folder / "cola.yaml").write_text(REVIEWS.replace("name: reviews", "name: glue_cola"))
     (folder / "empty.txt").write_text("")
+    (folder / "text.txt").write_text("Some text.")
     return folder
 
 
@@ -226,6 +254,25 @@ def baseline_of(tmp_path: Path, *argv: str) -> Experiment:
     (tmp_path / "notes.txt").write_text("Some text to read.")
     options = Options.parse(study().title, list(SCALES), ["--corpus", str(tmp_path / "notes.txt"), *argv])
     return options.scale_of(SCALES).baseline
+
+
+def test_a_mix_of_texts_for_the_vocabulary_may_hold_the_studys_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "a.txt").write_text("A folder that is called corpus.")
+    (tmp_path / "german.txt").write_text("Ein deutscher Text.")
+    monkeypatch.chdir(tmp_path)
+    own, german, folder = baseline_of(
+        tmp_path, "--vocabulary-mix", "10:corpus", "0.5:german.txt", "1:./corpus"
+    ).vocabulary_mix
+    assert (own.corpus, own.parts) == (None, 10)
+    assert german.corpus is not None and folder.corpus is not None
+    assert (german.corpus.paths, german.parts) == ((str(tmp_path / "german.txt"),), 0.5)
+    assert folder.corpus.paths == (str(tmp_path / "corpus"),)
+    assert len({german.corpus.content, folder.corpus.content}) == 2 and len(german.corpus.content) == 16
+    with pytest.raises(ConfigError, match=r"1:.*corpsu.*\(did you mean 'corpus'\?\)"):
+        baseline_of(tmp_path, "--vocabulary-mix", "1:corpsu")
 
 
 def test_steps_lengths_and_numbers_of_examples_replace_the_scales(tmp_path: Path) -> None:

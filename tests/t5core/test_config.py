@@ -20,6 +20,7 @@ from t5core.config import (
     TaskWeight,
     TrainConfig,
     VocabularyConfig,
+    VocabularySource,
 )
 from t5core.errors import ConfigError
 
@@ -46,6 +47,7 @@ CONFIGS = st.one_of(
         validation_fraction=SHARE,
     ),
     st.builds(VocabularyConfig, num_pieces=COUNT, num_sentinels=COUNT, seed=st.integers(0, 2**40)),
+    st.builds(VocabularySource, corpus=st.none() | st.builds(CorpusConfig, content=TEXT), parts=st.floats(0.01, 1e6)),
     st.builds(
         ObjectiveConfig,
         kind=st.sampled_from(
@@ -100,6 +102,7 @@ def test_every_config_is_among_those_tested():
     assert {c.__name__ for c in Config.__subclasses__() if c.__module__ == "t5core.config"} == {
         "CorpusConfig",
         "VocabularyConfig",
+        "VocabularySource",
         "ObjectiveConfig",
         "ModelConfig",
         "OptimizerConfig",
@@ -127,6 +130,7 @@ def test_lists_of_json_become_tuples_and_nested_configs_come_back():
     [
         (CorpusConfig(source="files", paths=("a.txt",)), {"paths", "extra", "variant", "language", "extra_content"}),
         (VocabularyConfig(), set()),
+        (VocabularySource(), set()),
         (ObjectiveConfig(), set()),
         (ModelConfig(), set()),
         (OptimizerConfig(), set()),
@@ -192,6 +196,8 @@ def test_an_unknown_choice_names_field_value_choices_and_the_closest():
         ),
         (lambda: CorpusConfig(extra=("a",)), "extra=('a',): plain from embedded takes none"),
         (lambda: VocabularyConfig(num_pieces=0), "num_pieces=0: give a number above 0"),
+        (lambda: VocabularySource(parts=-1.0), "parts=-1.0: give a number above 0"),
+        (lambda: VocabularySource(parts=float("inf")), "parts=inf: give a number above 0"),
         (lambda: ObjectiveConfig(noise_density=0.0), "noise_density=0.0: give a corruption rate"),
         (lambda: ObjectiveConfig(noise_density=float("nan")), "noise_density=nan: give a corruption rate"),
         (lambda: ObjectiveConfig(mean_noise_span_length=0.5), "mean_noise_span_length=0.5: give a mean span length"),
