@@ -10,7 +10,7 @@
 On text of your own (JSON Lines or Parquet with `url`) the rows are these, and take your lists and books. On the
 embedded corpus other documents stand in for the real ones: well-kept packages for news, docstrings whose subject others
 name for linked pages, READMEs and modules' docstrings for Wikipedia, the longest documents for books
-(`t5core.corpora.variants.STAND_INS`). What comes out there says that the study works, and nothing about news or books.
+(`t5core.corpora.stand_ins`). What comes out there says that the study works, and nothing about news or books.
 
 All rows have one vocabulary, made from C4's text, and the same tasks. Embedded tasks are made from the whole source,
 and what it holds out is held out of every row.

@@ -208,7 +208,7 @@ def _print_counts(counts: Mapping[str, Any], config: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from t5core.corpora.c4.tally import RULES, unused_rules
+    from t5core.corpora.c4.tally import OTHER_RECIPES_RULES, RULES, unused_rules
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("rule")
@@ -223,6 +223,8 @@ def _print_counts(counts: Mapping[str, Any], config: Any) -> None:
     off = unused_rules(config)
     add_row("read", counts["pages"], "bold")
     for rule in RULES:
+        if rule in off & OTHER_RECIPES_RULES:
+            continue
         if rule in off:
             table.add_row(rule, "off", "", "", "", style="dim")
         else:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from t5core.config import Config
+from t5core.config import Config, added
 from t5core.errors import ConfigError
 
 NO_LANGUAGE = "none"
@@ -35,6 +35,9 @@ class C4Config(Config):
         min_language_probability: and so is one in it with less than this probability; "resiliparse" knows none.
         one_copy_per_url: keep the newest page of each URL only.
         span_sentences: length in sentences of the spans that are kept once over the whole corpus; 0 for no such rule.
+        listing: digest of the pages that are taken by their URL (``t5core.corpora.c4.listing``), "" for all.
+        rules: whether the rules for lines and pages are asked, between length and language.
+        prose: whether an encyclopedia's marks go: citations, entries and all from a title like "References".
     """
 
     max_page_chars: int = 190_000
@@ -49,6 +52,9 @@ class C4Config(Config):
     min_language_probability: float = 0.99
     one_copy_per_url: bool = True
     span_sentences: int = 3
+    listing: str = added("")
+    rules: bool = added(True)
+    prose: bool = added(False)
 
     def __post_init__(self) -> None:
         self._positive("max_page_chars", "max_word_chars")

@@ -28,10 +28,12 @@ import numpy.typing as npt
 
 from t5core.corpora.c4.bad_words import finder
 from t5core.corpora.c4.config import C4Config
+from t5core.corpora.c4.listing import ALL_PAGES, Listing
 from t5core.corpora.c4.sentences import has_sentences
 from t5core.corpora.c4.spans import span_hashes, without_spans
 from t5core.corpora.c4.tally import (
     COPIED_SPAN,
+    NOT_LISTED,
     OLDER_COPY,
     TOO_FEW_LEFT,
     TOO_LONG_PAGE,
@@ -60,6 +62,7 @@ class Work:
         config: of the rules.
         words: bad ones; their digest is in the config.
         partitions: of pages, and buckets of spans; it decides how much one step holds.
+        listing: which pages are taken; its digest is in the config.
         target: where a step writes, under the same names; None for ``folder``. Whoever gives another one moves the
             files there once the step is done, so that a second try at the same time does no harm.
     """
@@ -68,6 +71,7 @@ class Work:
     config: C4Config
     words: tuple[str, ...]
     partitions: int
+    listing: Listing = ALL_PAGES
     target: Path | None = None
 
     @property
@@ -76,40 +80,47 @@ class Work:
         return self.folder if self.target is None else self.target
 
 
-def clean_files(work: Work, paths: Iterable[Path | Place], segment: str) -> Tally:
-    """Step 1: reads files and judges their pages one by one.
+def clean_files(work: Work, paths: Iterable[Path | Place], segment: str, *, listed: bool = True) -> Tally:
+    """Step 1 for the pages of files; ``clean_pages`` says what it does, and the tally tells what reading skipped."""
+    tally = Tally()
+    clean_pages(work, (page for path in paths for page in read_pages(path, tally.read)), segment, tally, listed=listed)
+    return tally
+
+
+def clean_pages(work: Work, pages: Iterable[Page], segment: str, tally: Tally, *, listed: bool = True) -> None:
+    """Step 1: judges pages one by one.
 
     Args:
         work: what all steps share.
-        paths: of files with pages.
+        pages: as they were found.
         segment: name of this part of the work, another for each part.
-
-    Returns:
-        Counts of the pages read. What is removed from a page counts once it is the one page of its URL: in step 2.
+        tally: gets the counts. What is removed from a page counts once it is the one page of its URL: in step 2.
+        listed: whether only pages of the listing are taken; books are text from elsewhere and have no URL.
     """
-    tally = Tally()
-    bad_words = finder(work.words, work.config.language)
+    config = work.config
+    bad_words = finder(work.words, config.language)
     with Spill(work.written_to / "pages", segment) as spill:
-        for path in paths:
-            for page in read_pages(path, tally.read):
-                amount = amount_of(page.text)
-                tally.pages = added(tally.pages, amount)
-                if len(page.text) > work.config.max_page_chars:
-                    tally.remove(TOO_LONG_PAGE, amount)
-                    continue
-                judgement = judged_page(page.text, work.config, bad_words)
-                text_digest = _digest(page.text)
-                url = normalized_url(page.url)
-                key = _digest(url) if url else text_digest
-                record = {
-                    "order": [key.hex(), page.timestamp, text_digest.hex(), page.source],
-                    "has_url": bool(url),
-                    "amount": amount,
-                    "removed": judgement.removed,
-                    "row": _row(page, judgement.text),
-                }
-                spill.add(bucket_of(key, work.partitions), json.dumps(record).encode() + b"\n")
-    return tally
+        for page in pages:
+            amount = amount_of(page.text)
+            tally.pages = added(tally.pages, amount)
+            if len(page.text) > config.max_page_chars:
+                tally.remove(TOO_LONG_PAGE, amount)
+                continue
+            if listed and not work.listing.takes(page.url):
+                tally.remove(NOT_LISTED, amount)
+                continue
+            judgement = judged_page(page.text, config, bad_words)
+            text_digest = _digest(page.text)
+            url = normalized_url(page.url)
+            key = _digest(url) if url else text_digest
+            record = {
+                "order": [key.hex(), page.timestamp, text_digest.hex(), page.source],
+                "has_url": bool(url),
+                "amount": amount,
+                "removed": judgement.removed,
+                "row": _row(page, judgement.text),
+            }
+            spill.add(bucket_of(key, work.partitions), json.dumps(record).encode() + b"\n")
 
 
 def settle_urls(work: Work, partition: int) -> Tally:

@@ -12,6 +12,7 @@ from typing import Any, Self
 from t5core.corpora.c4.bad_words import BadWords
 from t5core.corpora.c4.config import C4Config
 from t5core.corpora.c4.language import LANGUAGE_RULES, language_verdict
+from t5core.corpora.c4.markup import without_markup
 from t5core.corpora.c4.rules import (
     BAD_WORD,
     ENDS_PAGE,
@@ -24,15 +25,20 @@ from t5core.corpora.c4.rules import (
 from t5core.corpora.c4.sentences import has_sentences
 
 TOO_LONG_PAGE = "filtered:too_long"
+NOT_LISTED = "filtered:not_listed"
+MARKUP = "line-filtered:markup"
 OLDER_COPY = "filtered:url_duplicate"
 TRIMMED = "trimmed"
 COPIED_SPAN = "span-filtered:duplicate"
 TOO_FEW_LEFT = "filtered:too_few_sentences_left"
 RULES = (
-    *(TOO_LONG_PAGE, OLDER_COPY, *LINE_RULES, TRIMMED, *PAGE_RULES),
+    *(TOO_LONG_PAGE, NOT_LISTED, OLDER_COPY, MARKUP, *LINE_RULES, TRIMMED, *PAGE_RULES),
     *(*LANGUAGE_RULES, COPIED_SPAN, TOO_FEW_LEFT),
 )
 """All rows of the table, in the order in which they are asked."""
+
+OTHER_RECIPES_RULES = frozenset({NOT_LISTED, MARKUP})
+"""Those of RULES that are not C4's: a table shows them where they are on."""
 
 Amount = tuple[int, int, int]
 """Documents, lines, bytes."""
@@ -96,8 +102,20 @@ class Judgement:
 
 
 def judged_page(text: str, config: C4Config, bad_words: BadWords | None) -> Judgement:
-    """Applies line, page and language rules, in this order; see ``clean_page`` for the first two."""
+    """Applies the rules for lines and pages and for language, in this order; see ``clean_page`` for the former."""
     tally = Tally()
+    cleaned = _by_rules(text, config, bad_words, tally) if config.rules else _prose(text, config, tally)
+    if cleaned is None:
+        return Judgement(None, tally.removed)
+    dropped_by = language_verdict(cleaned, config)
+    if dropped_by is not None:
+        tally.remove(dropped_by, amount_of(cleaned))
+        return Judgement(None, tally.removed)
+    return Judgement(cleaned, tally.removed)
+
+
+def _by_rules(text: str, config: C4Config, bad_words: BadWords | None, tally: Tally) -> str | None:
+    """What the line and page rules keep of a page, None where they drop it."""
     lines = 0
     kept: list[str] = []
     dropped_by: str | None = None
@@ -116,15 +134,19 @@ def judged_page(text: str, config: C4Config, bad_words: BadWords | None) -> Judg
     gone_bytes = sum(amount[2] for amount in tally.removed.values())
     if dropped_by is not None:
         tally.remove(dropped_by, (1, lines - gone_lines, size_of(text) - gone_bytes))
-        return Judgement(None, tally.removed)
+        return None
     cleaned = "\n".join(kept).strip()
-    kept_lines = lines - gone_lines
     tally.remove(TRIMMED, (0, 0, size_of(text) - gone_bytes - size_of(cleaned)))
-    dropped_by = language_verdict(cleaned, config)
-    if dropped_by is not None:
-        tally.remove(dropped_by, (1, kept_lines, size_of(cleaned)))
-        return Judgement(None, tally.removed)
-    return Judgement(cleaned, tally.removed)
+    return cleaned
+
+
+def _prose(text: str, config: C4Config, tally: Tally) -> str | None:
+    """A page without the rules, and without marks where the config asks for prose; None where that is nothing."""
+    rule, kept = (MARKUP, without_markup(text)) if config.prose else (TRIMMED, text.strip())
+    _, lines, size = amount_of(text)
+    _, kept_lines, kept_size = amount_of(kept)
+    tally.remove(rule, (int(not kept), lines - kept_lines, size - kept_size))
+    return kept or None
 
 
 def size_of(text: str) -> int:
@@ -145,6 +167,12 @@ def added(one: Amount, other: Amount) -> Amount:
 def unused_rules(config: C4Config) -> set[str]:
     """Returns the rules that the config switches off."""
     unused = set()
+    if not config.listing:
+        unused.add(NOT_LISTED)
+    if not config.prose:
+        unused.add(MARKUP)
+    if not config.rules:
+        unused.update((*LINE_RULES, *PAGE_RULES))
     if not config.bad_words:
         unused.add(BAD_WORD)
     if config.language == "none":

@@ -1,0 +1,111 @@
+"""Table 8's corpora as declared recipes: rules and lists, whatever the pages they are applied to.
+
+===============  ================================================================================================
+c4               C4's line and page rules, language, one copy per URL and of each span of three sentences
+unfiltered       one copy per URL and language, as in the paper; nothing else
+realnews-like    C4's rules for pages on the domains that the user lists
+webtext-like     C4's rules for the URLs that the user's list gives a score of 3 or more
+wikipedia        Wikipedia's pages in the language, without citation marks, entries and references; no rules
+wikipedia-books  the same, and books, which are taken as they are but for such marks
+===============  ================================================================================================
+
+Pages are chosen before any rule sees them, as in the released code: a span that stands on a page that is not taken does
+not make the one on a page that is a copy.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from t5core.config import CorpusVariant
+from t5core.corpora.c4.bad_words import digest, published_words
+from t5core.corpora.c4.config import NO_LANGUAGE, C4Config, Identifier
+from t5core.corpora.c4.language import check_language
+from t5core.corpora.c4.listing import ALL_PAGES, Listing, encyclopedia, read_domains, read_scores
+from t5core.errors import ConfigError
+
+RECIPES: tuple[CorpusVariant, ...] = (
+    "c4",
+    "unfiltered",
+    "realnews_like",
+    "webtext_like",
+    "wikipedia",
+    "wikipedia_books",
+)
+NEEDS: Mapping[str, str] = MappingProxyType(
+    {"realnews_like": "domains", "webtext_like": "scores", "wikipedia_books": "books"}
+)
+"""Recipe -> what a user has to give besides pages."""
+
+_WHOLE_BOOK_CHARS = 32 << 20
+_BY_C4 = ("c4", "realnews_like", "webtext_like")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """A recipe with its lists.
+
+    Attributes:
+        config: of the rules; it holds the lists' digests.
+        words: bad ones, () for no such rule.
+        listing: which pages are taken.
+    """
+
+    config: C4Config
+    words: tuple[str, ...] = ()
+    listing: Listing = ALL_PAGES
+
+
+def recipe_name(given: str) -> CorpusVariant:
+    """Returns the recipe that a user names, with dashes or underscores; raises ConfigError for none."""
+    for name in RECIPES:
+        if given.replace("-", "_") == name:
+            return name
+    names = [name.replace("_", "-") for name in RECIPES]
+    raise ConfigError("recipe", given, f"choose one of {', '.join(names)}", choices=names)
+
+
+def declared(
+    recipe: CorpusVariant,
+    *,
+    language: str = "en",
+    identifier: Identifier = "langdetect",
+    words: tuple[str, ...] | None = None,
+    domains: Sequence[str] = (),
+    scores: Sequence[str] = (),
+) -> Rules:
+    """Returns a recipe of RECIPES with its lists.
+
+    Args:
+        recipe: its name.
+        language: that pages have to be in, "none" for any.
+        identifier: what tells languages.
+        words: bad ones, for recipes with C4's rules; None for the published ones of the language.
+        domains: text files, for "realnews_like".
+        scores: text files, for "webtext_like".
+
+    Raises:
+        ConfigError: an unknown language, a list that is missing, cannot be read or that the recipe has no use for.
+        DataError: a line of a list that cannot be understood.
+    """
+    for flag, paths in {"domains": domains, "scores": scores}.items():
+        needed = NEEDS.get(recipe) == flag
+        name = recipe.replace("_", "-")
+        if needed and not paths:
+            raise ConfigError(flag, None, f"{name} needs it: give --{flag} FILE")
+        if paths and not needed:
+            raise ConfigError(flag, ", ".join(paths), f"{name} takes none: leave it out, or choose another recipe")
+    check_language(language, identifier)
+    common = C4Config(language=language, identifier=identifier)
+    if recipe in _BY_C4:
+        if words is None:
+            words = published_words("en" if language == NO_LANGUAGE else language)
+        listing = read_domains(domains) if domains else read_scores(scores) if scores else ALL_PAGES
+        config = common.replace(bad_words=digest(words), listing=listing.digest)
+        return Rules(config=config, words=words, listing=listing)
+    common = common.replace(rules=False, span_sentences=0)
+    if recipe == "unfiltered":
+        return Rules(config=common)
+    listing = encyclopedia(language)  # its hosts tell languages
+    config = common.replace(max_page_chars=_WHOLE_BOOK_CHARS, prose=True, language=NO_LANGUAGE, listing=listing.digest)
+    return Rules(config=config, listing=listing)
