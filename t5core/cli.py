@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from t5core import cli_bench, cli_clean, cli_convert, cli_generate, cli_sizes, cli_tasks
+from t5core import cli_bench, cli_clean, cli_convert, cli_generate, cli_sizes, cli_tasks, cli_vocabulary
 from t5core.arguments import OneLineParser
 from t5core.config import ObjectiveConfig
 from t5core.errors import ConfigError, DataError
@@ -37,6 +37,7 @@ _VERBS = (
     *cli_sizes.VERBS,
     *cli_bench.VERBS,
     *cli_clean.VERBS,
+    *cli_vocabulary.VERBS,
 )
 _DEFAULT_MEAN_SPAN = 3.0
 _SENTINEL = re.compile(r"<extra_id_\d+>")
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_sizes.add_to(verbs)
     cli_bench.add_to(verbs)
     cli_clean.add_to(verbs)
+    cli_vocabulary.add_to(verbs)
     return parser
 
 

@@ -1,0 +1,167 @@
+"""The verb ``vocabulary``: a SentencePiece vocabulary from any mix of texts.
+
+t5core vocabulary --mix 10:english/ 1:german.txt 1:french.txt 1:romanian.txt --out vocabulary
+"""
+
+import argparse
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from t5core.arguments import OneLineParser, parts_and_path, said_of
+from t5core.config import VocabularyConfig
+from t5core.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from t5core.vocabulary import SourceSample, TextSource, Vocabulary
+
+VERBS = ("vocabulary",)
+_DEFAULTS = VocabularyConfig()
+_SECONDS_PER_MILLION_CHARS = 2
+_MEASURED_TEXTS = 1_000
+_PLAIN_WIDTH = 120
+
+
+def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
+    """Adds the verb to a command line."""
+    parser = verbs.add_parser(
+        "vocabulary",
+        help="train a vocabulary on any mix of texts",
+        description=vocabulary.__doc__,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--mix",
+        nargs="+",
+        default=(),
+        metavar="PARTS:PATH",
+        help="text files, JSON Lines, Parquet, folders or globs, each with its parts of the characters",
+    )
+    add("--pieces", default=str(_DEFAULTS.num_pieces), metavar="N", help="size of the model (default: %(default)s)")
+    add(
+        "--train-chars",
+        default=str(_DEFAULTS.train_chars),
+        metavar="N",
+        help="characters trained on, of all texts together (default: %(default)s)",
+    )
+    add("--sentinels", default=str(_DEFAULTS.num_sentinels), metavar="N", help="on top (default: %(default)s)")
+    add("--seed", default=str(_DEFAULTS.seed), metavar="N", help="of what is drawn (default: %(default)s)")
+    add("--out", metavar="DIR", help="where vocabulary.model and vocabulary.json go")
+    parser.set_defaults(verb=vocabulary)
+
+
+def vocabulary(arguments: argparse.Namespace) -> int:
+    """Trains a vocabulary on text drawn from several sources in proportion, and shows what each of them gave.
+
+    Parts are parts of the characters. Where a text is shorter than its part, less is drawn from all, so that the
+    proportions hold. Texts are read once, in a stream; what is kept in memory does not grow with them.
+    """
+    from t5core.vocabulary import MODEL_FILE, sample_sources, train_on_samples
+
+    config = VocabularyConfig(
+        num_pieces=_count("pieces", arguments.pieces),
+        train_chars=_count("train_chars", arguments.train_chars),
+        num_sentinels=_count("sentinels", arguments.sentinels),
+        seed=_count("seed", arguments.seed, least=0),
+    )
+    if not arguments.mix:
+        raise ConfigError("mix", "", "give texts with their parts, like --mix 10:english/ 1:german.txt")
+    if arguments.out is None:
+        raise ConfigError("out", "", "give a folder for the vocabulary: --out DIR")
+    out = Path(arguments.out).expanduser()
+    if (out / MODEL_FILE).exists():
+        raise ConfigError("out", str(out), "there is a vocabulary, which models may need: give another folder")
+    samples = sample_sources(_sources(arguments.mix), train_chars=config.train_chars, seed=config.seed)
+    chars = sum(sample.chars for sample in samples)
+    seconds = max(1, round(_SECONDS_PER_MILLION_CHARS * chars / 1e6))
+    _note(f"training {config.num_pieces:,} pieces on {chars:,} characters, about {seconds:,} s")
+    try:
+        trained = train_on_samples(samples, config, out)
+    except OSError as error:
+        raise ConfigError("out", str(out), f"cannot be written: {error.strerror or error}") from error
+    _print_table(samples, trained)
+    for sample in samples:
+        if sample.is_short:
+            _note(
+                f"{sample.name} has {sample.found_chars:,} characters where its part would be {sample.wanted_chars:,}; "
+                f"to keep the proportions, {chars:,} of {config.train_chars:,} were trained on"
+            )
+    print(f"{trained.num_pieces:,} pieces and {trained.num_sentinels:,} sentinels in {out}")
+    return 0
+
+
+def _sources(mix: Sequence[str]) -> "list[TextSource]":
+    """The texts of ``PARTS:PATH`` each; all paths are looked up before the first of them is read."""
+    from t5core.corpora.files import find_files
+    from t5core.vocabulary import TextSource
+
+    sources = []
+    owners: dict[object, str] = {}
+    for text in mix:
+        parts, path = parts_and_path("mix", text)
+        try:
+            files = find_files([path])
+        except ConfigError as error:
+            raise said_of(error, "mix", text.partition(":")[0], path) from error
+        for file in files:
+            if file in owners:
+                raise ConfigError("mix", text, f"{file} is in {owners[file]} already: name each text once")
+            owners[file] = text
+        sources.append(TextSource(name=path, texts=_texts(path), parts=parts))
+    return sources
+
+
+def _texts(path: str) -> Iterator[str]:
+    from t5core.corpora.files import read_files
+
+    try:
+        for document in read_files([path], min_chars=1):
+            yield document.text
+    except (OSError, EOFError, zlib.error) as error:  # the last two: a broken .gz
+        raise DataError("mix", path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _print_table(samples: "Sequence[SourceSample]", trained: "Vocabulary") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("text", overflow="fold")
+    for head in ("parts", "documents", "of", "characters", "of", "share", "characters a token"):
+        table.add_column(head, justify="right")
+    total = sum(sample.chars for sample in samples)
+    for sample in samples:
+        table.add_row(
+            sample.name,
+            f"{sample.parts:,}",
+            f"{sample.documents:,}",
+            f"{sample.found_documents:,}",
+            f"{sample.chars:,}",
+            f"{sample.found_chars:,}",
+            f"{sample.chars / total:.1%}",
+            f"{_chars_a_token(sample, trained):.2f}",
+        )
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_WIDTH, no_color=True)
+    console.print(table)
+
+
+def _chars_a_token(sample: "SourceSample", trained: "Vocabulary") -> float:
+    """On the first of the documents that were drawn, which are any."""
+    texts = [text for _, text in sample.ranked[:_MEASURED_TEXTS]]
+    return sum(map(len, texts)) / max(1, sum(map(len, trained.encode_batch(texts))))
+
+
+def _count(field: str, text: str, *, least: int = 1) -> int:
+    if not text.isdecimal() or not least <= int(text) < 1 << 63:
+        raise ConfigError(field, text, f"give a whole number from {least} up")
+    return int(text)
+
+
+def _note(message: str) -> None:
+    print(f"t5core: {message}", file=sys.stderr)
