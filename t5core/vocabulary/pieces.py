@@ -14,7 +14,10 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import sentencepiece
 
 from t5core.errors import ConfigError
@@ -103,11 +106,37 @@ class Vocabulary:
 
         Half surrogate pairs, which are no text in UTF-8, become question marks.
         """
+        encoded: list[list[int]] = self._encoded(texts)
+        return encoded
+
+    def encode_flat(
+        self, texts: Sequence[str], threads: int = -1
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Returns ``encode`` of each text, end to end, without making a Python number of each id.
+
+        Other threads of Python go on meanwhile. The ids are the same with any number of threads.
+
+        Args:
+            texts: what to encode.
+            threads: how many to use; -1: SentencePiece decides, which takes all cores.
+
+        Returns:
+            The ids, int32 ``[total]``, and how many each text has, int64 ``[N]``.
+        """
+        # releases of SentencePiece before 0.2.2 give lists only
+        arrays = hasattr(self._pieces, "EncodeAsNumpy")
+        rows = self._encoded(texts, out_type="numpy" if arrays else int, num_threads=threads)
+        sizes = np.fromiter(map(len, rows), np.int64, len(rows))
+        if not len(rows):
+            return np.zeros(0, np.int32), sizes
+        return np.concatenate([np.asarray(row, np.int32) for row in rows]), sizes
+
+    def _encoded(self, texts: Sequence[str], **how: Any) -> list[Any]:
         try:
-            encoded: list[list[int]] = self._pieces.encode(list(texts))
+            encoded: list[Any] = self._pieces.encode(list(texts), **how)
         except (TypeError, UnicodeEncodeError):  # what SentencePiece says of them depends on its version
             texts = [text.encode("utf-8", "replace").decode() for text in texts]
-            encoded = self._pieces.encode(texts)
+            encoded = self._pieces.encode(texts, **how)
         for i, text in enumerate(texts):
             if "<extra_id_" in text:
                 encoded[i] = self._encode_with_sentinels(text)

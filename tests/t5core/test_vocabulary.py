@@ -89,6 +89,28 @@ def test_batches_give_what_single_texts_give(vocabulary):
     assert vocabulary.encode_batch(texts) == [vocabulary.encode(text) for text in texts]
 
 
+@pytest.mark.parametrize("threads", [-1, 1, 3])
+def test_end_to_end_the_ids_are_those_of_single_texts_with_any_number_of_threads(vocabulary, threads):
+    texts = ["the array", "", "half a pair \ud800", "<extra_id_3> and <extra_id_11>", *some_texts()]
+    ids, sizes = vocabulary.encode_flat(texts, threads)
+    assert (ids.dtype, sizes.dtype) == ("int32", "int64")
+    assert sizes.tolist() == [len(vocabulary.encode(text)) for text in texts]
+    assert ids.tolist() == [i for text in texts for i in vocabulary.encode(text)]
+    assert [len(part) for part in vocabulary.encode_flat([])] == [0, 0]
+
+
+def test_releases_of_sentencepiece_that_give_lists_alone_give_the_same_ids(vocabulary):
+    class Lists:
+        def encode(self, texts, out_type, num_threads):
+            assert out_type is int
+            return vocabulary.encode_batch(texts)
+
+    older = Vocabulary(*vocabulary.__reduce__()[1])
+    older._pieces = Lists()
+    for ours, theirs in zip(vocabulary.encode_flat(some_texts()), older.encode_flat(some_texts()), strict=True):
+        assert ours.dtype == theirs.dtype and (ours == theirs).all()
+
+
 def test_training_again_in_another_order_gives_the_same_bytes(tmp_path):
     config = CONFIG.replace(train_chars=60_000)  # less than there is, so that the sample is drawn
     train_vocabulary(some_texts(), config, tmp_path / "a")
