@@ -27,7 +27,7 @@ STAGE_VERSIONS: Mapping[str, int] = MappingProxyType(
     {
         "corpus": 1,
         "vocabulary": 1,
-        "tokens": 1,
+        "tokens": 2,
         "tasks": 3,
         "pretrain": 2,
         "finetune": 3,

@@ -17,7 +17,7 @@ import numpy as np
 from orchestrator.work import Work, marker, read_pairs
 from t5core.config import MixtureConfig, ModelConfig, ObjectiveConfig, TrainConfig
 from t5core.errors import DataError
-from t5core.feeds import ExampleFeed, MixedFeed, PretrainFeed, ShiftedFeed, first_tokens, load_tokens
+from t5core.feeds import ExampleFeed, MixedFeed, PretrainFeed, ShiftedFeed, TokenStore
 from t5core.mixing import UNSUPERVISED, mixture_rates
 from t5core.model import T5
 from t5core.model.adapters import adapter_parameters, with_adapters
@@ -133,14 +133,14 @@ def _trained(work: Work, run: TrainingRun) -> dict[str, Any]:
 
 
 def _text(work: Work, split: str, train: TrainConfig, model: ModelConfig, vocabulary: Vocabulary) -> PretrainFeed:
-    tokens, offsets = load_tokens(work.inputs["tokens"], split)
+    store = TokenStore.open(work.inputs["tokens"], split)
     limit = work.stage.settings.get("unlabeled_tokens")
     if split == "train" and limit is not None:
-        tokens, offsets = first_tokens(tokens, offsets, limit)
+        store = store.first(limit)
     objective = ObjectiveConfig.from_dict(work.setting("objective"))
     return PretrainFeed(
-        tokens,
-        offsets,
+        store.tokens,
+        store.offsets,
         objective,
         vocab_size=vocabulary.size,
         num_sentinels=vocabulary.num_sentinels,

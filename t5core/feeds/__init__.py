@@ -11,7 +11,8 @@ from t5core.feeds.mixed import MixedFeed, ShiftedFeed
 from t5core.feeds.pack import convert, pack
 from t5core.feeds.permutation import permuted
 from t5core.feeds.pretrain import PretrainFeed
-from t5core.feeds.tokenise import first_tokens, load_tokens, tokenise
+from t5core.feeds.store import TokenStore
+from t5core.feeds.tokenise import tokenise
 
 __all__ = [
     "Batch",
@@ -19,11 +20,10 @@ __all__ = [
     "MixedFeed",
     "PretrainFeed",
     "ShiftedFeed",
+    "TokenStore",
     "convert",
-    "first_tokens",
     "join",
     "joined_length",
-    "load_tokens",
     "marker_ids",
     "pack",
     "padded_batches",

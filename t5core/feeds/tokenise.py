@@ -1,15 +1,17 @@
-"""A corpus as numbers on disk: ``{split}.tokens.npy``, all documents end to end, and ``{split}.offsets.npy``.
+"""A corpus as numbers on disk: text in, a store of ids out (``feeds.store``).
 
-Documents are stored in a seeded random order, so that a feed that cuts the stream into segments finds unrelated
-neighbours, and without EOS between them, as in the released code. Ids take 2 bytes each when the vocabulary fits in
-16 bits, as the paper's does. Both files are read memory-mapped: a feed touches only the segments of its batch.
+Documents are stored in the order of a keyed permutation (``feeds.shuffle``), so that a feed that cuts the stream into
+segments finds unrelated neighbours, and without EOS between them, as in the released code. Ids take 2 bytes each when
+the vocabulary fits in 16 bits, as the paper's does.
 
-Text streams through: one chunk of documents is in memory at a time. Their tokens go to a scratch file in the order
-they come, and from there, document by document, to their places in the final one.
+Text streams through. SentencePiece encodes a chunk on all cores, outside Python's lock, while the chunk before it is
+written and the next one is read: three chunks of text are in memory at a time.
 """
 
+import os
+from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +19,36 @@ import numpy as np
 import numpy.typing as npt
 
 from t5core.errors import ConfigError, DataError
+from t5core.feeds.shuffle import Limits, write_shuffled
+from t5core.feeds.store import store_paths
 
 if TYPE_CHECKING:
     from t5core.vocabulary import Vocabulary
 
 CHUNK_DOCUMENTS = 2048
-Ints = npt.NDArray[np.integer[Any]]
+"""Documents that are encoded in one call, at most, by each thread."""
+
+CHUNK_CHARS = 1 << 19
+"""Characters of them, for each thread; a longer document is encoded by itself."""
+
+_CHUNKS_AHEAD = 2
+Encoded = tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.int64]]
 
 
-def tokenise(documents: Iterable[str], vocabulary: "Vocabulary", folder: Path, split: str, seed: int) -> int:
+def tokenise(
+    documents: Iterable[str],
+    vocabulary: "Vocabulary",
+    folder: Path,
+    split: str,
+    seed: int,
+    *,
+    threads: int | None = None,
+    limits: Limits | None = None,
+) -> int:
     """Encodes documents and stores them in random order.
+
+    Of ``n`` documents that have a token, number ``d`` of the input is number ``permuted(d, n, seed)`` of the store
+    (``feeds.permutation``).
 
     Args:
         documents: texts; those without a token are left out.
@@ -34,88 +56,74 @@ def tokenise(documents: Iterable[str], vocabulary: "Vocabulary", folder: Path, s
         folder: where the two files go; made if missing.
         split: their prefix, such as "train".
         seed: of the order, 0 or more.
+        threads: how many encode; None: one for each core that this process may use. They change no bit.
+        limits: of memory while the order is made; they change no bit either.
 
     Returns:
         How many tokens were stored.
 
     Raises:
-        ConfigError: for a seed below 0.
+        ConfigError: for a seed below 0 or threads below 1.
         DataError: when there is no text at all.
     """
     if seed < 0:
         raise ConfigError("seed", seed, "give a number from 0 up")
+    if threads is not None and threads < 1:
+        raise ConfigError("threads", threads, "give 1 or more")
     folder.mkdir(parents=True, exist_ok=True)
-    tokens_path, offsets_path = _paths(folder, split)
+    finals = store_paths(folder, split)
     dtype = np.dtype(np.uint16 if vocabulary.size <= 1 << 16 else np.uint32)
-    scratch = folder / f"{split}.tokens.scratch"
-    sizes: list[int] = []
+    arrived = folder / f"{split}.tokens.scratch", folder / f"{split}.sizes.scratch"
+    partial = finals[0].with_suffix(".partial"), finals[1].with_suffix(".partial")
+    total = 0
     try:
-        with scratch.open("wb") as file:
-            for rows in _encoded(documents, vocabulary):
-                sizes += [len(row) for row in rows]
-                np.fromiter(chain.from_iterable(rows), dtype, sum(map(len, rows))).tofile(file)
-        if not sizes:
+        with arrived[0].open("wb") as tokens_file, arrived[1].open("wb") as sizes_file:
+            for tokens, sizes in _encoded(documents, vocabulary, threads or usable_cores()):
+                tokens_file.write(tokens.astype(dtype).data)
+                sizes_file.write(sizes[sizes > 0].data)
+                total += len(tokens)
+        if not total:
             raise DataError("documents", 0, f"there is no text to tokenise for {split}: add documents")
-        _write_ordered(np.memmap(scratch, dtype=dtype, mode="r"), np.array(sizes), tokens_path, offsets_path, seed)
+        write_shuffled(*arrived, partial, dtype, seed, limits)
+        finals[1].unlink(missing_ok=True)  # offsets come last: a store that has them is whole
+        for written, final in zip(partial, finals, strict=True):
+            written.replace(final)
     finally:
-        scratch.unlink(missing_ok=True)
-    return sum(sizes)
+        for path in (*arrived, *partial):
+            path.unlink(missing_ok=True)
+    return total
 
 
-def load_tokens(folder: Path, split: str) -> tuple[Ints, npt.NDArray[np.int64]]:
-    """Returns a split's ``(tokens, offsets)``: ids ``[total]``, memory-mapped, and int64 ``[documents + 1]``.
+def usable_cores() -> int:
+    """Returns how many cores this process may use: its affinity, and OMP_NUM_THREADS where it is set.
 
-    Raises:
-        DataError: when the split was not tokenised, or not to its end.
+    Ray sets that variable to the CPUs that a task reserved.
     """
-    tokens_path, offsets_path = _paths(folder, split)
-    for path in (tokens_path, offsets_path):
-        if not path.is_file():
-            raise DataError("split", split, f"{path} is missing: tokenise the corpus first")
-    tokens: Ints = np.load(tokens_path, mmap_mode="r", allow_pickle=False)
-    offsets: npt.NDArray[np.int64] = np.load(offsets_path, allow_pickle=False)
-    if len(offsets) < 2 or offsets[-1] != len(tokens):
-        raise DataError("split", split, f"{tokens_path} does not match its offsets: tokenise the corpus again")
-    return tokens, offsets
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(cores, int(allowed))) if allowed.isdecimal() else cores
 
 
-def first_tokens(tokens: Ints, offsets: npt.NDArray[np.int64], count: int) -> tuple[Ints, npt.NDArray[np.int64]]:
-    """Returns the first ``count`` tokens of a split and the offsets of their documents, the last of which is cut.
-
-    Raises:
-        DataError: there are no more than ``count``, so that nothing would be left out.
-    """
-    if count >= len(tokens):
-        raise DataError("unlabeled_tokens", count, f"the corpus has {len(tokens)} tokens: take fewer, or all of it")
-    whole = offsets[offsets < count]
-    return tokens[:count], np.append(whole, np.int64(count))
-
-
-def _paths(folder: Path, split: str) -> tuple[Path, Path]:
-    return folder / f"{split}.tokens.npy", folder / f"{split}.offsets.npy"
+def _encoded(documents: Iterable[str], vocabulary: "Vocabulary", threads: int) -> Iterator[Encoded]:
+    """Encodes chunks in another thread, some ahead, and gives them in the order of their documents."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenise") as pool:
+        waiting: deque[Future[Encoded]] = deque()
+        for chunk in _chunks(documents, threads):
+            waiting.append(pool.submit(vocabulary.encode_flat, chunk, threads))
+            if len(waiting) > _CHUNKS_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
-def _encoded(documents: Iterable[str], vocabulary: "Vocabulary") -> Iterator[list[list[int]]]:
-    texts = iter(documents)
-    while chunk := list(islice(texts, CHUNK_DOCUMENTS)):
-        yield [ids for ids in vocabulary.encode_batch(chunk) if ids]
-
-
-def _write_ordered(tokens: Ints, sizes: Ints, tokens_path: Path, offsets_path: Path, seed: int) -> None:
-    """Writes the documents in seeded order; the files get their names when they are complete, offsets last."""
-    starts = np.cumsum(sizes) - sizes
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(sizes))
-    offsets = np.concatenate([[0], np.cumsum(sizes[order])]).astype(np.int64)
-    partial = tokens_path.with_suffix(".partial")
-    out = np.lib.format.open_memmap(partial, mode="w+", dtype=tokens.dtype, shape=(int(offsets[-1]),))
-    for place, document in enumerate(order):
-        start = starts[document]
-        out[offsets[place] : offsets[place + 1]] = tokens[start : start + sizes[document]]
-    out.flush()
-    del out
-    offsets_path.unlink(missing_ok=True)
-    partial.replace(tokens_path)
-    partial = offsets_path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.save(file, offsets, allow_pickle=False)
-    partial.replace(offsets_path)
+def _chunks(documents: Iterable[str], threads: int) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    chars = 0
+    for text in documents:
+        if chunk and (chars + len(text) > threads * CHUNK_CHARS or len(chunk) == threads * CHUNK_DOCUMENTS):
+            yield chunk
+            chunk, chars = [], 0
+        chunk.append(text)
+        chars += len(text)
+    if chunk:
+        yield chunk

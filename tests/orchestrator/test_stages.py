@@ -25,7 +25,7 @@ from studies import architectures
 from t5core.config import ObjectiveConfig
 from t5core.corpora import identify, read_documents
 from t5core.errors import ConfigError
-from t5core.feeds import load_tokens
+from t5core.feeds import TokenStore
 from t5core.tasks import get_task
 from t5core.vocabulary import Vocabulary
 
@@ -97,10 +97,10 @@ def test_text_vocabulary_and_tokens_agree(done: Done) -> None:
     folder = done.folder(done.spans["corpus"])
     for split in ("train", "validation"):
         assert len(list(read_documents(folder / f"{split}.jsonl"))) == corpus[f"{split}_documents"] > 20
-        values, offsets = load_tokens(done.folder(done.spans["tokens"]), split)
-        assert len(values) == tokens[f"{split}_tokens"] > 5_000
-        assert len(offsets) == corpus[f"{split}_documents"] + 1
-        assert int(values.max()) < tokens["vocab_size"]
+        store = TokenStore.open(done.folder(done.spans["tokens"]), split)
+        assert len(store.tokens) == tokens[f"{split}_tokens"] > 5_000
+        assert len(store) == corpus[f"{split}_documents"]
+        assert int(store.tokens.max()) < tokens["vocab_size"]
     assert vocabulary == {"num_pieces": 400, "num_sentinels": 32, "size": 432}
     assert Vocabulary.load(done.folder(done.spans["vocabulary"]) / "vocabulary.model").size == 432
     assert (tokens["vocab_size"], tokens["num_sentinels"]) == (432, 32)

@@ -54,11 +54,10 @@ import sys
 from pathlib import Path
 import numpy as np
 from t5core.config import ObjectiveConfig
-from t5core.feeds import PretrainFeed
-from t5core.feeds.tokenise import load_tokens
-tokens, offsets = load_tokens(Path(sys.argv[1]), "train")
-feed = PretrainFeed(tokens, offsets, ObjectiveConfig(mean_noise_span_length=3.0), vocab_size=1000, num_sentinels=100,
-                    batch_size=8, inputs_length=32, seed=5)
+from t5core.feeds import PretrainFeed, TokenStore
+store = TokenStore.open(Path(sys.argv[1]), "train")
+feed = PretrainFeed(store.tokens, store.offsets, ObjectiveConfig(mean_noise_span_length=3.0), vocab_size=1000,
+                    num_sentinels=100, batch_size=8, inputs_length=32, seed=5)
 batch = feed.batch(1_000_003)
 sys.stdout.buffer.write(batch.inputs.tobytes() + batch.targets.tobytes())
 """

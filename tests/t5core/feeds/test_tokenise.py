@@ -1,11 +1,14 @@
-import itertools
+import os
+import threading
 
 import numpy as np
 import pytest
 
 from t5core.config import VocabularyConfig
 from t5core.errors import ConfigError, DataError
-from t5core.feeds import first_tokens, load_tokens, tokenise
+from t5core.feeds import TokenStore, permuted, tokenise
+from t5core.feeds.shuffle import Limits
+from t5core.feeds.tokenise import CHUNK_CHARS, usable_cores
 from t5core.vocabulary import train_vocabulary
 
 WORDS = ("the", "feed", "reads", "stored", "tokens", "and", "gives", "batch", "of", "inputs", "for", "every", "index")
@@ -19,16 +22,37 @@ def vocabulary(tmp_path_factory):
 
 
 def documents(folder, split="train"):
-    tokens, offsets = load_tokens(folder, split)
-    return [tokens[a:b].tolist() for a, b in itertools.pairwise(offsets)]
+    return [ids.tolist() for ids in TokenStore.open(folder, split)]
 
 
 def test_every_document_is_stored_once_in_another_order(vocabulary, tmp_path):
     total = tokenise(TEXTS, vocabulary, tmp_path, "train", seed=0)
     stored, given = documents(tmp_path), vocabulary.encode_batch(TEXTS)
     assert sorted(stored) == sorted(given) and stored != given
-    assert total == len(load_tokens(tmp_path, "train")[0]) == sum(map(len, given))
+    assert total == len(TokenStore.open(tmp_path, "train").tokens) == sum(map(len, given))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.offsets.npy", "train.tokens.npy"]
+
+
+def test_where_a_document_stands_is_computed_from_its_number_and_the_seed(vocabulary, tmp_path):
+    tokenise(TEXTS, vocabulary, tmp_path, "train", seed=3)
+    store = TokenStore.open(tmp_path, "train")
+    places = permuted(np.arange(len(TEXTS)), len(TEXTS), 3)
+    for text, place in zip(TEXTS, places.tolist(), strict=True):
+        assert store[place].tolist() == vocabulary.encode(text)
+
+
+def test_neither_threads_nor_limits_of_memory_change_a_bit(vocabulary, tmp_path):
+    texts = [*TEXTS * 10, "a long document " * (CHUNK_CHARS // 10), "<extra_id_0> and half of a pair \ud800"]
+    ways = {
+        "one": {"threads": 1},
+        "three": {"threads": 3},
+        "small": {"threads": 2, "limits": Limits(chunk_bytes=1000, chunk_documents=50)},
+    }
+    for name, how in ways.items():
+        assert tokenise(texts, vocabulary, tmp_path / name, "train", seed=1, **how) > 100_000
+    for part in ("tokens", "offsets"):
+        assert len({(tmp_path / name / f"train.{part}.npy").read_bytes() for name in ways}) == 1
+    assert vocabulary.encode(texts[-1]) in documents(tmp_path / "one")
 
 
 def test_the_order_follows_from_the_seed(vocabulary, tmp_path):
@@ -41,21 +65,22 @@ def test_the_order_follows_from_the_seed(vocabulary, tmp_path):
 
 def test_ids_take_two_bytes_and_stay_on_disk(vocabulary, tmp_path):
     tokenise(TEXTS, vocabulary, tmp_path, "validation", seed=0)
-    tokens, offsets = load_tokens(tmp_path, "validation")
-    assert tokens.dtype == np.uint16 and isinstance(tokens, np.memmap) and offsets.dtype == np.int64
-    assert 1 not in tokens  # no EOS between documents
+    store = TokenStore.open(tmp_path, "validation")
+    assert store.tokens.dtype == np.uint16 and isinstance(store.tokens, np.memmap) and store.offsets.dtype == np.int64
+    assert 1 not in store.tokens  # no EOS between documents
 
 
 def test_a_large_vocabulary_takes_four_bytes(tmp_path):
     class Large:
         size = (1 << 16) + 1
 
-        def encode_batch(self, texts):
-            return [[1 << 16, int(text)] for text in texts]
+        def encode_flat(self, texts, threads):
+            return np.array([[1 << 16, int(text)] for text in texts], np.int32).ravel(), np.full(len(texts), 2)
 
     tokenise([str(i + 3) for i in range(5000)], Large(), tmp_path, "train", seed=0)
-    tokens, offsets = load_tokens(tmp_path, "train")
-    assert tokens.dtype == np.uint32 and len(offsets) == 5001
+    store = TokenStore.open(tmp_path, "train")
+    tokens = store.tokens
+    assert tokens.dtype == np.uint32 and len(store) == 5000
     assert sorted(tokens[1::2].tolist()) == list(range(3, 5003)) and (tokens[::2] == 1 << 16).all()
 
 
@@ -75,24 +100,40 @@ def test_a_negative_seed_is_refused(vocabulary, tmp_path):
         tokenise(TEXTS, vocabulary, tmp_path, "train", seed=-1)
 
 
-def test_a_missing_split_is_named(vocabulary, tmp_path):
-    with pytest.raises(DataError, match=r"split='test': .*test.tokens.npy is missing"):
-        load_tokens(tmp_path, "test")
+def test_threads_below_one_are_refused(vocabulary, tmp_path):
+    with pytest.raises(ConfigError, match="threads=0"):
+        tokenise(TEXTS, vocabulary, tmp_path, "train", seed=0, threads=0)
 
 
-def test_tokens_that_do_not_match_their_offsets_are_refused(vocabulary, tmp_path):
+def test_an_error_while_reading_leaves_no_file_and_no_thread_that_goes_on(vocabulary, tmp_path):
+    def broken():
+        yield from TEXTS * 30
+        raise DataError("documents", "x", "cannot be read")
+
+    with pytest.raises(DataError, match="cannot be read"):
+        tokenise(broken(), vocabulary, tmp_path, "train", seed=0)
+    assert list(tmp_path.iterdir()) == []
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("tokenise")]
+
+
+def test_an_error_of_the_vocabulary_comes_through_and_leaves_an_earlier_store_alone(vocabulary, tmp_path):
+    class Broken:
+        size = 100
+
+        def encode_flat(self, texts, threads):
+            raise RuntimeError("no memory")
+
     tokenise(TEXTS, vocabulary, tmp_path, "train", seed=0)
-    tokens = np.load(tmp_path / "train.tokens.npy")
-    np.save(tmp_path / "train.tokens.npy", tokens[:-1])
-    with pytest.raises(DataError, match="does not match its offsets"):
-        load_tokens(tmp_path, "train")
+    before = documents(tmp_path)
+    with pytest.raises(RuntimeError, match="no memory"):
+        tokenise(TEXTS, Broken(), tmp_path, "train", seed=0)
+    assert documents(tmp_path) == before and len(list(tmp_path.iterdir())) == 2
 
 
-def test_the_first_tokens_end_in_the_middle_of_a_document():
-    tokens, offsets = np.arange(10, dtype=np.uint16), np.array([0, 4, 6, 10])
-    cut, bounds = first_tokens(tokens, offsets, 5)
-    assert cut.tolist() == [0, 1, 2, 3, 4] and bounds.tolist() == [0, 4, 5]
-    cut, bounds = first_tokens(tokens, offsets, 6)
-    assert cut.tolist() == list(range(6)) and bounds.tolist() == [0, 4, 6]
-    with pytest.raises(DataError, match="unlabeled_tokens=10: the corpus has 10 tokens"):
-        first_tokens(tokens, offsets, 10)
+def test_no_more_cores_are_used_than_the_process_may(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    cores = usable_cores()
+    assert 1 <= cores <= os.cpu_count()
+    for reserved, expected in (("1", 1), ("1000", cores), ("", cores), ("all", cores), ("0", 1)):
+        monkeypatch.setenv("OMP_NUM_THREADS", reserved)
+        assert usable_cores() == expected
