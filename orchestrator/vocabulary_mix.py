@@ -1,13 +1,13 @@
 """A vocabulary from several corpora: what ``--vocabulary-mix 10:corpus 1:german/`` asks for and what a report says."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from orchestrator.outcomes import Finished, Outcomes
 from orchestrator.plan import Plan
 from t5core.arguments import parts_and_path, said_of
 from t5core.config import CorpusConfig, VocabularySource
 from t5core.corpora import identify
+from t5core.corpora.places import place_of
 from t5core.errors import ConfigError
 from t5core.uris import masked
 
@@ -35,7 +35,7 @@ def sources_of(given: Sequence[str]) -> tuple[VocabularySource, ...]:
 
 
 def _corpus(path: str, parts: str) -> CorpusConfig:
-    address = path if "://" in path else str(Path(path).expanduser().absolute())
+    address = place_of(path).address  # workers have other working directories
     try:
         return identify(CorpusConfig(source="files", paths=(address,)))
     except ConfigError as error:
