@@ -20,7 +20,7 @@ def add_corpus_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
         "corpus", help="make a corpus of raw text by C4's rules, on Ray", description=make_corpus.__doc__
     )
     parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="WARC, WET, JSON Lines, Parquet or text; folders, globs, URIs"
+        "files", metavar="FILE", nargs="+", help="WARC, WET, JSON Lines, Parquet, text; folders, globs, URIs; hf:NAME"
     )
     parser.add_argument("--out", metavar="DIR", required=True, help="a folder that all nodes see: for the shards")
     parser.add_argument("--workers", type=int, metavar="N", help="tasks at a time (default: one for each CPU)")

@@ -33,7 +33,7 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
         "clean", help="make a corpus of raw text, by C4's rules", description=clean.__doc__, allow_abbrev=False
     )
     parser.add_argument(
-        "files", metavar="FILE", nargs="*", help="WARC, WET, JSON Lines, Parquet or text; folders, globs, URIs"
+        "files", metavar="FILE", nargs="*", help="WARC, WET, JSON Lines, Parquet, text; folders, globs, URIs; hf:NAME"
     )
     parser.add_argument("--out", metavar="DIR", help="where shards and manifest.json go")
     parser.add_argument("--explain", metavar="FILE", help="write nothing; show what becomes of each line and why")

@@ -1,4 +1,4 @@
-"""Raw pages from files: web captures (WARC, WET), JSON Lines, Parquet and plain text.
+"""Raw pages from files: web captures (WARC, WET), JSON Lines, Parquet, data sets and plain text.
 
 Every page is text with where and when it was found. A damaged record, a page that is no text or one that is too large
 for any rule to keep is left out and counted, never an error: one broken file does not stop a crawl of thousands. What
@@ -9,7 +9,9 @@ does stop is what a user can mend: no such file, an empty folder, a file of no k
 ``.jsonl`` (``.gz``)          one object a line: ``text``, and ``url`` and ``timestamp`` where it has them
 ``.json.gz``                  the same, as the published C4 is
 ``.parquet``                  the same, as columns
+``.arrow``                    the same, as ``datasets`` saves sets
 ``.txt`` (``.gz``)            the file is one page
+``hf:NAME``                   the same as columns, see ``t5core.corpora.hub``
 ============================  ===================================================================================
 
 JSON and plain text are UTF-8; bytes that are not become U+FFFD, and such pages are counted.
@@ -20,9 +22,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from t5core.corpora.finding import find_places
+from t5core.corpora.hub import COLUMNS, HubDamage, HubPart
 from t5core.corpora.places import Place, place_of
 from t5core.corpora.streams import Stretches, bounded_content, bounded_lines
 from t5core.errors import ConfigError
@@ -30,6 +33,10 @@ from t5core.errors import ConfigError
 MAX_PAGE_BYTES = 32 << 20
 """A larger page is not read: it takes 190,000 characters to be dropped, and memory to read it."""
 
+HUB = "hf"
+"""The kind of a part of a set on the hub."""
+
+_ROWS = 256
 PAGES = "pages"
 DAMAGED = "skipped:damaged"
 TOO_LARGE = "skipped:too_large"
@@ -56,12 +63,12 @@ class Page:
 
 
 def find_captures(paths: Sequence[str]) -> tuple[Place, ...]:
-    """Returns the files with pages that ``paths`` (files, folders, globs, URIs) stand for, sorted, each once.
+    """Returns the files with pages that ``paths`` (files, folders, globs, URIs, hub sets) stand for, sorted, each once.
 
     Raises:
         ConfigError: a path that matches nothing, or no file of a known kind.
     """
-    way_out = f"give files of these kinds, a folder or a glob of them: {', '.join(_READERS)}"
+    way_out = f"give files of these kinds, a folder or a glob of them, or hf:NAME: {', '.join(_READERS)}"
     return find_places(paths, lambda name: bool(_kind_by_name(name)), "files", "pages", way_out)
 
 
@@ -79,7 +86,8 @@ def read_pages(path: Path | Place, counts: "Counter[str]") -> Iterator[Page]:
     if not kind:
         raise ConfigError("files", str(path), f"no known kind: {', '.join(_READERS)}")
     try:
-        for page in _READERS[kind](place_of(path), counts):
+        reader = _read_hub if kind == HUB else _READERS[kind]
+        for page in reader(place_of(path), counts):
             if page.text.strip():
                 counts[PAGES] += 1
                 yield page
@@ -127,20 +135,49 @@ def _json_object(line: bytes, counts: "Counter[str]") -> Any:
 
 
 def _read_parquet(path: Place, counts: "Counter[str]") -> Iterator[Page]:
-    import pyarrow  # type: ignore[import-untyped]
-    from pyarrow import parquet
+    from pyarrow import parquet  # type: ignore[import-untyped]
+
+    def batches(raw: BinaryIO) -> Iterator[Any]:
+        file = parquet.ParquetFile(raw)
+        columns = [name for name in COLUMNS if name in file.schema_arrow.names]
+        yield from file.iter_batches(batch_size=_ROWS, columns=columns)
+
+    yield from _read_batches(path, batches, counts)
+
+
+def _read_arrow(path: Place, counts: "Counter[str]") -> Iterator[Page]:
+    from pyarrow import ipc
+
+    def batches(raw: BinaryIO) -> Iterator[Any]:
+        for batch in ipc.open_stream(raw):
+            wanted = batch.select([name for name in COLUMNS if name in batch.schema.names])
+            for start in range(0, wanted.num_rows, _ROWS):
+                yield wanted.slice(start, _ROWS)
+
+    yield from _read_batches(path, batches, counts)
+
+
+def _read_batches(path: Place, batches: Callable[[BinaryIO], Iterator[Any]], counts: "Counter[str]") -> Iterator[Page]:
+    import pyarrow
 
     number = 0
     with path.open() as raw:
         try:
-            file = parquet.ParquetFile(raw)
-            columns = [name for name in ("text", "url", "timestamp") if name in file.schema_arrow.names]
-            for batch in file.iter_batches(batch_size=256, columns=columns):
+            for batch in batches(raw):
                 for row in batch.to_pylist():
                     number += 1
                     yield from _row_page(row, f"{path.name}:{number}", counts)
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError):  # the file is open: it is what is in it
             counts[DAMAGED] += 1
+
+
+def _read_hub(path: Place, counts: "Counter[str]") -> Iterator[Page]:
+    assert isinstance(path, HubPart)
+    try:
+        for number, row in enumerate(path.rows(), 1):
+            yield from _row_page(row, f"{path.name}:{number}", counts)
+    except HubDamage:
+        counts[DAMAGED] += 1
 
 
 def _row_page(row: Any, source: str, counts: "Counter[str]") -> Iterator[Page]:
@@ -184,14 +221,15 @@ _READERS: dict[str, Callable[[Place, "Counter[str]"], Iterator[Page]]] = {
     ".jsonl.gz": _read_json_lines,
     ".json.gz": _read_json_lines,
     ".parquet": _read_parquet,
+    ".arrow": _read_arrow,
     ".txt": _read_text,
     ".txt.gz": _read_text,
 }
 
 
 def kind_of(path: Path | Place) -> str:
-    """Returns the ending that says how a file is read, "" for one that is not."""
-    return _kind_by_name(path.name)
+    """Returns the ending that says how a file is read, HUB for a part of a hub's set, "" for what is not read."""
+    return HUB if isinstance(path, HubPart) else _kind_by_name(path.name)
 
 
 def _kind_by_name(name: str) -> str:

@@ -2,8 +2,9 @@
 
 ``.jsonl`` (also ``.gz``) holds one document per line under ``text``, ``.parquet`` in a column of that name. Text in
 Parquet is taken as it is, and so are lines of JSON that have a ``url`` (they are pages) or say by what they were
-cleaned, as ``t5core clean`` writes them. Captures (``.warc``, ``.wet``, also ``.gz``) and ``.json.gz`` are read as
-``t5core clean`` reads them: text as it was found, what is damaged is skipped and counted.
+cleaned, as ``t5core clean`` writes them. Captures (``.warc``, ``.wet``, also ``.gz``), ``.json.gz``, sets saved by
+``datasets`` (``.arrow``) and sets on the hub (``hf:NAME``) are read as ``t5core clean`` reads them: text as found, what
+is damaged skipped and counted.
 ``.txt`` and ``.md`` (also ``.gz``) are one document per file, or, where they are long, one for about every 2,000
 characters, cut at blank lines: a book is a corpus. Paragraphs above that length, and texts without blank lines, are cut
 at line ends. A folder stands for all such files below it. The identity of such a corpus is the digest of the files'
@@ -20,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from t5core.corpora.captures import kind_of, read_pages
+from t5core.corpora.captures import HUB, kind_of, read_pages
 from t5core.corpora.cleaning import clean_readme, clean_text
 from t5core.corpora.documents import CLEANED_BY, SourceDocument, open_text, read_documents, read_parquet
 from t5core.corpora.finding import find_places
@@ -28,17 +29,17 @@ from t5core.corpora.places import Place
 from t5core.errors import ConfigError
 
 _JSON_ENDINGS = (".jsonl", ".jsonl.gz")
-_CAPTURES = (".warc", ".warc.gz", ".wet", ".wet.gz", ".json.gz")
+_CAPTURES = (".warc", ".warc.gz", ".wet", ".wet.gz", ".json.gz", ".arrow")
 _PARQUET = ".parquet"
 _TEXT_ENDINGS = (".txt", ".txt.gz", ".md", ".md.gz")
 _LONG_CHARS = 2_000
 _URL_FIELD = re.compile(r'"url"\s*:\s*"')
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
-_WAY_OUT = "give .jsonl or .parquet (with text), .txt, .md, .warc or .wet files, a folder or a glob of them"
+_WAY_OUT = "give .jsonl or .parquet (with text), .txt, .md, .warc or .wet files, a folder or a glob of them, or hf:NAME"
 
 
 def find_files(paths: Sequence[str]) -> tuple[Place, ...]:
-    """Returns the text files that ``paths`` (files, folders, globs, URIs) stand for, sorted, each once.
+    """Returns the text files that ``paths`` (files, folders, globs, URIs, hub sets) stand for, sorted, each once.
 
     Raises:
         ConfigError: a path that matches nothing, or no file of a known kind.
@@ -87,7 +88,7 @@ def read_files(paths: Sequence[str], min_chars: int, counts: "Counter[str] | Non
 
 def _documents(path: Place, counts: "Counter[str]") -> Iterator[SourceDocument]:
     kind = _kind(path)
-    if kind in _CAPTURES:
+    if kind in (*_CAPTURES, HUB):
         for page in read_pages(path, counts):
             yield SourceDocument(text=page.text, source=page.source, url=page.url, timestamp=page.timestamp)
     elif kind in ("json", "parquet"):
@@ -128,6 +129,8 @@ def _identity_kind(path: Place) -> str:
 
 def _kind(path: Place) -> str:
     """How a file is read and cleaned."""
+    if kind_of(path) == HUB:
+        return HUB
     if path.name.endswith(_PARQUET):
         return "parquet"
     if path.name.endswith(_JSON_ENDINGS):

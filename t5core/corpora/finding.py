@@ -1,14 +1,22 @@
-"""Which places a user's paths stand for: files, folders and globs, here or in a store that fsspec knows."""
+"""Which places a user's paths stand for: files, folders and globs, here or in a store that fsspec knows, and hub sets.
+
+Below a folder that ``datasets`` saved a set to (``save_to_disk``), its ``state.json`` says which ``.arrow`` files are
+the set's; others are left from earlier work on it and are passed over.
+"""
 
 import glob
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from t5core.corpora.places import Place, is_uri, reason_of, without_file_scheme
+from t5core.corpora.hub import find_parts
+from t5core.corpora.places import HUB_PREFIX, Place, is_uri, reason_of, without_file_scheme
 from t5core.errors import ConfigError
 from t5core.uris import file_system, masked
 
+_STATE, _ARROW = "state.json", ".arrow"
 _WEB = ("http://", "https://")
 
 
@@ -18,7 +26,8 @@ def find_places(
     """Returns the places that ``paths`` stand for, sorted, each once.
 
     Args:
-        paths: files, folders or globs: paths or URIs. A folder stands for all that is taken below it.
+        paths: files, folders or globs: paths or URIs. A folder stands for all that is taken below it. Or sets on the
+            hub, as ``hub.hub_name`` takes them.
         takes: says by its name whether a file is taken.
         field: the setting, for messages.
         what: the files hold, for messages: "pages".
@@ -30,15 +39,32 @@ def find_places(
     found: set[Place] = set()
     for given in paths:
         pattern = without_file_scheme(given)
+        if pattern.startswith(HUB_PREFIX) and not pattern.startswith(f"{HUB_PREFIX}//"):
+            found.update(find_parts(pattern, field))
+            continue
         remote = is_uri(pattern)
         matches = _remote(pattern, takes, field) if remote else list(_local(pattern))
         if not matches:
             raise ConfigError(field, masked(given), f"no such file or folder: {way_out}")
-        files = [place for place in matches if takes(place.name) and place.is_there()]
+        files = _without_strays(matches, [place for place in matches if takes(place.name) and place.is_there()])
         if not files:
             raise ConfigError(field, masked(given), f"no {what} there: {way_out}")
         found.update(files)
-    return tuple(sorted(found, key=lambda place: place.address.split("/")))
+    return tuple(sorted(found, key=lambda place: (place.address.split("/"), place.name)))
+
+
+def _without_strays(matches: Iterable[Place], files: list[Place]) -> list[Place]:
+    """Files without what lies beside a saved set's own."""
+    own: dict[str, set[str]] = {}
+    for place in matches:
+        if place.name == _STATE and any(file.name.endswith(_ARROW) for file in files):
+            with place.open() as file, suppress(ValueError, KeyError, TypeError):
+                own[_folder(place)] = {data["filename"] for data in json.load(file)["_data_files"]}
+    return [f for f in files if not f.name.endswith(_ARROW) or f.name in own.get(_folder(f), {f.name})]
+
+
+def _folder(place: Place) -> str:
+    return place.address.rpartition("/")[0]
 
 
 def _local(pattern: str) -> Iterable[Place]:

@@ -23,6 +23,9 @@ from typing import Any, TypeVar
 from t5core.errors import ConfigError
 from t5core.uris import file_system, masked
 
+HUB_PREFIX = "hf:"
+"""What sets on the hub begin with, see ``t5core.corpora.hub``; with // it is a file there."""
+
 _TRIES = 3
 _PAUSE_S = 1.0
 _FIELD = "files"
@@ -148,8 +151,8 @@ class Place:
 
 
 def is_uri(text: str) -> bool:
-    """Whether it is the address of something remote."""
-    return "://" in text
+    """Whether it is the address of something remote, or the name of a set on the hub."""
+    return "://" in text or text.startswith(HUB_PREFIX)
 
 
 def place_of(given: "str | os.PathLike[str] | Place") -> Place:

@@ -16,7 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from dashboards.cli import main
 from orchestrator.corpus_run import CorpusRequest, output_folder, parts_of, run_corpus
@@ -113,6 +115,18 @@ def test_inputs_at_addresses_give_the_same_bytes(local_ray: str, tmp_path: Path)
             result = run_corpus(find_captures([given]), tmp_path / f"out{number}", REQUEST, workers=2)
             assert (result.manifest, result.deaths) == (wanted, 0)
         server.shutdown()
+
+
+def test_a_data_set_is_shared_by_the_workers(local_ray: str, tmp_path: Path) -> None:
+    (tmp_path / "clone").mkdir()
+    for number in range(3):
+        table = pyarrow.Table.from_pylist(pages(15)[number::3])
+        parquet.write_table(table, tmp_path / "clone" / f"train-{number}.parquet")
+    parts = find_captures([f"hf:{tmp_path}/clone"])
+    wanted = on_one_machine(parts, tmp_path / "one")
+    assert len(parts) == len(parts_of(parts)) == 3 and wanted["counts"]["pages"]["documents"] == 15 * len(TOPICS)
+    result = run_corpus(parts, tmp_path / "out", REQUEST, workers=2)
+    assert (result.manifest, result.done) == (wanted, 3 + 3 * 3)
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
