@@ -2,10 +2,11 @@
 
     result = run_corpus(paths, out, request, workers=8, report=print)
 
-The steps exchange by hash through files in the output folder, so a part of a step is a plain task with one CPU that
-takes names and gives counts; what it does is in ``corpus_steps``. The driver keeps at most ``workers`` of them in
-flight, the largest first, hands out again what a dead worker had, and writes the manifest last. Shards and counts are
-those of ``t5core clean``: order and drawing go by hashes of pages, never by who did what when.
+The steps exchange by hash through files in a folder that all nodes see (the output's, unless that is a store), so a
+part of a step is a plain task with one CPU that takes names and gives counts; what it does is in ``corpus_steps``. The
+driver keeps at most ``workers`` of them in flight, the largest first, hands out again what a dead worker had, and
+writes the manifest last. Shards and counts are those of ``t5core clean``: order and drawing go by hashes of pages,
+never by who did what when.
 
 Why not Ray Data: its shuffle holds blocks in the object store, that is in memory before it is on disk, and its unit of
 recovery is the lineage of a job, gone with the driver. Here every finished part outlives tasks, nodes and driver, and
@@ -24,9 +25,19 @@ from typing import Any, TypeVar
 
 from orchestrator.corpus_steps import ATTEMPTS, PLAN, contents_of, do_part, found_result
 from orchestrator.ray_adapter import connected
-from t5core.corpora.c4.build import Recipe, joined_content, manifest_of, shards_for, text_bytes, work_folder
+from t5core.corpora.c4.build import (
+    Recipe,
+    book_content,
+    joined_content,
+    manifest_of,
+    shards_for,
+    text_bytes,
+    work_folder,
+)
 from t5core.corpora.c4.config import C4Config
-from t5core.corpora.c4.shards import Format, check_folder, write_manifest
+from t5core.corpora.c4.listing import ALL_PAGES, Listing
+from t5core.corpora.c4.output import Output
+from t5core.corpora.c4.shards import Format, check_output, leftovers, write_manifest
 from t5core.corpora.c4.tally import Tally
 from t5core.corpora.places import Place, place_of
 from t5core.errors import ConfigError, DataError
@@ -55,12 +66,14 @@ class CorpusRequest:
     Attributes:
         config: of the rules.
         words: bad ones; the config holds their digest.
+        listing: which pages are taken; likewise.
         form: of the shards.
         shards: how many; None leaves it to the size of the input.
     """
 
     config: C4Config
     words: tuple[str, ...] = ()
+    listing: Listing = ALL_PAGES
     form: Format = "parquet"
     shards: int | None = None
 
@@ -88,28 +101,13 @@ class CorpusResult:
     deaths: int
 
 
-def output_folder(given: str) -> Path:
-    """Returns the absolute folder for a corpus.
-
-    Raises:
-        ConfigError: it is a URI of an object store, or a file.
-    """
-    if given.lower().startswith("file://"):
-        given = given[len("file://") :]
-    if "://" in given:
-        way_out = "give a folder that all nodes see, local or shared: the steps exchange files through it"
-        raise ConfigError("out", given, way_out)
-    folder = Path(given).expanduser().absolute()
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError("out", given, "this is a file: give a folder")
-    return folder
-
-
 def run_corpus(
     paths: Sequence[Path | Place],
-    out: Path,
+    out: Path | Output,
     request: CorpusRequest,
     *,
+    books: Sequence[Path | Place] = (),
+    work: Path | None = None,
     workers: int | None = None,
     address: str | None = None,
     report: Report | None = None,
@@ -118,33 +116,44 @@ def run_corpus(
 
     Args:
         paths: of the input, which all nodes see or can fetch.
-        out: absolute folder, which all nodes see.
+        out: absolute folder, which all nodes see, or a store that all can write to.
         request: rules and form of the output.
+        books: likewise, text that is taken whatever pages the request lists.
+        work: absolute folder for the files between the steps, which all nodes see; None for ``out``.
         workers: tasks at a time; None for one for each CPU. It changes no byte of the output.
         address: of a running Ray, see ``connected``.
         report: gets lines of progress.
 
     Raises:
-        ConfigError: the folder holds another recipe's shards, or a node does not see it; a worker dies at the same
-            part again and again.
+        ConfigError: the output holds another recipe's shards, or a node does not see it; a store as output and no
+            ``work``; a worker dies at the same part again and again.
         DataError: pages were lost between nodes.
         OSError: the folder cannot be written.
     """
     started_at, started = time.time(), time.monotonic()
+    out = out if isinstance(out, Output) else Output.of(out)
+    base = work or out.folder
+    if base is None:
+        raise ConfigError(
+            "out", out.shown, "the steps exchange files: give a folder for them that all nodes see: --work"
+        )
     tell = report or (lambda line: None)
     with connected(address, num_cpus=workers) as connection:
         workers = workers or max(1, connection.cpus)
-        tell(f"{len(paths):,} files, {workers} workers on {connection.nodes} nodes")
+        tell(f"{len(paths) + len(books):,} files, {workers} workers on {connection.nodes} nodes")
         pool = _Pool(workers, tell)
         parts = parts_of(paths)
-        recipe, contents = _recipe(pool, parts, request)
-        manifest = check_folder(out, recipe.name)
+        listed_parts = len(parts)
+        parts += parts_of(books)
+        recipe, contents = _recipe(pool, parts, listed_parts, request)
+        manifest = check_output(out, recipe.name)
         if manifest is None:
-            settings = _settings(out, recipe, plan_of(recipe, parts, contents), tell)
-            manifest = _build(pool, settings, parts, recipe, out)
+            folder = work_folder(base, recipe)
+            settings = _settings(out, folder, recipe, plan_of(recipe, parts, contents), tell)
+            manifest = _build(pool, {**settings, "listed_parts": listed_parts}, parts, recipe, out)
         elif manifest["shards"]:
             tell(f"the corpus {recipe.name} is there already")
-        shutil.rmtree(work_folder(out, recipe), ignore_errors=True)
+        shutil.rmtree(work_folder(base, recipe), ignore_errors=True)
     return CorpusResult(
         manifest=manifest,
         workers=workers,
@@ -190,17 +199,20 @@ def plan_of(recipe: Recipe, parts: Sequence[Sequence[Place]], contents: Sequence
     return hashlib.sha256(json.dumps([recipe.name, files]).encode()).hexdigest()[:16]
 
 
-def _recipe(pool: "_Pool", parts: Sequence[Sequence[Place]], request: CorpusRequest) -> tuple[Recipe, list[list[str]]]:
+def _recipe(
+    pool: "_Pool", parts: Sequence[Sequence[Place]], listed_parts: int, request: CorpusRequest
+) -> tuple[Recipe, list[list[str]]]:
     contents: list[list[str]] = [[] for _ in parts]
     jobs = [(number, (part,)) for number, part in enumerate(parts)]
 
     def keep(number: int, found: list[str]) -> None:
-        contents[number] = found
+        contents[number] = found if number < listed_parts else list(map(book_content, found))
 
     pool.run("hashing files", contents_of, jobs, keep)
     recipe = Recipe(
         config=request.config,
         words=request.words,
+        listing=request.listing,
         content=joined_content(content for part in contents for content in part),
         form=request.form,
         shards=request.shards or shards_for([path for part in parts for path in part]),
@@ -208,9 +220,8 @@ def _recipe(pool: "_Pool", parts: Sequence[Sequence[Place]], request: CorpusRequ
     return recipe, contents
 
 
-def _settings(out: Path, recipe: Recipe, plan: str, tell: Report) -> dict[str, Any]:
+def _settings(out: Output, folder: Path, recipe: Recipe, plan: str, tell: Report) -> dict[str, Any]:
     """Makes the folder for the files between the steps, or takes the one that is there if it is of the same plan."""
-    folder = work_folder(out, recipe)
     file = folder / PLAN
     try:
         same = json.loads(file.read_text(encoding="utf-8"))["plan"] == plan
@@ -226,19 +237,20 @@ def _settings(out: Path, recipe: Recipe, plan: str, tell: Report) -> dict[str, A
         tell(f"going on with the unfinished corpus {recipe.name}")
         shutil.rmtree(folder / ATTEMPTS, ignore_errors=True)
     return {
-        "out": str(out),
+        "out": out.address,
         "work": str(folder),
         "recipe": recipe.name,
         "plan": plan,
         "config": recipe.config.to_dict(),
         "words": list(recipe.words),
+        "listing": recipe.listing.to_dict(),
         "partitions": recipe.shards,
         "form": recipe.form,
     }
 
 
 def _build(
-    pool: "_Pool", settings: dict[str, Any], parts: Sequence[Sequence[Place]], recipe: Recipe, out: Path
+    pool: "_Pool", settings: dict[str, Any], parts: Sequence[Sequence[Place]], recipe: Recipe, out: Output
 ) -> dict[str, Any]:
     import ray
 
@@ -269,9 +281,9 @@ def _build(
     _check_books(tally, settings)
     manifest = manifest_of(recipe, tally, [shards[number] for number in sorted(shards)])
     if shards:
-        for path in out.glob(f"c4-{recipe.name}-*.part"):  # of a one-machine run that was killed
-            path.unlink()
-        write_manifest(out, manifest)
+        for name in leftovers(out, recipe.name):  # of a one-machine run that was killed
+            out.remove(name)
+        write_manifest(out, manifest, Path(settings["work"]))
     return manifest
 
 
@@ -281,7 +293,7 @@ def _check_books(tally: Tally, settings: dict[str, Any]) -> None:
     if pages != tally.pages[0]:
         raise DataError(
             "out",
-            settings["out"],
+            Output(settings["out"]).shown,
             f"{tally.pages[0]:,} pages were read and {pages:,} removed or kept: do all nodes see the same folder at"
             f" once? Remove {settings['work']} and run again",
         )

@@ -3,7 +3,7 @@
     pages     some input files     ->  pages/PARTITION/SEGMENT
     settled   one partition        ->  settled/PARTITION, spans/BUCKET/PARTITION
     lost      one bucket           ->  lost/PARTITION/BUCKET
-    shards    one partition        ->  a shard in the output folder
+    shards    one partition        ->  a shard in the output
 
 A try writes into a folder of its own below ``attempts``, named after its host and process; moves its files to where
 the next step looks for them, each at once; and last of all its marker, with its counts, to ``done``. A part without a
@@ -24,6 +24,8 @@ from typing import Any
 
 from t5core.corpora.c4.build import file_content
 from t5core.corpora.c4.config import C4Config
+from t5core.corpora.c4.listing import Listing
+from t5core.corpora.c4.output import Output
 from t5core.corpora.c4.shards import shard_name, write_shard
 from t5core.corpora.c4.stages import Work, clean_files, settle_spans, settle_urls, shard_rows
 from t5core.corpora.c4.tally import Tally
@@ -47,7 +49,7 @@ def do_part(settings: dict[str, Any], step: str, part: int, places: Sequence[Pla
 
     Args:
         settings: plain values: ``out`` and ``work`` folders, ``recipe``, ``plan`` (its digest), ``config``, ``words``,
-            ``partitions``, ``form``.
+            ``partitions``, ``form``, ``listing``, ``listed_parts`` (parts of "pages" below it are no books).
         step: "pages", "settled", "lost" or "shards".
         part: its number.
         places: input files, for "pages".
@@ -64,7 +66,8 @@ def do_part(settings: dict[str, Any], step: str, part: int, places: Sequence[Pla
     attempt = folder / ATTEMPTS / f"{step}-{part:06d}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
     attempt.mkdir(parents=True)
     config = C4Config.from_dict(settings["config"])
-    work = Work(folder, config, tuple(settings["words"]), settings["partitions"])
+    listing = Listing.from_dict(settings["listing"])
+    work = Work(folder, config, tuple(settings["words"]), settings["partitions"], listing)
     result = _do(replace(work, target=attempt / "files"), step, part, places, settings, attempt)
     for path in _files_below(attempt / "files"):
         place = folder / path.relative_to(attempt / "files")
@@ -92,15 +95,17 @@ def found_result(settings: dict[str, Any], step: str, part: int) -> dict[str, An
     except (FileNotFoundError, ValueError):  # the latter after a power cut
         return None
     shard = result["shard"]
-    if shard is not None and not _is_whole(Path(settings["out"]) / shard["name"], shard):
+    if shard is not None and not _is_whole(Output(settings["out"]), shard):
         return None
     return result
 
 
-def _is_whole(path: Path, shard: dict[str, Any]) -> bool:
-    if not path.is_file() or path.stat().st_size != shard["bytes"]:
+def _is_whole(out: Output, shard: dict[str, Any]) -> bool:
+    if out.size(shard["name"]) != shard["bytes"]:
         return False
-    with path.open("rb") as file:
+    if out.folder is None:  # a store has whole objects or none
+        return True
+    with (out.folder / shard["name"]).open("rb") as file:
         return bool(hashlib.file_digest(file, "sha256").hexdigest() == shard["sha256"])
 
 
@@ -109,7 +114,7 @@ def _do(
 ) -> dict[str, Any]:
     shard = None
     if step == "pages":
-        tally = clean_files(work, places, f"{part:06d}")
+        tally = clean_files(work, places, f"{part:06d}", listed=part < settings["listed_parts"])
     elif step == "settled":
         tally = settle_urls(work, part)
     elif step == "lost":
@@ -117,12 +122,12 @@ def _do(
         settle_spans(work, part)
     else:
         tally = Tally()
-        place = Path(settings["out"]) / shard_name(settings["recipe"], part, work.partitions, settings["form"])
-        shard = write_shard(shard_rows(work, part, tally), attempt / place.name, settings["form"])
+        name = shard_name(settings["recipe"], part, work.partitions, settings["form"])
+        shard = write_shard(shard_rows(work, part, tally), attempt / name, settings["form"])
         if shard is None:
-            place.unlink(missing_ok=True)
+            Output(settings["out"]).remove(name)
         else:
-            (attempt / place.name).replace(place)
+            Output(settings["out"]).put(attempt / name, name)
     return {"tally": tally.to_dict(), "shard": shard}
 
 

@@ -24,6 +24,7 @@ class CorpusRecord:
 
     Attributes:
         manifest: of the corpus.
+        declared: the recipe that a person named, like "c4" or "news.json".
         folder: where it lies.
         files: of the input, how many.
         workers: that made it.
@@ -32,6 +33,7 @@ class CorpusRecord:
     """
 
     manifest: Mapping[str, Any]
+    declared: str
     folder: str
     files: int
     workers: int
@@ -58,7 +60,9 @@ class CorpusView(MlflowExperiment):
             run = runs[0]
         else:
             tags = {"t5grid.kind": "corpus", "t5grid.corpus": recipe, "t5grid.folder": record.folder}
-            run = client.create_run(self._experiment_id, start_time=start_ms, tags=tags, run_name=f"c4-{recipe}")
+            tags["t5grid.recipe"] = record.declared
+            run_name = f"{record.declared}-{recipe}"
+            run = client.create_run(self._experiment_id, start_time=start_ms, tags=tags, run_name=run_name)
         self._log(run.info.run_id, params_of(record), [(k, v, end_ms, 0) for k, v in metrics_of(record).items()])
         client.set_terminated(run.info.run_id, "FINISHED", end_ms)
 

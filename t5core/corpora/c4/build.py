@@ -3,7 +3,9 @@
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +13,9 @@ from typing import Any
 
 from t5core.corpora.c4.bad_words import digest
 from t5core.corpora.c4.config import C4Config
-from t5core.corpora.c4.shards import Format, check_folder, shard_name, write_manifest, write_shard
+from t5core.corpora.c4.listing import ALL_PAGES, Listing
+from t5core.corpora.c4.output import Output
+from t5core.corpora.c4.shards import Format, check_output, leftovers, shard_name, write_manifest, write_shard
 from t5core.corpora.c4.stages import Work, clean_files, settle_spans, settle_urls, shard_rows
 from t5core.corpora.c4.tally import Tally
 from t5core.corpora.captures import kind_of
@@ -35,6 +39,7 @@ class Recipe:
     Attributes:
         config: of the rules.
         words: bad ones, () for no such rule; the config holds their digest.
+        listing: which pages are taken; likewise.
         content: digest of the input, as ``content_of`` gives it.
         form: of the shards.
         shards: how many; their number spreads the documents.
@@ -45,10 +50,13 @@ class Recipe:
     content: str
     form: Format
     shards: int
+    listing: Listing = ALL_PAGES
 
     def __post_init__(self) -> None:
         if self.config.bad_words != digest(self.words):
             raise DataError("bad_words", self.config.bad_words, f"the words' digest is {digest(self.words)!r}")
+        if self.config.listing != self.listing.digest:
+            raise DataError("listing", self.config.listing, f"the listing's digest is {self.listing.digest!r}")
 
     @property
     def name(self) -> str:
@@ -57,13 +65,13 @@ class Recipe:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def content_of(paths: Sequence[Path | Place]) -> str:
+def content_of(paths: Sequence[Path | Place], books: Sequence[Path | Place] = ()) -> str:
     """Returns 16 hex digits that stand for the bytes and kinds of the files, whatever their names and order.
 
     Raises:
         ConfigError: a file that cannot be read.
     """
-    return joined_content(map(file_content, paths))
+    return joined_content([*map(file_content, paths), *(book_content(file_content(book)) for book in books)])
 
 
 def file_content(path: Path | Place) -> str:
@@ -76,6 +84,11 @@ def file_content(path: Path | Place) -> str:
         return f"{kind_of(path)} {place_of(path).content()}"
     except OSError as error:
         raise ConfigError("files", str(path), f"cannot be read: {error.strerror or error}") from error
+
+
+def book_content(content: str) -> str:
+    """Returns what stands for a file of books, whose ``file_content`` is known: its text is treated in another way."""
+    return f"book {content}"
 
 
 def joined_content(contents: Iterable[str]) -> str:
@@ -96,27 +109,60 @@ def shards_for(paths: Sequence[Path | Place]) -> int:
     return sum(map(text_bytes, paths)) // _PARTITION_BYTES + 1
 
 
-def build(paths: Sequence[Path | Place], out: Path, recipe: Recipe, report: Report | None = None) -> dict[str, Any]:
+def build(
+    paths: Sequence[Path | Place],
+    out: Path | Output,
+    recipe: Recipe,
+    report: Report | None = None,
+    *,
+    books: Sequence[Path | Place] = (),
+    work: Path | None = None,
+) -> dict[str, Any]:
     """Cleans files into shards and a manifest in ``out``; returns the manifest, also when it is there already.
 
-    A folder with nothing but this recipe's unfinished shards is done anew.
+    An output with nothing but this recipe's unfinished shards is done anew.
+
+    Args:
+        paths: of files with pages.
+        out: where shards and manifest go.
+        recipe: of the corpus.
+        report: gets lines of progress.
+        books: files whose text is taken whatever pages the recipe lists.
+        work: folder for the files between the steps; None for ``out`` itself, or a temporary one for a store.
 
     Raises:
-        ConfigError: the folder holds another recipe's shards.
-        DataError: no page is left by the rules; the manifest is not written.
+        ConfigError: the output holds another recipe's shards, or its store gives no answer.
+        OSError: a folder cannot be written.
     """
-    there = check_folder(out, recipe.name)
+    out = out if isinstance(out, Output) else Output.of(out)
+    there = check_output(out, recipe.name)
     if there is not None:
         return there
-    tell = report or (lambda message: None)
-    folder = work_folder(out, recipe)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    work = Work(folder, recipe.config, recipe.words, recipe.shards)
+    base = work or out.folder
+    with ExitStack() as stack:
+        if base is None:
+            base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="t5core-clean-")))
+        folder = work_folder(base, recipe)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        manifest = _build(paths, books, out, recipe, folder, report or (lambda message: None))
+        shutil.rmtree(folder)
+    return manifest
+
+
+def _build(
+    paths: Sequence[Path | Place],
+    books: Sequence[Path | Place],
+    out: Output,
+    recipe: Recipe,
+    folder: Path,
+    tell: Report,
+) -> dict[str, Any]:
+    work = Work(folder, recipe.config, recipe.words, recipe.shards, recipe.listing)
     tally = Tally()
-    for number, path in enumerate(paths):
-        tell(f"reading {path.name} ({number + 1} of {len(paths)})")
-        tally.add(clean_files(work, [path], f"{number:06d}"))
+    for number, path in enumerate([*paths, *books]):
+        tell(f"reading {path.name} ({number + 1} of {len(paths) + len(books)})")
+        tally.add(clean_files(work, [path], f"{number:06d}", listed=number < len(paths)))
     for partition in range(recipe.shards):
         tell(f"comparing pages ({partition + 1} of {recipe.shards})")
         tally.add(settle_urls(work, partition))
@@ -129,20 +175,24 @@ def build(paths: Sequence[Path | Place], out: Path, recipe: Recipe, report: Repo
         tell(f"writing shard {partition + 1} of {recipe.shards}")
         name = shard_name(recipe.name, partition, recipe.shards, recipe.form)
         part = Tally()
-        shard = write_shard(shard_rows(work, partition, part), out / name, recipe.form)
+        shard = write_shard(shard_rows(work, partition, part), folder / name, recipe.form)
         tally.add(part)
-        if shard is not None:
+        if shard is None:
+            out.remove(name)
+        else:
+            out.put(folder / name, name)
             shards.append(shard)
-    shutil.rmtree(folder)
     manifest = manifest_of(recipe, tally, shards)
     if shards:
-        write_manifest(out, manifest)
+        for name in leftovers(out, recipe.name):
+            out.remove(name)
+        write_manifest(out, manifest, folder)
     return manifest
 
 
-def work_folder(out: Path, recipe: Recipe) -> Path:
-    """Returns the folder for the files between the steps."""
-    return out / f".work-{recipe.name}"
+def work_folder(base: Path, recipe: Recipe) -> Path:
+    """Returns the folder for the files between the steps, below ``base``."""
+    return base / f".work-{recipe.name}"
 
 
 def manifest_of(recipe: Recipe, tally: Tally, shards: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+from t5core.corpora.c4.output import Output
 from t5core.corpora.documents import CLEANED_BY
 from t5core.errors import ConfigError, DataError
 
@@ -28,34 +29,38 @@ _COLUMNS = ("text", "url", "timestamp", "source")
 _GROUP_BYTES = 16 << 20
 
 
-def check_folder(folder: Path, recipe: str) -> dict[str, Any] | None:
-    """Returns the manifest of a folder that holds this recipe's corpus, None where it is to be made.
+def check_output(out: Output, recipe: str) -> dict[str, Any] | None:
+    """Returns the manifest of an output that holds this recipe's corpus, None where it is to be made.
 
     Raises:
-        ConfigError: the folder holds another recipe's shards or a manifest that is not this recipe's.
+        ConfigError: it holds another recipe's shards or a manifest that is not this recipe's; or a store gives no
+            answer.
         DataError: its manifest cannot be read.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError("out", str(folder), "this is a file: give a folder")
-    if not folder.exists():
-        return None
-    for path in sorted(folder.iterdir()):
-        match = _SHARD.fullmatch(path.name)
+    for name in out.names():
+        match = _SHARD.fullmatch(name)
         if match and match[1] != recipe:
-            way_out = f"it holds another recipe's shards ({path.name}, this one is {recipe}): give another folder"
-            raise ConfigError("out", str(folder), way_out)
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
+            way_out = f"it holds another recipe's shards ({name}, this one is {recipe}): give another folder"
+            raise ConfigError("out", out.shown, way_out)
+    manifest = out.read(MANIFEST)
+    if manifest is None:
         return None
     try:
-        found = json.loads(manifest.read_text(encoding="utf-8"))
+        found = json.loads(manifest.decode())
         there = found["recipe"]
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError("out", str(manifest), "this is no manifest of a cleaned corpus: give another folder") from error
+        where = f"{out.shown}/{MANIFEST}"
+        raise DataError("out", where, "this is no manifest of a cleaned corpus: give another folder") from error
     if there != recipe:
         way_out = f"it holds another recipe's corpus ({there}, this one is {recipe}): give another folder"
-        raise ConfigError("out", str(folder), way_out)
+        raise ConfigError("out", out.shown, way_out)
     return dict(found)
+
+
+def leftovers(out: Output, recipe: str) -> list[str]:
+    """Returns the names of what an interrupted writer of this recipe's shards left."""
+    matches = {name: _SHARD.fullmatch(name) for name in out.names()}
+    return [name for name, match in matches.items() if match and match[1] == recipe and match[3]]
 
 
 def shard_name(recipe: str, number: int, shards: int, form: Format) -> str:
@@ -82,11 +87,11 @@ def write_shard(rows: Iterator[dict[str, str]], path: Path, form: Format) -> dic
     return {"name": path.name, "documents": documents, "bytes": path.stat().st_size, "sha256": digest}
 
 
-def write_manifest(folder: Path, content: dict[str, Any]) -> None:
-    """Writes the manifest, whole or not at all."""
-    part = folder / f"{MANIFEST}.part"
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / MANIFEST)
+def write_manifest(out: Output, content: dict[str, Any], scratch: Path) -> None:
+    """Writes the manifest, whole or not at all, by way of a local folder."""
+    draft = scratch / MANIFEST
+    draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    out.put(draft, MANIFEST)
 
 
 def _write_parquet(rows: Iterable[dict[str, str]], path: Path) -> int:
