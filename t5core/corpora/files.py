@@ -27,6 +27,7 @@ from t5core.corpora.documents import CLEANED_BY, SourceDocument, open_text, read
 from t5core.corpora.finding import find_places
 from t5core.corpora.places import Place
 from t5core.errors import ConfigError
+from t5core.uris import masked
 
 _JSON_ENDINGS = (".jsonl", ".jsonl.gz")
 _CAPTURES = (".warc", ".warc.gz", ".wet", ".wet.gz", ".json.gz", ".arrow")
@@ -63,7 +64,7 @@ def content_digest(paths: Sequence[str]) -> str:
             reason = getattr(error, "strerror", None) or error
             raise ConfigError("corpus", str(path), f"cannot be read: {reason}") from error
     if not digests:
-        raise ConfigError("corpus", ", ".join(paths), f"no text there, the files are empty: {_WAY_OUT}")
+        raise ConfigError("corpus", masked(", ".join(paths)), f"no text there, the files are empty: {_WAY_OUT}")
     return hashlib.sha256("\n".join(sorted(set(digests))).encode()).hexdigest()[:16]
 
 

@@ -12,6 +12,7 @@ columns. What stands for the text is the set's name, config, split and commit; o
 
 import gzip
 import hashlib
+import io
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -85,6 +86,10 @@ class HubPart(Place):
         """Returns what stands for the text: set, config, split, commit and part; of a clone not where it lies."""
         path = "" if self.named.is_clone else self.named.path
         return " ".join([path, *self.named[1:], f"{self.part}/{self.parts}"]).strip()
+
+    def open(self) -> io.BufferedReader:
+        """Raises TypeError: a set has rows and no bytes."""
+        raise TypeError(f"{self.name} has rows and no bytes")
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yields the rows of this part with those of COLUMNS that there are.
