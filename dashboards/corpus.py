@@ -95,6 +95,8 @@ def make_corpus(arguments: argparse.Namespace) -> int:
         )
     except OSError as error:
         raise ConfigError("out", out.shown, f"cannot be written: {error.strerror or error}") from error
+    if result.peak_bytes:
+        _note(f"memory: no worker had more than {result.peak_bytes / 1e6:,.0f} MB")
     code = cli_clean.show_result(result.manifest, out.shown, declaration, table=True, tell=_note)
     if tracking_uri is not None:
         record = CorpusRecord(
@@ -105,6 +107,7 @@ def make_corpus(arguments: argparse.Namespace) -> int:
             workers=result.workers,
             started_at=result.started_at,
             seconds=result.seconds,
+            peak_bytes=result.peak_bytes,
         )
         track_corpus(tracking_uri, record, _note)
     return code

@@ -18,13 +18,15 @@ import json
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator.corpus_steps import ATTEMPTS, PLAN, contents_of, do_part, found_result
 from orchestrator.ray_adapter import connected
+from orchestrator.store.lease import HEARTBEAT_S, STALE_AFTER_S, Lease, LocalLeaseFile, StageBusy
 from t5core.corpora.c4.build import (
     Recipe,
     book_content,
@@ -90,6 +92,8 @@ class CorpusResult:
         done: parts of steps that were done.
         found: parts that had been done before.
         deaths: workers that died.
+        peak_bytes: of memory, of the largest worker, as its system counts it (resident, all of its life); 0 where
+            nothing was done.
     """
 
     manifest: dict[str, Any]
@@ -99,6 +103,7 @@ class CorpusResult:
     done: int
     found: int
     deaths: int
+    peak_bytes: int
 
 
 def run_corpus(
@@ -149,11 +154,12 @@ def run_corpus(
         manifest = check_output(out, recipe.name)
         if manifest is None:
             folder = work_folder(base, recipe)
-            settings = _settings(out, folder, recipe, plan_of(recipe, parts, contents), tell)
-            manifest = _build(pool, {**settings, "listed_parts": listed_parts}, parts, recipe, out)
+            with _held(folder):
+                settings = _settings(out, folder, recipe, plan_of(recipe, parts, contents), tell)
+                manifest = _build(pool, {**settings, "listed_parts": listed_parts}, parts, recipe, out)
+                shutil.rmtree(folder, ignore_errors=True)
         elif manifest["shards"]:
             tell(f"the corpus {recipe.name} is there already")
-        shutil.rmtree(work_folder(base, recipe), ignore_errors=True)
     return CorpusResult(
         manifest=manifest,
         workers=workers,
@@ -162,7 +168,23 @@ def run_corpus(
         done=pool.done,
         found=pool.found,
         deaths=pool.deaths,
+        peak_bytes=pool.peak_bytes,
     )
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keeps other drivers of the same corpus out; raises ConfigError where one is at it. A dead one's hold is void."""
+    place = folder.with_name(f"{folder.name}.lease")
+    try:
+        lease = Lease(LocalLeaseFile(place / "owner", str(folder), STALE_AFTER_S), HEARTBEAT_S)
+    except StageBusy as error:
+        raise ConfigError("out", str(folder.parent), f"this corpus is being made: {error}") from None
+    try:
+        yield
+    finally:
+        lease.release()
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def parts_of(paths: Sequence[Path | Place]) -> list[list[Place]]:
@@ -259,6 +281,7 @@ def _build(
 
     def keep(number: int, result: dict[str, Any]) -> None:
         tally.add(Tally.from_dict(result["tally"]))
+        pool.peak_bytes = max(pool.peak_bytes, result.get("peak_bytes", 0))
         if result["shard"] is not None:
             shards[number] = result["shard"]
 
@@ -304,7 +327,7 @@ class _Pool:
 
     def __init__(self, workers: int, tell: Report) -> None:
         self._workers, self._tell = workers, tell
-        self.done = self.found = self.deaths = 0
+        self.done = self.found = self.deaths = self.peak_bytes = 0
 
     def run(
         self,

@@ -14,6 +14,7 @@ whether one that was thought dead comes to life.
 import hashlib
 import json
 import os
+import resource
 import shutil
 import socket
 import uuid
@@ -55,7 +56,8 @@ def do_part(settings: dict[str, Any], step: str, part: int, places: Sequence[Pla
         places: input files, for "pages".
 
     Returns:
-        What is in the marker: ``tally``, and ``shard`` for the manifest, None for an empty one.
+        What is in the marker: ``tally``, ``shard`` for the manifest, None for an empty one, and the most memory that
+        this worker ever had, ``peak_bytes``.
 
     Raises:
         ConfigError: this node does not see the folder or a file.
@@ -128,7 +130,8 @@ def _do(
             Output(settings["out"]).remove(name)
         else:
             Output(settings["out"]).put(attempt / name, name)
-    return {"tally": tally.to_dict(), "shard": shard}
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"tally": tally.to_dict(), "shard": shard, "peak_bytes": kilobytes << 10}
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -30,6 +30,7 @@ class CorpusRecord:
         workers: that made it.
         started_at: Unix time in seconds.
         seconds: the run took.
+        peak_bytes: of memory, of the largest worker.
     """
 
     manifest: Mapping[str, Any]
@@ -39,6 +40,7 @@ class CorpusRecord:
     workers: int
     started_at: float
     seconds: float
+    peak_bytes: int
 
 
 class CorpusView(MlflowExperiment):
@@ -79,6 +81,7 @@ def metrics_of(record: CorpusRecord) -> dict[str, float]:
     """Returns the table of counts: pages/documents, removed/RULE/lines, kept/bytes, read/skipped:damaged, ..."""
     counts = flat(record.manifest["counts"], "/")
     more = {"files": record.files, "workers": record.workers, "seconds": record.seconds}
+    more["worker_peak_bytes"] = record.peak_bytes
     return {**counts, "shards": len(record.manifest["shards"]), **more}
 
 

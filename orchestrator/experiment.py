@@ -24,6 +24,7 @@ from t5core.config import (
     VocabularySource,
     added,
 )
+from t5core.corpora.variants import VARIANTS_VERSION
 from t5core.errors import ConfigError
 from t5core.tasks import tasks_of
 from t5core.uris import masked
@@ -135,8 +136,9 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
 
 
 def _corpus(config: CorpusConfig) -> Stage:
-    name = config.source if config.variant == "plain" else f"{config.source}-{config.variant}"
-    return Stage.of("corpus", name, corpus=config)
+    if config.variant == "plain":
+        return Stage.of("corpus", config.source, corpus=config)
+    return Stage.of("corpus", f"{config.source}-{config.variant}", corpus=config, recipes=VARIANTS_VERSION)
 
 
 def _vocabulary(e: Experiment, stages: dict[str, Stage]) -> Stage:

@@ -165,9 +165,8 @@ def show_result(
     if skipped:
         tell(f"records skipped or mended while reading: {', '.join(skipped)}")
     if not manifest["shards"]:
-        raise DataError(
-            "files", ", ".join(declaration.files), "no page is left by the rules; see t5core clean --explain"
-        )
+        files = masked(", ".join(declaration.files))
+        raise DataError("files", files, "no page is left by the rules; see t5core clean --explain")
     kept, pages = counts["kept"], counts["pages"]
     print(
         f"{kept['documents']:,} of {pages['documents']:,} pages, {kept['bytes'] / 1e6:,.2f} of "

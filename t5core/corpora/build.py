@@ -11,6 +11,7 @@ text, memory for a part of it.
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from t5core.corpora.c4.build import text_bytes
 from t5core.corpora.documents import SourceDocument
 from t5core.corpora.held_out import Gathering
 from t5core.errors import ConfigError
+from t5core.uris import masked
 
 TRAIN_FILE = "train.jsonl"
 VALIDATION_FILE = "validation.jsonl"
@@ -59,7 +61,8 @@ def build_corpus(config: CorpusConfig, folder: Path, report: Report | None = Non
     Returns:
         Counts: ``documents``, ``train_documents``, ``validation_documents``, ``chars`` (of text written),
         ``dropped_duplicates`` (documents), ``dropped_lines`` (repeated lines and sentences); of a variant also
-        ``train_chars``, and ``dropped_by_variant`` (training documents) in place of ``dropped_duplicates``.
+        ``train_chars``, and ``dropped_by_variant`` (training documents) in place of ``dropped_duplicates``. Of captures
+        also what reading skipped or mended, as ``t5core.corpora.captures`` names it.
 
     Raises:
         ConfigError: the source has no text, or not enough for both splits.
@@ -74,17 +77,18 @@ def build_corpus(config: CorpusConfig, folder: Path, report: Report | None = Non
 
 
 def _build(config: CorpusConfig, folder: Path, scratch: Path, report: Report | None) -> dict[str, int]:
-    where = ", ".join(config.paths) if config.source == "files" else "embedded"
+    where = masked(", ".join(config.paths)) if config.source == "files" else "embedded"
+    skipped: Counter[str] = Counter()
     partitions = _text_bytes(config) // _PARTITION_BYTES + 1
     with Gathering(scratch / "source", config.validation_fraction, partitions) as gathering:
-        for document in _documents(config, report):
+        for document in _documents(config, skipped, report):
             gathering.add(document)
             if report is not None and gathering.read % _REPORTED_DOCUMENTS == 0:
                 report({"documents": gathering.read})
         read = gathering.read
         if not read:
             raise ConfigError("corpus", where, f"no text there of {config.min_chars} characters or more (min_chars)")
-        for document in _books(config):
+        for document in _books(config, skipped):
             gathering.add(document, training_only=True)
     plain = config.variant == "plain"
     split = gathering.split(lines_once=plain, report=report)
@@ -109,6 +113,7 @@ def _build(config: CorpusConfig, folder: Path, scratch: Path, report: Report | N
         "chars": held_out_chars + train_chars,
         "dropped_duplicates": read - train_documents - validation_documents,
         "dropped_lines": split.dropped_lines,
+        **{name: count for name, count in sorted(skipped.items()) if ":" in name and count},
     }
     if plain:
         return counts
@@ -117,16 +122,16 @@ def _build(config: CorpusConfig, folder: Path, scratch: Path, report: Report | N
     return {**counts, "train_chars": train_chars, "dropped_by_variant": dropped}
 
 
-def _documents(config: CorpusConfig, report: Report | None) -> Iterable[SourceDocument]:
+def _documents(config: CorpusConfig, skipped: "Counter[str]", report: Report | None) -> Iterable[SourceDocument]:
     if config.source == "embedded":
         return embedded.harvest(config.min_chars, report)
-    return files.read_files(config.paths, config.min_chars)
+    return files.read_files(config.paths, config.min_chars, skipped)
 
 
-def _books(config: CorpusConfig) -> Iterable[SourceDocument]:
+def _books(config: CorpusConfig, skipped: "Counter[str]") -> Iterable[SourceDocument]:
     if config.source == "embedded" or config.variant != "wikipedia_books":
         return ()
-    return (replace(book, group=variants.BOOK) for book in files.read_files(config.extra, config.min_chars))
+    return (replace(book, group=variants.BOOK) for book in files.read_files(config.extra, config.min_chars, skipped))
 
 
 def _text_bytes(config: CorpusConfig) -> int:

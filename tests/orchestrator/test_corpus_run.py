@@ -155,6 +155,23 @@ def test_finished_parts_are_not_done_again(local_ray: str, tmp_path: Path, monke
     assert_whole(out, wanted)
 
 
+def test_a_second_driver_of_the_same_corpus_is_told_who_is_at_it(local_ray: str, tmp_path: Path) -> None:
+    paths = written(tmp_path / "in", files=1)
+    seen: list[str] = []
+
+    def second(line: str) -> None:
+        if line.startswith("comparing URLs") and not seen:
+            with pytest.raises(ConfigError, match=f"this corpus is being made.*process {os.getpid()} on") as caught:
+                run_corpus(paths, tmp_path / "out", REQUEST, workers=1)
+            seen.append(str(caught.value))
+
+    result = run_corpus(paths, tmp_path / "out", REQUEST, workers=2, report=second)
+    assert len(seen) == 1 and "\n" not in seen[0]
+    assert result.manifest == on_one_machine(paths, tmp_path / "one")
+    assert 50e6 < result.peak_bytes < 1e9
+    assert_whole(tmp_path / "out", result.manifest)
+
+
 def _stop(*_: Any) -> None:
     raise KeyboardInterrupt
 
@@ -353,6 +370,7 @@ def test_an_absent_mlflow_is_one_line(local_ray: str, tmp_path: Path, capsys: py
         workers=1,
         started_at=0.0,
         seconds=1.0,
+        peak_bytes=0,
     )
     assert metrics_of(record)["kept/documents"] == 1
     lines: list[str] = []
