@@ -3,7 +3,7 @@
     t5grid status                 what lies in the store
     t5grid ui                     MLflow's pages, on this machine only
     t5grid report objectives      one HTML page with the table and its plot
-    t5grid corpus crawl --out D   a corpus by C4's rules, on Ray
+    t5grid corpus c4 crawl/ --out D  a corpus by a recipe, on Ray
 
 It lives in the topmost room because it may know all others. Errors a user can act on are one line, exit code 2.
 """
