@@ -7,7 +7,7 @@ are cut into buckets that fit in memory, and everything is read and written in l
     arrival order, a chunk at a time ──► each document behind the others of its bucket, in the final file
     the final file, a bucket at a time ──► its documents in order
 
-A split that fits in one chunk is in order after the first pass. Memory: about four chunks.
+A split that fits in one chunk is in order after the first pass. Memory: about five chunks (160 MB).
 """
 
 from collections.abc import Iterator
