@@ -95,13 +95,12 @@ def tokenise(
 
 
 def usable_cores() -> int:
-    """Returns how many cores this process may use: its affinity, and OMP_NUM_THREADS where it is set.
+    """Returns how many cores the system lets this process use.
 
-    Ray sets that variable to the CPUs that a task reserved.
+    The one CPU that a preparatory stage reserves in Ray, and OMP_NUM_THREADS, which follows from it, are no limit here:
+    everything waits for the tokens, for a short time, and a large corpus would take one core a day.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    allowed = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(cores, int(allowed))) if allowed.isdecimal() else cores
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _encoded(documents: Iterable[str], vocabulary: "Vocabulary", threads: int) -> Iterator[Encoded]:
