@@ -6,6 +6,7 @@ what it says, so that remarks and the order of lines do not count. Every worker 
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,6 +98,8 @@ def read_scores(paths: Sequence[str], min_score: float = MIN_SCORE) -> Listing:
         url, *rest = line.split()
         try:
             score = float(rest[0])
+            if math.isnan(score):
+                raise ValueError(rest[0])
         except (ValueError, IndexError) as error:
             raise DataError("scores", line[:80], "give a URL, a space and its score on each line") from error
         if score >= min_score:

@@ -120,7 +120,7 @@ class Output:
             self._asked(lambda: fs.rm_file(f"{root}/{name}"))
 
     def _store(self) -> tuple[Any, str]:
-        fs, root = file_system(self.address, _FIELD, "name a folder")
+        fs, root = self._asked(lambda: file_system(self.address, _FIELD, "name a folder"))
         return fs, root.rstrip("/")
 
     def _asked(self, question: Callable[[], T]) -> T:

@@ -13,6 +13,7 @@ Pages are chosen before any rule sees them, as in the released code: a span that
 not make the one on a page that is a copy.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -39,6 +40,8 @@ NEEDS: Mapping[str, str] = MappingProxyType(
 
 _WHOLE_BOOK_CHARS = 32 << 20
 _BY_C4 = ("c4", "realnews_like", "webtext_like")
+_ENCYCLOPEDIAS = ("wikipedia", "wikipedia_books")
+_SUBDOMAIN = re.compile(r"[a-z]+(?:-[a-z]+)*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ def declared(
 
     Args:
         recipe: its name.
-        language: that pages have to be in, "none" for any.
+        language: that pages have to be in, "none" for any; for Wikipedia the letters before its domain.
         identifier: what tells languages.
         words: bad ones, for recipes with C4's rules; None for the published ones of the language.
         domains: text files, for "realnews_like".
@@ -95,7 +98,12 @@ def declared(
             raise ConfigError(flag, None, f"{name} needs it: give --{flag} FILE")
         if paths and not needed:
             raise ConfigError(flag, ", ".join(paths), f"{name} takes none: leave it out, or choose another recipe")
-    check_language(language, identifier)
+    if recipe not in _ENCYCLOPEDIAS:
+        check_language(language, identifier)
+    elif not _SUBDOMAIN.fullmatch(language):
+        raise ConfigError(
+            "language", language, "give Wikipedia's letters for it, like en, de or zh-yue, or none for all"
+        )
     common = C4Config(language=language, identifier=identifier)
     if recipe in _BY_C4:
         if words is None:
