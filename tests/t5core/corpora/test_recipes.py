@@ -82,9 +82,8 @@ def test_what_a_declaration_cannot_mean_is_named(lists, values, message):
 
 def test_paths_in_a_declaration_are_taken_from_its_folder(lists):
     path = lists / "recipe.json"
-    path.write_text(
-        json.dumps({"files": ["crawl/*.wet.gz", "/data", "s3://b/c", "hf:allenai/c4"], "bad_words": "none"})
-    )
+    files = ["crawl/*.wet.gz", "/data", "s3://b/c", "hf:allenai/c4"]
+    path.write_text(json.dumps({"files": files, "bad_words": "none"}))
     declaration = Declaration.read(path)
     assert declaration.files == (f"{lists}/crawl/*.wet.gz", *files[1:])
     assert declaration.rules().words == ()
