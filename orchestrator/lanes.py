@@ -61,9 +61,10 @@ class LaneConfig:
     real TPU slices (or nodes that declare them); everything else runs on any machine.
 
     Attributes:
-        device: "cpu" or "xla", for ``t5core.devices.open_device``.
+        device: "cpu", "cuda" or "xla", for ``t5core.devices.open_device``.
         num_workers: processes; on TPU slices one per host.
         cpus_per_worker: CPUs that Ray reserves for each; also the threads PyTorch may use.
+        gpus_per_worker: GPUs that Ray reserves for each; one process uses one.
         use_tpu: reserve TPU hosts.
         topology: of the slice, like "2x2x2".
         accelerator_type: like "TPU-V4".
@@ -74,6 +75,7 @@ class LaneConfig:
     device: str = "cpu"
     num_workers: int = 1
     cpus_per_worker: int = 1
+    gpus_per_worker: int = 0
     use_tpu: bool = False
     topology: str | None = None
     accelerator_type: str | None = None
@@ -83,6 +85,9 @@ class LaneConfig:
     def __post_init__(self) -> None:
         if self.num_workers < 1:
             raise ConfigError("num_workers", self.num_workers, "give a lane at least one worker")
+        if (self.device == "cuda") != (self.gpus_per_worker == 1):
+            way_out = "a process uses one GPU where the accelerator is cuda, and none elsewhere"
+            raise ConfigError("gpus_per_worker", self.gpus_per_worker, way_out)
         if self.use_tpu and self.device != "xla":
             raise ConfigError("use_tpu", self.use_tpu, "TPUs need the accelerator xla")
         if self.topology is not None and not self.use_tpu:

@@ -7,6 +7,7 @@
 Everything is checked here or where it is used first, before any device is taken.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -127,7 +128,8 @@ class Options:
         """
         if self.scale not in scales:
             raise ConfigError("scale", self.scale, f"choose one of {', '.join(scales)}", choices=scales)
-        resolve_device_name(self.accelerator)
+        if self.accelerator != "cuda" or "RAY_ADDRESS" not in os.environ:  # GPUs may be on other nodes than this one
+            resolve_device_name(self.accelerator)
         for name in ("lanes", "pretrain_steps", "finetune_steps", "inputs_length", "targets_length"):
             value = getattr(self, name)
             if value is not None and value < 1:

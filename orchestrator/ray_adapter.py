@@ -51,6 +51,7 @@ class RayConnection:
         address: of its head.
         cpus: CPUs of all its nodes.
         tpus: TPU chips of all its nodes.
+        gpus: GPUs of all its nodes.
         nodes: how many nodes are alive.
         started_here: whether this process started it.
     """
@@ -58,6 +59,7 @@ class RayConnection:
     address: str
     cpus: int
     tpus: int
+    gpus: int
     nodes: int
     started_here: bool
 
@@ -112,6 +114,7 @@ def _describe(started_here: bool) -> RayConnection:
         address=ray.get_runtime_context().gcs_address,
         cpus=int(resources.get("CPU", 0)),
         tpus=int(resources.get("TPU", 0)),
+        gpus=int(resources.get("GPU", 0)),
         nodes=sum(bool(node["Alive"]) for node in ray.nodes()),
         started_here=started_here,
     )

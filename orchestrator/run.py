@@ -263,7 +263,7 @@ def _say_what_was_decided(
 ) -> None:
     named, distinct = plan.shared()
     done = sum(store.finished(stage) is not None for stage in plan.stages.values())
-    why = "asked for" if options.accelerator != "auto" else "TPUs if Ray has some, else CPUs"
+    why = "asked for" if options.accelerator != "auto" else "TPUs if Ray has some, else GPUs, else CPUs"
     for name, value in (
         ("study", f"{study.title}: {len(study.rows)} rows, {options.seeds} seed(s) each"),
         ("scale", f"{scale.name}: {scale.purpose}"),

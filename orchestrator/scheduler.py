@@ -53,7 +53,7 @@ from orchestrator.steering import Steering, held
 from orchestrator.store import Store
 from t5core.errors import ConfigError
 
-ACCELERATORS = ("auto", "cpu", "xla")
+ACCELERATORS = ("auto", "cpu", "cuda", "xla")
 MAX_SLOTS = 4
 """More preparatory stages than this are hardly ever ready at once."""
 
@@ -87,14 +87,14 @@ def run_plan(
     Args:
         plan: what is to be done.
         store: where results are; workers open it again by its URI.
-        accelerator: "cpu", "xla", or "auto": xla where Ray has TPUs.
+        accelerator: "cpu", "cuda", "xla", or "auto": xla where Ray has TPUs, else cuda where it has GPUs.
         num_lanes: how many stages run on devices at a time; None: as many as are useful and fit.
         events: called in this thread with everything that happens.
         run_stage: a top-level function; None for ``orchestrator.stages.run_stage``.
         max_attempts: how often a stage is tried. Errors that would come again are not tried again: ConfigError,
             DataError, NonFiniteLoss.
         address: of a running Ray; None: the environment's, else a Ray of this run's own.
-        lane: what a lane is made of; None for one CPU, or the chips of one TPU host. TPU slices are named here.
+        lane: what a lane is made of, such as a TPU slice; None for one CPU, one GPU, or the chips of one TPU host.
         open_device: a top-level function; None for ``t5core.devices.open_device``.
         cost: expected cost of a stage, for the order of work; None for the stages' own.
         steering: adds stages while the plan runs; the outcomes are then of all that there was.
@@ -131,12 +131,27 @@ def run_plan(
 
 
 def default_lane(accelerator: str, connection: RayConnection) -> LaneConfig:
-    """Returns one CPU per lane, or on a Ray with TPUs one TPU host."""
-    if accelerator == "cpu" or (accelerator == "auto" and not connection.tpus):
+    """Returns one CPU per lane, or one GPU, or on a Ray with TPUs one TPU host.
+
+    Raises:
+        ConfigError: "cuda" on a Ray without GPUs.
+    """
+    if accelerator == "cuda" and not connection.gpus:
+        raise ConfigError("accelerator", accelerator, "Ray has no GPU: add a node with one, or take cpu")
+    if accelerator == "cuda" or (accelerator == "auto" and connection.gpus and not connection.tpus and _has_cuda()):
+        return LaneConfig(device="cuda", gpus_per_worker=1)
+    if accelerator in ("cpu", "auto") and not (accelerator == "auto" and connection.tpus):
         return LaneConfig(device="cpu")
     if not connection.tpus:
         return LaneConfig(device="xla")
     return LaneConfig(device="xla", use_tpu=True, tpus_per_worker=max(1, connection.tpus // connection.nodes))
+
+
+def _has_cuda() -> bool:
+    """Whether the PyTorch that is installed, here as on all nodes, can use GPUs."""
+    import torch
+
+    return bool(torch.backends.cuda.is_built())  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +182,8 @@ class Crew:
         preparatory = sum(not stage.accelerated for stage in left)
         cpus, cpus_per_lane = max(1, connection.cpus), lane.cpus_per_worker * lane.num_workers
         fitting = max(1, cpus // cpus_per_lane)
+        if lane.gpus_per_worker:
+            fitting = max(1, min(fitting, connection.gpus // (lane.gpus_per_worker * lane.num_workers)))
         useful = ends if num_lanes is None else min(num_lanes, ends)
         if lane.use_tpu:  # how many slices there are, the user knows
             lanes = min(useful, num_lanes or 1)
@@ -342,6 +359,8 @@ class _Run:
         train: Any = importlib.import_module("ray.train")  # its types are those of the version before
         lane = self.lane
         resources: dict[str, float] | None = {"CPU": lane.cpus_per_worker}
+        if lane.gpus_per_worker:
+            resources = {"CPU": lane.cpus_per_worker, "GPU": lane.gpus_per_worker}
         if lane.use_tpu:
             resources = {"TPU": lane.tpus_per_worker} if lane.tpus_per_worker else None
         return data_parallel_trainer()(
@@ -351,6 +370,7 @@ class _Run:
             scaling_config=train.ScalingConfig(
                 num_workers=lane.num_workers,
                 resources_per_worker=resources,
+                use_gpu=lane.gpus_per_worker > 0,
                 use_tpu=lane.use_tpu,
                 topology=lane.topology,
                 accelerator_type=lane.accelerator_type,

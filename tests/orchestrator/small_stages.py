@@ -16,6 +16,11 @@ def no_device(name: str, threads: int | None) -> str:
     return f"{name}:{threads}"
 
 
+def visible_gpus(name: str, threads: int | None) -> str:
+    """Instead of a device, its name and the GPUs that this worker sees."""
+    return f"{name}:{os.environ['CUDA_VISIBLE_DEVICES']}"
+
+
 def write(
     stage: Stage, inputs: Mapping[str, Path], work: Path, device: Any, report: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from orchestrator.lanes import LaneConfig
 from orchestrator.locally import run_locally
 from orchestrator.outcomes import Event, Failed, Finished, Skipped, StageFailed, StageStarted
 from orchestrator.ray_adapter import RayConnection
-from orchestrator.scheduler import Crew, run_plan
+from orchestrator.scheduler import Crew, default_lane, run_plan
 from orchestrator.store import Store
 from t5core.errors import ConfigError
 
@@ -102,7 +102,7 @@ def test_a_finished_plan_runs_nothing_and_does_not_import_ray(tmp_path: Path) ->
 
 def test_settings_that_cannot_be_used_are_refused_before_ray_is_there(tmp_path: Path) -> None:
     plan, store = small_stages.rows("a"), Store.open(str(tmp_path / "store"))
-    with pytest.raises(ConfigError, match=r"accelerator='gpu': choose one of auto, cpu, xla"):
+    with pytest.raises(ConfigError, match=r"accelerator='gpu': choose one of auto, cpu, cuda, xla"):
         run_plan(plan, store, accelerator="gpu")
     with pytest.raises(ConfigError, match=r"num_lanes=0"):
         run_plan(plan, store, num_lanes=0)
@@ -169,11 +169,61 @@ def _processes_with(marker: str) -> list[str]:
 )
 def test_while_stages_are_prepared_one_cpu_is_theirs(cpus: int, rows: int, expected: Crew) -> None:
     plan = small_stages.rows(*(f"row{i}" for i in range(rows)))
-    connection = RayConnection(address="", cpus=cpus, tpus=0, nodes=1, started_here=True)
+    connection = RayConnection(address="", cpus=cpus, tpus=0, gpus=0, nodes=1, started_here=True)
     assert Crew.of(plan, set(), LaneConfig(), connection, None) == expected
     corpus = {key for key, stage in plan.stages.items() if stage.kind == "corpus"}
     prepared = Crew.of(plan, corpus, LaneConfig(), connection, None)
     assert prepared == Crew(lanes=expected.lanes, first=expected.lanes, slots=0)
+
+
+def test_a_lane_is_a_tpu_host_where_there_is_one_else_a_gpu_else_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lane(accelerator: str, tpus: int = 0, gpus: int = 0) -> tuple[str, int, int | None]:
+        connection = RayConnection(address="", cpus=16, tpus=tpus, gpus=gpus, nodes=2, started_here=False)
+        found = default_lane(accelerator, connection)
+        return found.device, found.gpus_per_worker, found.tpus_per_worker
+
+    monkeypatch.setattr("torch.backends.cuda.is_built", lambda: True)
+    assert lane("auto") == lane("cpu", tpus=8, gpus=4) == ("cpu", 0, None)
+    assert lane("auto", gpus=4) == lane("cuda", gpus=4) == lane("cuda", tpus=8, gpus=4) == ("cuda", 1, None)
+    assert lane("auto", tpus=8, gpus=4) == lane("xla", tpus=8) == ("xla", 0, 4)
+    assert lane("xla") == ("xla", 0, None)
+    with pytest.raises(ConfigError, match="accelerator='cuda': Ray has no GPU"):
+        lane("cuda")
+    monkeypatch.setattr("torch.backends.cuda.is_built", lambda: False)
+    assert lane("auto", gpus=4) == ("cpu", 0, None)
+
+
+def test_there_are_no_more_lanes_than_gpus() -> None:
+    plan = small_stages.rows(*(f"row{i}" for i in range(14)))
+    connection = RayConnection(address="", cpus=16, tpus=0, gpus=4, nodes=1, started_here=True)
+    crew = Crew.of(plan, set(), LaneConfig(device="cuda", gpus_per_worker=1), connection, None)
+    assert crew == Crew(lanes=4, first=4, slots=1)
+
+
+GPU_RUN = """
+    import sys
+    import ray, small_stages
+    from orchestrator.scheduler import run_plan
+    from orchestrator.store import Store
+
+    # GPUs by declaration: Ray shares them out and names them to the workers, whatever is there
+    ray.init(address="local", num_cpus=3, num_gpus=2, include_dashboard=False, log_to_driver=False)
+    plan = small_stages.rows("a", "b", "c")
+    store = Store.open(sys.argv[1])
+    outcomes = run_plan(
+        plan, store, accelerator="cuda", run_stage=small_stages.write, open_device=small_stages.visible_gpus
+    )
+    assert all(type(outcome).__name__ == "Finished" for outcome in outcomes.values()), outcomes
+    print(sorted({str(outcomes[key].manifest.result["device"]) for key in plan.stages}))
+"""
+
+
+def test_lanes_on_gpus_have_one_each(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}", "RAY_ADDRESS": ""}
+    command = [sys.executable, "-c", textwrap.dedent(GPU_RUN), str(tmp_path / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines()[-1] == "['None', 'cuda:0', 'cuda:1']"
 
 
 def _our_actors() -> list[str]:
