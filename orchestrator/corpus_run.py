@@ -18,23 +18,22 @@ import json
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator.corpus_steps import ATTEMPTS, PLAN, contents_of, do_part, found_result
 from orchestrator.ray_adapter import connected
-from orchestrator.store.lease import HEARTBEAT_S, STALE_AFTER_S, Lease, LocalLeaseFile, StageBusy
 from t5core.corpora.c4.build import (
     Recipe,
     book_content,
+    check_books,
+    held_work,
     joined_content,
     manifest_of,
     shards_for,
     text_bytes,
-    work_folder,
 )
 from t5core.corpora.c4.config import C4Config
 from t5core.corpora.c4.listing import ALL_PAGES, Listing
@@ -42,7 +41,7 @@ from t5core.corpora.c4.output import Output
 from t5core.corpora.c4.shards import Format, check_output, leftovers, write_manifest
 from t5core.corpora.c4.tally import Tally
 from t5core.corpora.places import Place, place_of
-from t5core.errors import ConfigError, DataError
+from t5core.errors import ConfigError
 
 MAX_TRIES = 5
 """Of one part, when its workers die."""
@@ -153,10 +152,11 @@ def run_corpus(
         recipe, contents = _recipe(pool, parts, listed_parts, request)
         manifest = check_output(out, recipe.name)
         if manifest is None:
-            folder = work_folder(base, recipe)
-            with _held(folder):
-                settings = _settings(out, folder, recipe, plan_of(recipe, parts, contents), tell)
-                manifest = _build(pool, {**settings, "listed_parts": listed_parts}, parts, recipe, out)
+            with held_work(base, out, recipe) as folder:
+                manifest = check_output(out, recipe.name)  # whoever held the folder before may have finished
+                if manifest is None:
+                    settings = _settings(out, folder, recipe, plan_of(recipe, parts, contents), tell)
+                    manifest = _build(pool, {**settings, "listed_parts": listed_parts}, parts, recipe, out)
                 shutil.rmtree(folder, ignore_errors=True)
         elif manifest["shards"]:
             tell(f"the corpus {recipe.name} is there already")
@@ -170,21 +170,6 @@ def run_corpus(
         deaths=pool.deaths,
         peak_bytes=pool.peak_bytes,
     )
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Keeps other drivers of the same corpus out; raises ConfigError where one is at it. A dead one's hold is void."""
-    place = folder.with_name(f"{folder.name}.lease")
-    try:
-        lease = Lease(LocalLeaseFile(place / "owner", str(folder), STALE_AFTER_S), HEARTBEAT_S)
-    except StageBusy as error:
-        raise ConfigError("out", str(folder.parent), f"this corpus is being made: {error}") from None
-    try:
-        yield
-    finally:
-        lease.release()
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def parts_of(paths: Sequence[Path | Place]) -> list[list[Place]]:
@@ -301,25 +286,13 @@ def _build(
                 pool.found += 1
                 keep(number, result)
         pool.run(what, do_part, todo, keep, found=pool.found - earlier)
-    _check_books(tally, settings)
+    check_books(tally, out, Path(settings["work"]))
     manifest = manifest_of(recipe, tally, [shards[number] for number in sorted(shards)])
     if shards:
         for name in leftovers(out, recipe.name):  # of a one-machine run that was killed
             out.remove(name)
         write_manifest(out, manifest, Path(settings["work"]))
     return manifest
-
-
-def _check_books(tally: Tally, settings: dict[str, Any]) -> None:
-    """Every page that was read is either removed by one rule or kept."""
-    pages = tally.kept[0] + sum(documents for documents, _, _ in tally.removed.values())
-    if pages != tally.pages[0]:
-        raise DataError(
-            "out",
-            Output(settings["out"]).shown,
-            f"{tally.pages[0]:,} pages were read and {pages:,} removed or kept: do all nodes see the same folder at"
-            f" once? Remove {settings['work']} and run again",
-        )
 
 
 class _Pool:

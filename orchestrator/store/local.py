@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.plan import Stage
-from orchestrator.store.lease import HEARTBEAT_S, STALE_AFTER_S, LocalLeaseFile
 from orchestrator.store.manifest import MANIFEST_NAME, Manifest, StoreError, check_files, describe, folder_name
 from orchestrator.store.store import Store, Unfinished
 from t5core.errors import ConfigError
+from t5core.lease import HEARTBEAT_S, STALE_AFTER_S, LocalLeaseFile
 
 _NEW_MANIFEST = f".{MANIFEST_NAME}.new"
 _NOT_KINDS = frozenset({"work", "leases"})

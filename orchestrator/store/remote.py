@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.plan import Stage
-from orchestrator.store.lease import HEARTBEAT_S, STALE_AFTER_S, LeaseFile, Owner, StageBusy
 from orchestrator.store.local import LocalStore
 from orchestrator.store.manifest import MANIFEST_NAME, Manifest, StoreError, check_files, describe, folder_name
 from orchestrator.store.store import Store, Unfinished
 from t5core.errors import ConfigError
+from t5core.lease import HEARTBEAT_S, STALE_AFTER_S, LeaseFile, Owner
+from t5core.lease import Busy as StageBusy
 from t5core.uris import file_system, masked
 
 _NOT_KINDS = frozenset({"work", "leases"})

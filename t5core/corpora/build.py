@@ -91,7 +91,7 @@ def _build(config: CorpusConfig, folder: Path, scratch: Path, report: Report | N
         for document in _books(config, skipped):
             gathering.add(document, training_only=True)
     plain = config.variant == "plain"
-    split = gathering.split(lines_once=plain, report=report)
+    split = gathering.split(once=plain, report=report)
 
     def training() -> Iterator[SourceDocument]:
         return (document for document in split.read("train") if len(document.text) >= config.min_chars)

@@ -1,13 +1,14 @@
 """A source split in two, so that nothing that is held out is trained on; in bounded memory, however long the source.
 
-    1 Gathering.add   documents         by the hash of their text               -> documents/PARTITION
-    2 _settle         one partition     equal ones once; split; lines hashed    -> settled/, lines/BUCKET
-    3 _compare        one bucket        which lines are known                   -> lost/
+    1 Gathering.add   documents         by the hash of their text               -> documents/, by partition
+    2 _settle         one partition     equal ones once; split; lines hashed    -> settled/; lines/, by bucket
+    3 _compare        one bucket        which lines are known                   -> lost/, by partition
     4 Split.read      one partition     documents without those lines
 
 Partitions follow the order of the hash, so one after another they give all documents in hash order, the same however
 they were listed. A document is held out by the hash of its group (the source file) or of its text; where that leaves
-one side of a small source empty, the first document of the other moves there.
+one side of a small source empty, the first document of the other moves there. The same text at two URLs is two
+documents only in training text that is not kept once: a variant may take one of the two pages.
 
 Held-out text comes first and wins. A line of 40 characters or more is *known*, and goes, where the same stood in
 held-out text before; a training line also where it holds a sentence of held-out text. Where repeated lines are kept
@@ -23,6 +24,7 @@ import re
 import shutil
 import struct
 from collections.abc import Callable, Container, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +35,7 @@ import numpy.typing as npt
 
 from t5core.corpora.cleaning import is_entry, split_sentences
 from t5core.corpora.documents import SourceDocument
-from t5core.corpora.spill import Spill, bucket_of
+from t5core.corpora.spill import Spill, bucket_array, bucket_of, extents
 
 Side = Literal["validation", "train"]
 SIDES: tuple[Side, Side] = ("validation", "train")
@@ -42,8 +44,8 @@ SIDES: tuple[Side, Side] = ("validation", "train")
 _PUNCTUATION = re.compile(r"[^\w\s:]+")
 _MIN_CHARS = 40  # of a line or sentence that is compared; shorter ones ("axis : int, optional") rightly come often
 _MIN_COMPARED = 32  # the same without its punctuation
-_ORDER_BYTES, _KEY_BYTES = 12, 16
-_HEX = slice(2, 2 + 2 * _ORDER_BYTES)  # where a record, a list in JSON, has its digest
+_ORDER_BYTES, _URL_BYTES, _KEY_BYTES = 12, 8, 16
+_HEX = slice(2, 2 + 2 * (_ORDER_BYTES + _URL_BYTES))  # where a record, a list in JSON, has its digest
 
 _LINE, _SENTENCE = 0, 1
 _RECORD = struct.Struct("<16sQIB")
@@ -68,7 +70,7 @@ class Gathering:
 
     def __init__(self, folder: Path, validation_fraction: float, partitions: int) -> None:
         self._folder, self._fraction, self._partitions = folder, validation_fraction, partitions
-        self._spill = Spill(folder / "documents", "all")
+        self._spill = Spill(folder / "documents", "all", partitions)
         self.read = 0
 
     def __enter__(self) -> Self:
@@ -87,30 +89,31 @@ class Gathering:
         key = _digest(f"group\n{document.group}", _ORDER_BYTES) if document.group else order
         held_out = not training_only and int.from_bytes(key[:8], "big") / 2**64 < self._fraction
         values = [document.text, document.source, document.group, document.url, document.timestamp]
-        record = json.dumps([order.hex(), training_only, held_out, *values])
+        url = _digest(document.url, _URL_BYTES)
+        record = json.dumps([(order + url).hex(), training_only, held_out, *values])
         self._spill.add(bucket_of(order, self._partitions), record.encode() + b"\n")
 
-    def split(self, *, lines_once: bool, report: Report | None = None) -> "Split":
+    def split(self, *, once: bool, report: Report | None = None) -> "Split":
         """Returns the two sides of what was given, once all is there (behind the ``with``).
 
         Args:
-            lines_once: whether a training line that stood in training text before goes.
+            once: whether training text that stood in training text before goes: documents at other URLs, and lines.
             report: called with ``{"partition": ...}`` now and then.
         """
-        documents, first = self._settled(None, report)
+        documents, first = self._settled(None, once, report)
         if sum(documents.values()) > 1 and len(first) == 1:  # a small source: one document makes the difference
-            documents, _ = self._settled(next(iter(first.values())), report)
+            documents, _ = self._settled(next(iter(first.values())), once, report)
         shutil.rmtree(self._folder / "documents", ignore_errors=True)
         for bucket in range(self._partitions):
-            _compare(self._folder, bucket, lines_once)
+            _compare(self._folder, bucket, self._partitions, once)
         return Split(self._folder, self._partitions, documents["validation"], documents["train"])
 
-    def _settled(self, moved: str | None, report: Report | None) -> tuple[dict[Side, int], dict[Side, str]]:
+    def _settled(self, moved: str | None, once: bool, report: Report | None) -> tuple[dict[Side, int], dict[Side, str]]:
         """Settles all partitions; returns the documents of each side and the first digest of its own of the source."""
         documents: dict[Side, int] = dict.fromkeys(SIDES, 0)
         first: dict[Side, str] = {}
         for partition in range(self._partitions):
-            for side, digest in self._settle(partition, moved):
+            for side, digest in self._settle(partition, moved, once):
                 documents[side] += 1
                 if digest is not None:
                     first.setdefault(side, digest)
@@ -118,19 +121,23 @@ class Gathering:
                 report({"partition": partition + 1, "partitions": self._partitions})
         return documents, first
 
-    def _settle(self, partition: int, moved: str | None) -> Iterator[tuple[Side, str | None]]:
+    def _settle(self, partition: int, moved: str | None, once: bool) -> Iterator[tuple[Side, str | None]]:
         """Step 2; yields the side of each document and its digest, None where it is for training only."""
         rows: dict[Side, int] = dict.fromkeys(SIDES, 0)
         outs = {side: _side_file(self._folder, side, partition) for side in SIDES}
         outs["train"].parent.mkdir(exist_ok=True)
         with (
-            Spill(self._folder / "lines", str(partition)) as spill,
+            Spill(self._folder / "lines", str(partition), self._partitions) as spill,
             outs["validation"].open("wb") as validation,
             outs["train"].open("wb") as train,
         ):
+            digest = ""
             for record in self._in_order(partition):
-                digest, training_only, held_out, *values = json.loads(record)
+                key, training_only, held_out, *values = json.loads(record)
+                digest, before = key[: 2 * _ORDER_BYTES], digest
                 side: Side = "validation" if held_out != (digest == moved) else "train"
+                if digest == before and (once or side == "validation"):
+                    continue
                 place = int(side == "train") << 63 | partition << 32 | rows[side]
                 for key, number, kind in _compared(values[0]):
                     spill.add(bucket_of(key, self._partitions), _RECORD.pack(key, place, number, kind))
@@ -139,17 +146,17 @@ class Gathering:
                 yield side, None if training_only else digest
 
     def _in_order(self, partition: int) -> Iterator[bytes]:
-        """A partition's records by digest, the first of equal ones."""
-        for path in Spill.files(self._folder / "documents", partition):  # one: the spill has one segment
-            with path.open("rb") as file:
-                index: dict[bytes, int] = {}
-                start = 0
-                for line in file:
-                    index.setdefault(line[_HEX], start)
-                    start += len(line)
-                for _, start in sorted(index.items()):
-                    file.seek(start)
-                    yield file.readline()
+        """A partition's records by digest of text and URL, the first of equal ones."""
+        index: dict[bytes, tuple[Path, int]] = {}
+        for extent in extents(self._folder / "documents", partition):
+            for start, line in extent.lines():
+                index.setdefault(line[_HEX], (extent.path, start))
+        with ExitStack() as stack:
+            paths = {path for path, _ in index.values()}
+            files = {path: stack.enter_context(path.open("rb")) for path in paths}
+            for _, (path, start) in sorted(index.items()):
+                files[path].seek(start)
+                yield files[path].readline()
 
 
 @dataclass(frozen=True)
@@ -190,30 +197,29 @@ class Split:
                     yield SourceDocument(text=text, source=source, group=group, url=url, timestamp=timestamp)
 
 
-def _compare(folder: Path, bucket: int, lines_once: bool) -> None:
+def _compare(folder: Path, bucket: int, partitions: int, once: bool) -> None:
     """Finds the known lines among those of one bucket and tells their documents' partitions."""
-    parts = [np.fromfile(path, _RECORD_TYPE) for path in Spill.files(folder / "lines", bucket)]
-    records: npt.NDArray[Any] = np.concatenate(parts) if parts else np.empty(0, _RECORD_TYPE)
+    records = bucket_array(folder / "lines", bucket, _RECORD_TYPE)
     keys = ("high", "low", "kind")
     records = records[np.lexsort(tuple(records[name] for name in ("line", "place", *keys)))]
     begins = np.ones(len(records), bool)
     begins[1:] = np.logical_or.reduce([records[name][1:] != records[name][:-1] for name in keys])
     first_place = records["place"][begins][np.cumsum(begins) - 1]
     in_training = records["place"] >= _TRAINING
-    repeats = ~begins & (~in_training | lines_once) & (records["kind"] == _LINE)
+    repeats = ~begins & (~in_training | once) & (records["kind"] == _LINE)
     known = records[in_training & (first_place < _TRAINING) | repeats]
     lost = np.empty(len(known), _LOST_TYPE)
     lost["row"], lost["line"] = known["place"] & np.uint64(0xFFFFFFFF), known["line"]
-    side_and_partition = known["place"] >> np.uint64(32)
-    with Spill(folder / "lost", str(bucket)) as spill:
-        for number in np.unique(side_and_partition).tolist():
-            spill.add(number, lost[side_and_partition == number].tobytes())
+    partition = (known["place"] >> np.uint64(32)) & np.uint64(0x7FFFFFFF)
+    place = partition * np.uint64(len(SIDES)) + (known["place"] >> np.uint64(63))
+    with Spill(folder / "lost", str(bucket), partitions * len(SIDES)) as spill:
+        for number in np.unique(place).tolist():
+            spill.add(number, lost[place == number].tobytes())
 
 
 def _lost_lines(folder: Path, side: Side, partition: int) -> npt.NDArray[Any]:
     """The known lines of one partition's side: row and line, in order, each once."""
-    files = Spill.files(folder / "lost", int(side == "train") << 31 | partition)
-    return np.unique(np.concatenate([np.empty(0, _LOST_TYPE), *(np.fromfile(path, _LOST_TYPE) for path in files)]))
+    return np.unique(bucket_array(folder / "lost", partition * len(SIDES) + SIDES.index(side), _LOST_TYPE))
 
 
 def _side_file(folder: Path, side: Side, partition: int) -> Path:

@@ -386,7 +386,7 @@ def test_competing_takers_of_a_void_lease_have_one_winner(tmp_path: Path) -> Non
     ]
     outcomes = [taker.communicate(timeout=60) for taker in takers]
     assert [out for out, _ in outcomes].count(b"held\n") == 1
-    assert sum(b"StageBusy" in err for _, err in outcomes) == 3
+    assert sum(b"t5core.lease.Busy" in err for _, err in outcomes) == 3
 
 
 def test_a_store_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ from t5core.corpora.c4.tally import Tally
 from t5core.corpora.captures import kind_of
 from t5core.corpora.places import Place, place_of
 from t5core.errors import ConfigError, DataError
+from t5core.lease import Busy, held
 
 RECIPE_VERSION = 1
 """Raise it when the rules or the readers come to give other results."""
@@ -142,12 +143,46 @@ def build(
     with ExitStack() as stack:
         if base is None:
             base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="t5core-clean-")))
-        folder = work_folder(base, recipe)
+        folder = stack.enter_context(held_work(base, out, recipe))
+        there = check_output(out, recipe.name)  # whoever held the folder before may have finished
+        if there is not None:
+            return there
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         manifest = _build(paths, books, out, recipe, folder, report or (lambda message: None))
         shutil.rmtree(folder)
     return manifest
+
+
+@contextmanager
+def held_work(base: Path, out: Output, recipe: Recipe) -> Iterator[Path]:
+    """Gives the folder for the files between the steps and keeps all others out of it, on all hosts that see it.
+
+    Raises:
+        ConfigError: somebody else makes the same corpus; a dead one's hold is void.
+    """
+    folder = work_folder(base, recipe)
+    try:
+        with held(folder.with_name(f"{folder.name}.lease"), out.shown):
+            yield folder
+    except Busy as error:
+        raise ConfigError("out", out.shown, f"this corpus is being made: {error}") from None
+
+
+def check_books(tally: Tally, out: Output, folder: Path) -> None:
+    """Checks that every page that was read is either removed by one rule or kept.
+
+    Raises:
+        DataError: pages are missing, or there twice: something else was at the folder.
+    """
+    pages = tally.kept[0] + sum(documents for documents, _, _ in tally.removed.values())
+    if pages != tally.pages[0]:
+        raise DataError(
+            "out",
+            out.shown,
+            f"{tally.pages[0]:,} pages were read and {pages:,} removed or kept: do all nodes see the same folder at"
+            f" once? Remove {folder} and run again",
+        )
 
 
 def _build(
@@ -182,6 +217,7 @@ def _build(
         else:
             out.put(folder / name, name)
             shards.append(shard)
+    check_books(tally, out, folder)
     manifest = manifest_of(recipe, tally, shards)
     if shards:
         for name in leftovers(out, recipe.name):

@@ -1,8 +1,8 @@
 """Cleaning a corpus in four steps that can run anywhere, in any order within a step, in bounded memory.
 
-    1 clean_files    some input files      pages through the rules that need one page   -> pages/PARTITION/SEGMENT
-    2 settle_urls    one partition         one page a URL; hashes of its spans          -> settled/ and spans/BUCKET
-    3 settle_spans   one bucket of hashes  which copies of a span go                    -> lost/PARTITION
+    1 clean_files    some input files      pages through the rules that need one page   -> pages/SEGMENT, by partition
+    2 settle_urls    one partition         one page a URL; hashes of its spans          -> settled/; spans/, by bucket
+    3 settle_spans   one bucket of hashes  which copies of a span go                    -> lost/, by partition
     4 shard_rows     one partition         the pages without them                       -> rows for a shard
 
 Pages are spread over partitions by the hash of their URL (of their text, where they have none), spans over as many
@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from t5core.corpora.c4.bad_words import finder
 from t5core.corpora.c4.config import C4Config
@@ -45,7 +44,7 @@ from t5core.corpora.c4.tally import (
 )
 from t5core.corpora.captures import Page, read_pages
 from t5core.corpora.places import Place
-from t5core.corpora.spill import Spill, bucket_of
+from t5core.corpora.spill import Spill, bucket_array, bucket_of, extents
 from t5core.corpora.urls import normalized_url
 
 _SPAN = struct.Struct("<16sQI")
@@ -99,7 +98,7 @@ def clean_pages(work: Work, pages: Iterable[Page], segment: str, tally: Tally, *
     """
     config = work.config
     bad_words = finder(work.words, config.language)
-    with Spill(work.written_to / "pages", segment) as spill:
+    with Spill(work.written_to / "pages", segment, work.partitions) as spill:
         for page in pages:
             amount = amount_of(page.text)
             tally.pages = added(tally.pages, amount)
@@ -130,7 +129,8 @@ def settle_urls(work: Work, partition: int) -> Tally:
     settled = work.written_to / "settled" / str(partition)
     settled.parent.mkdir(parents=True, exist_ok=True)
     place = 0
-    with Spill(work.written_to / "spans", str(partition)) as spill, settled.open("wb") as out:
+    spans = Spill(work.written_to / "spans", str(partition), work.partitions)
+    with spans as spill, settled.open("wb") as out:
         for record, is_newest in _in_order(work, partition):
             if not is_newest:
                 tally.remove(OLDER_COPY, tuple(record["amount"]))
@@ -149,13 +149,12 @@ def settle_urls(work: Work, partition: int) -> Tally:
 
 def settle_spans(work: Work, bucket: int) -> None:
     """Step 3: finds the copies among the spans of one bucket and tells their partitions; the first one stays."""
-    parts = [np.fromfile(path, _SPAN_TYPE) for path in Spill.files(work.folder / "spans", bucket)]
-    spans: npt.NDArray[Any] = np.concatenate(parts) if parts else np.empty(0, _SPAN_TYPE)
+    spans = bucket_array(work.folder / "spans", bucket, _SPAN_TYPE)
     spans = spans[np.lexsort((spans["window"], spans["page"], spans["low"], spans["high"]))]
     is_copy = (spans["high"][1:] == spans["high"][:-1]) & (spans["low"][1:] == spans["low"][:-1])
     copies = spans[1:][is_copy]
     partition_of_copy = copies["page"] >> np.uint64(32)
-    with Spill(work.written_to / "lost", str(bucket)) as spill:
+    with Spill(work.written_to / "lost", str(bucket), work.partitions) as spill:
         for partition in np.unique(partition_of_copy).tolist():
             mine = copies[partition_of_copy == partition]
             lost = np.empty(len(mine), _LOST_TYPE)
@@ -172,8 +171,7 @@ def shard_rows(work: Work, partition: int, tally: Tally) -> Iterator[dict[str, s
         tally: gets what the copies' rules removed, and what is kept.
     """
     config = work.config
-    parts = [np.fromfile(path, _LOST_TYPE) for path in Spill.files(work.folder / "lost", partition)]
-    lost: npt.NDArray[Any] = np.sort(np.concatenate(parts) if parts else np.empty(0, _LOST_TYPE), order="row")
+    lost = np.sort(bucket_array(work.folder / "lost", partition, _LOST_TYPE), order="row")
     at = 0
     with (work.folder / "settled" / str(partition)).open("rb") as file:
         for place, line in enumerate(file):
@@ -196,17 +194,16 @@ def shard_rows(work: Work, partition: int, tally: Tally) -> Iterator[dict[str, s
 
 def _in_order(work: Work, partition: int) -> Iterator[tuple[dict[str, Any], bool]]:
     """A partition's pages by key, time and text, each with whether it is the one that its URL keeps."""
-    segments = Spill.files(work.folder / "pages", partition)
+    found = extents(work.folder / "pages", partition)
+    paths = sorted({extent.path for extent in found})
+    numbers = {path: number for number, path in enumerate(paths)}
     index: list[tuple[bytes, str, bytes, str, bool, int, int]] = []
-    for number, path in enumerate(segments):
-        with path.open("rb") as file:
-            start = 0
-            for line in file:
-                record = json.loads(line)
-                key, timestamp, text, source = record["order"]
-                place = record["has_url"], number, start
-                index.append((bytes.fromhex(key), timestamp, bytes.fromhex(text), source, *place))
-                start += len(line)
+    for extent in found:
+        for start, line in extent.lines():
+            record = json.loads(line)
+            key, timestamp, text, source = record["order"]
+            place = record["has_url"], numbers[extent.path], start
+            index.append((bytes.fromhex(key), timestamp, bytes.fromhex(text), source, *place))
     index.sort()
     newest: dict[bytes, tuple[str, int]] = {}
     if work.config.one_copy_per_url:
@@ -214,7 +211,7 @@ def _in_order(work: Work, partition: int) -> Iterator[tuple[dict[str, Any], bool
             if has_url and (key not in newest or timestamp > newest[key][0]):
                 newest[key] = timestamp, i
     with ExitStack() as stack:
-        files = [stack.enter_context(path.open("rb")) for path in segments]
+        files = [stack.enter_context(path.open("rb")) for path in paths]
         for i, (key, _, _, _, _, number, start) in enumerate(index):
             files[number].seek(start)
             yield json.loads(files[number].readline()), newest.get(key, ("", i))[1] == i

@@ -156,6 +156,37 @@ def test_an_unfinished_run_of_the_same_recipe_is_done_anew_and_another_recipe_is
         build(paths, out, other)
 
 
+def test_a_second_run_of_the_same_corpus_is_refused_while_the_first_is_at_it(tmp_path):
+    paths = written(tmp_path / "in", PAGES, files=3)
+    recipe = Recipe(config=ANY_LANGUAGE, words=(), content=content_of(paths), form="parquet", shards=2)
+    wanted = build(paths, tmp_path / "alone", recipe)
+    seen = []
+
+    def second(line):
+        if "(2 of 3)" in line and not seen:
+            with pytest.raises(ConfigError, match=r"this corpus is being made: .* process .* works on it") as caught:
+                build(paths, tmp_path / "out", recipe)
+            seen.append(str(caught.value))
+
+    assert build(paths, tmp_path / "out", recipe, second) == wanted
+    assert len(seen) == 1 and "\n" not in seen[0]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"manifest.json", *(shard["name"] for shard in wanted["shards"])}
+
+
+def test_pages_that_got_lost_on_the_way_are_noticed(tmp_path):
+    paths = written(tmp_path / "in", PAGES, files=3)
+    recipe = Recipe(config=ANY_LANGUAGE, words=(), content=content_of(paths), form="parquet", shards=2)
+
+    def lose(line):
+        if line.startswith("comparing pages (1"):
+            next((tmp_path / "out" / f".work-{recipe.name}" / "pages").iterdir()).unlink()
+
+    with pytest.raises(DataError, match="pages were read and"):
+        build(paths, tmp_path / "out", recipe, lose)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
 def test_a_recipe_counts_what_determines_it(tmp_path):
     paths = written(tmp_path / "in", PAGES)
     base = recipe_for(paths)

@@ -65,7 +65,7 @@ def split_of(folder, documents, fraction, lines_once, partitions):
     with Gathering(folder, fraction, partitions) as gathering:
         for text, group in documents:
             gathering.add(SourceDocument(text=text, source="s", group=group))
-    split = gathering.split(lines_once=lines_once)
+    split = gathering.split(once=lines_once)
     return {side: [d.text for d in split.read(side)] for side in ("validation", "train")}, split.dropped_lines
 
 
@@ -92,7 +92,7 @@ def test_what_is_for_training_only_is_never_held_out_and_yields_to_the_same_text
                 SourceDocument(text=f"Document {number} of the source.", source="book", group="book"),
                 training_only=True,
             )
-    split = gathering.split(lines_once=False)
+    split = gathering.split(once=False)
     held_out, trained = list(split.read("validation")), list(split.read("train"))
     assert 5 < len(held_out) == split.validation_documents and {d.source for d in held_out} == {"source"}
     assert len(held_out) + len(trained) == 70 and len(trained) == split.train_documents
@@ -110,7 +110,7 @@ def test_memory_is_that_of_a_partition(tmp_path, monkeypatch):
                     f"Line {line} of document {number} says nothing that others say." for line in range(40)
                 )
                 gathering.add(SourceDocument(text=text, source="s"))
-        split = gathering.split(lines_once=True)
+        split = gathering.split(once=True)
         assert sum(1 for _ in split.read("train")) + sum(1 for _ in split.read("validation")) == documents
         high = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

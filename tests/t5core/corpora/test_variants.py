@@ -109,6 +109,25 @@ def test_one_copy_per_url_the_newest_and_of_each_span_the_first(tmp_path):
     assert kept["c"].split("\n")[-3:] == own
 
 
+def test_text_at_two_urls_is_found_at_the_one_that_is_listed_whatever_the_files_names(crawl):
+    (crawl / "domains.txt").write_text("news.org\n")
+    found = []
+    for first, second in (("a", "b"), ("b", "a")):
+        folder = crawl / f"copies-{first}"
+        folder.mkdir()
+        for name, host in ((first, "news.org"), (second, "other.org")):
+            rows = [{"text": page(i), "url": f"http://{host}/{i}"} for i in range(40)]
+            (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        settings = config(crawl, "realnews_like").replace(paths=(str(folder),))
+        counts = build_corpus(settings, crawl / "out")
+        plain = build_corpus(settings.replace(variant="plain", extra=()), crawl / "plain")
+        assert plain["documents"] == 40 and plain["train_documents"] == counts["train_documents"] > 20
+        found.append(sorted(d["text"] for d in read_documents(crawl / "out" / "train.jsonl")))
+        held_out = [(crawl / made / "validation.jsonl").read_bytes() for made in ("out", "plain")]
+        assert held_out[0] == held_out[1]
+    assert found[0] == found[1]
+
+
 def test_markup_and_references_go_and_prose_stays():
     text = "Rivers\n------\nA river flows.[1] It is wet.\nwidth : int\n\nReferences\n----\nSomeone, 1999."
     assert without_markup(text) == "Rivers\nA river flows. It is wet."
