@@ -6,7 +6,9 @@ No error, log line, tag or table of ours carries a password.
 'postgresql://***@db.example/mlflow'
 """
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 from t5core.errors import ConfigError, did_you_mean
@@ -14,7 +16,10 @@ from t5core.errors import ConfigError, did_you_mean
 _USER_INFO = re.compile(r"://[^/\s]*@")
 _USER_INFO_WITH_SLASH = re.compile(r"://[^\s/@:]*:[^\s@]*@")
 _SECRET_PARAMETER = re.compile(
-    r"([?&;](?:password|passwd|pwd|token|secret|sig|signature|access_?key|"
+    r"([?&;#](?:password|passwd|passphrase|pwd|secret|sig|signature|auth|authorization|credentials?|"
+    r"(?:(?:access|api|auth|bearer|client|deploy|id|job|oauth|private|refresh|sas|session|user)[_-]?)?token|"
+    r"(?:(?:access|account|api|app|auth|client|private|secret|storage|subscription)[_-]?)?key|"
+    r"(?:access|api|app|auth|client|consumer|oauth)[_-]?secret|secret[_-]?access[_-]?key|(?:aws)?access[_-]?key[_-]?id|"
     r"x-(?:amz|goog)-(?:signature|credential|security-token))=)[^&;\s]*",
     re.I,
 )
@@ -25,6 +30,18 @@ def masked(text: str) -> str:
     for pattern in (_USER_INFO, _USER_INFO_WITH_SLASH):
         text = pattern.sub("://***@", text)
     return _SECRET_PARAMETER.sub(r"\1***", text)
+
+
+def local_path(given: "str | os.PathLike[str]", field: str) -> Path:
+    """Returns a path that a user typed, with ``~`` and ``~name`` as the folders that they stand for.
+
+    Raises:
+        ConfigError: in ``field``: nobody of that name has a home here.
+    """
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:
+        raise ConfigError(field, os.fspath(given), "nobody of that name has a home here: give the whole path") from None
 
 
 def file_system(uri: str, field: str, instead: str) -> tuple[Any, str]:

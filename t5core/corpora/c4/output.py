@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from t5core.errors import ConfigError
-from t5core.uris import file_system, masked
+from t5core.uris import file_system, local_path, masked
 
 _FIELD = "out"
 
@@ -31,13 +31,13 @@ class Output:
 
     @classmethod
     def of(cls, given: "str | os.PathLike[str]") -> "Output":
-        """Returns the output that a user names; raises ConfigError for a file."""
+        """Returns the output that a user names; raises ConfigError for a file or an unknown home."""
         text = os.fspath(given)
         if text.lower().startswith("file://"):
             text = text[len("file://") :]
         if "://" in text:
             return cls(text.rstrip("/"))
-        folder = Path(text).expanduser().absolute()
+        folder = local_path(text, _FIELD).absolute()
         if folder.exists() and not folder.is_dir():
             raise ConfigError(_FIELD, text, "this is a file: give a folder")
         return cls(str(folder))

@@ -1,0 +1,54 @@
+"""What of a URI or a message may be shown."""
+
+import pytest
+
+from t5core.errors import ConfigError
+from t5core.uris import local_path, masked
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("access_token", "api_key", "apikey", "private_token", "auth", "key", "token", "auth-token", "refresh_token"),
+        *(
+            "client_secret",
+            "client-secret",
+            "AWSAccessKeyId",
+            "secret_access_key",
+            "X-Amz-Credential",
+            "X-Goog-Signature",
+        ),
+        *("sig", "password", "id_token", "job_token", "sas_token", "subscription-key", "credential"),
+    ],
+)
+@pytest.mark.parametrize("before", ["?", "?a=b&", ";", "#"])
+def test_what_opens_a_door_is_not_shown(name, before):
+    text = f"no answer of https://host/a.txt{before}{name}=s3cr/et%3D=&page=2 today"
+    assert "s3cr" not in masked(text) and masked(text).endswith("=***&page=2 today")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://host/a?keyword=tea&monkey=1&author=me&keys=2&tokens=3&design=x&authority=y&signed=z",
+        "https://host/token=5/key=3",
+        "key=value, token=5",
+        "give a word; keyword=x",
+        "https://host/a?turkey=1&tokenizer=bpe&primary_keyword=k&passwordless=1",
+        "s3://bucket/a.txt",
+        "who@example.org",
+    ],
+)
+def test_ordinary_words_are_shown(text):
+    assert masked(text) == text
+
+
+def test_user_and_password_are_not_shown():
+    assert masked("10:s3://KEY:SEC/RET@bucket/x, a") == "10:s3://***@bucket/x, a"
+
+
+def test_a_home_that_nobody_has_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert local_path("~/a", "out") == tmp_path / "a"
+    with pytest.raises(ConfigError, match=r"^out='~nosuchuser/a': nobody of that name has a home here"):
+        local_path("~nosuchuser/a", "out")
