@@ -30,7 +30,7 @@ MODEL_FILE = "vocabulary.model"
 SETTINGS_FILE = "vocabulary.json"
 DEFAULT_SENTINELS = 100
 
-_SENTINEL = re.compile(r"<extra_id_(\d+)>")
+_SENTINEL = re.compile(r"<extra_id_(\d{1,9})>")  # longer numbers are no sentinel's, and int() takes no 5,000 digits
 
 
 class Vocabulary:

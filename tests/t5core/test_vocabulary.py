@@ -47,6 +47,12 @@ def test_sentinels_in_text_become_their_ids_and_come_back(vocabulary):
     assert vocabulary.decode(ids) == "The array <extra_id_0> the model <extra_id_9>"
 
 
+@pytest.mark.parametrize("digits", [10, 5_000])
+def test_a_number_that_no_sentinel_has_stays_text(vocabulary, digits):
+    text = f"a <extra_id_{'9' * digits}> b"
+    assert vocabulary.decode(vocabulary.encode(text)) == text
+
+
 def test_a_sentinel_that_does_not_exist_stays_text(vocabulary):
     ids = vocabulary.encode("an <extra_id_10> b")
     assert max(ids) < 500 and vocabulary.decode(ids) == "an <extra_id_10> b"
