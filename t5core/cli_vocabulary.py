@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from t5core.arguments import OneLineParser, parts_and_path, said_of
 from t5core.config import VocabularyConfig
 from t5core.errors import ConfigError, DataError
+from t5core.uris import local_path, masked
 
 if TYPE_CHECKING:
     from t5core.vocabulary import SourceSample, TextSource, Vocabulary
@@ -22,6 +23,7 @@ _DEFAULTS = VocabularyConfig()
 _SECONDS_PER_MILLION_CHARS = 2
 _MEASURED_TEXTS = 1_000
 _PLAIN_WIDTH = 120
+_MAX_DIGITS = 19
 
 
 def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
@@ -59,7 +61,7 @@ def vocabulary(arguments: argparse.Namespace) -> int:
     Parts are parts of the characters. Where a text is shorter than its part, less is drawn from all, so that the
     proportions hold. Texts are read once, in a stream; what is kept in memory does not grow with them.
     """
-    from t5core.vocabulary import MODEL_FILE, sample_sources, train_on_samples
+    from t5core.vocabulary import sample_sources, train_on_samples
 
     config = VocabularyConfig(
         num_pieces=_count("pieces", arguments.pieces),
@@ -71,9 +73,7 @@ def vocabulary(arguments: argparse.Namespace) -> int:
         raise ConfigError("mix", "", "give texts with their parts, like --mix 10:english/ 1:german.txt")
     if arguments.out is None:
         raise ConfigError("out", "", "give a folder for the vocabulary: --out DIR")
-    out = Path(arguments.out).expanduser()
-    if (out / MODEL_FILE).exists():
-        raise ConfigError("out", str(out), "there is a vocabulary, which models may need: give another folder")
+    out = _free_folder(arguments.out)
     samples = sample_sources(_sources(arguments.mix), train_chars=config.train_chars, seed=config.seed)
     chars = sum(sample.chars for sample in samples)
     seconds = max(1, round(_SECONDS_PER_MILLION_CHARS * chars / 1e6))
@@ -93,6 +93,24 @@ def vocabulary(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _free_folder(given: str) -> Path:
+    """The folder that a user names, looked at before any text is read: it is to be made, or holds no vocabulary."""
+    from t5core.vocabulary import MODEL_FILE
+
+    if "://" in given:
+        raise ConfigError("out", masked(given), "vocabularies are written to this machine: give a folder")
+    out = local_path(given, "out")
+    try:
+        nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+        if not nearest.is_dir():
+            raise ConfigError("out", str(out), f"{nearest} is a file: give a folder")
+        if (out / MODEL_FILE).exists():
+            raise ConfigError("out", str(out), "there is a vocabulary, which models may need: give another folder")
+    except OSError as error:
+        raise ConfigError("out", str(out), f"cannot be used: {error.strerror or error}") from error
+    return out
+
+
 def _sources(mix: Sequence[str]) -> "list[TextSource]":
     """The texts of ``PARTS:PATH`` each; all paths are looked up before the first of them is read."""
     from t5core.corpora.files import find_files
@@ -108,9 +126,10 @@ def _sources(mix: Sequence[str]) -> "list[TextSource]":
             raise said_of(error, "mix", text.partition(":")[0], path) from error
         for file in files:
             if file in owners:
-                raise ConfigError("mix", text, f"{file} is in {owners[file]} already: name each text once")
-            owners[file] = text
-        sources.append(TextSource(name=path, texts=_texts(path), parts=parts))
+                way_out = f"{file} is in {owners[file]} already: name each text once"
+                raise ConfigError("mix", masked(text), way_out)
+            owners[file] = masked(text)
+        sources.append(TextSource(name=masked(path), texts=_texts(path), parts=parts))
     return sources
 
 
@@ -121,13 +140,14 @@ def _texts(path: str) -> Iterator[str]:
         for document in read_files([path], min_chars=1):
             yield document.text
     except (OSError, EOFError, zlib.error) as error:  # the last two: a broken .gz
-        raise DataError("mix", path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise DataError("mix", masked(path), f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _print_table(samples: "Sequence[SourceSample]", trained: "Vocabulary") -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("text", overflow="fold")
@@ -136,7 +156,7 @@ def _print_table(samples: "Sequence[SourceSample]", trained: "Vocabulary") -> No
     total = sum(sample.chars for sample in samples)
     for sample in samples:
         table.add_row(
-            sample.name,
+            Text(sample.name),  # a string would be read as markup: "w[ab]"
             f"{sample.parts:,}",
             f"{sample.documents:,}",
             f"{sample.found_documents:,}",
@@ -158,7 +178,7 @@ def _chars_a_token(sample: "SourceSample", trained: "Vocabulary") -> float:
 
 
 def _count(field: str, text: str, *, least: int = 1) -> int:
-    if not text.isdecimal() or not least <= int(text) < 1 << 63:
+    if not text.isdecimal() or len(text) > _MAX_DIGITS or not least <= int(text) < 1 << 63:
         raise ConfigError(field, text, f"give a whole number from {least} up")
     return int(text)
 

@@ -1,6 +1,9 @@
+import functools
 import gzip
+import http.server
 import json
 import random
+import threading
 
 import pytest
 
@@ -109,6 +112,31 @@ def test_bad_input_is_one_line_and_exit_code_2_and_nothing_is_written(run, tmp_p
     assert said[0].startswith(f"t5core: error: {message}")
     assert not (tmp_path / "v").exists()
     assert (tmp_path / "full" / "vocabulary.model").read_bytes() == b""
+
+
+def test_names_are_shown_as_they_are_and_without_passwords(run, tmp_path):
+    (tmp_path / "w[red]").mkdir()
+    (tmp_path / "w[red]" / "a.txt").write_text("\n".join(texts_of("german", 20)))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = f"127.0.0.1:{server.server_address[1]}/german.txt"
+        address, shown = f"http://user:SECRET@{there}", f"http://***@{there}"
+        code, out, err = run("--mix", "1:w[red]", f"9:{address}", *TRAIN, "--train-chars", "16000", "--out", "v")
+        assert code == 0, err
+        twice = run("--mix", f"1:{address}", f"2:{address}", "--out", "w")[2]
+        server.shutdown()
+    assert {"w[red]", shown} <= rows_of(out).keys()
+    assert f"{shown} has" in err
+    assert f"mix='2:{shown}'" in twice and f"{shown} is in 1:{shown} already" in twice
+    assert "SECRET" not in out + err + twice
+
+
+@pytest.mark.parametrize("out", ["german.txt", "german.txt/below", "s3://user:SECRET@bucket/v", "~nosuchuser/x"])
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_read(run, out):
+    code, _, err = run("--mix", "1:german.txt", *TRAIN, "--out", out)
+    assert code == 2 and err.startswith("t5core: error: out=") and len(err.splitlines()) == 1
+    assert "SECRET" not in err
 
 
 def test_a_mistyped_path_is_answered_with_what_lies_beside_it(run):
