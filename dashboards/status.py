@@ -9,6 +9,7 @@ from typing import TextIO
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from orchestrator.store import Store
 from orchestrator.table import PLAIN_WIDTH, duration
@@ -93,7 +94,12 @@ def show_status(store_uri: str, *, as_json: bool = False, file: TextIO | None = 
 
 
 def _kinds_table(status: StoreStatus) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=f"store {status.store}", title_justify="left", show_footer=True)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(f"store {status.store}", style="table.title"),
+        title_justify="left",
+        show_footer=True,
+    )
     table.add_column("kind", "all")
     for name, total in (
         ("finished", sum(k.finished for k in status.kinds)),
@@ -105,7 +111,7 @@ def _kinds_table(status: StoreStatus) -> Table:
     table.add_column("size", readable_bytes(sum(k.bytes for k in status.kinds)), justify="right")
     for k in status.kinds:
         numbers = (str(k.finished), str(k.running), str(k.interrupted))
-        table.add_row(k.kind, *numbers, duration(k.seconds), readable_bytes(k.bytes))
+        table.add_row(Text(k.kind), *numbers, duration(k.seconds), readable_bytes(k.bytes))
     return table
 
 
@@ -115,7 +121,7 @@ def _last_table(status: StoreStatus) -> Table:
         table.add_column(name, justify="right" if name == "work" else "left", no_wrap=name != "stage")
     for stage in status.last:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stage.at))
-        table.add_row(at, stage.state, duration(stage.seconds), stage.stage)
+        table.add_row(at, stage.state, duration(stage.seconds), Text(stage.stage))
     return table
 
 

@@ -62,6 +62,12 @@ def test_the_status_is_a_table_for_people(tmp_path, capsys):
     assert "1.5 kB" in out
 
 
+def test_names_in_the_tables_are_no_markup(tmp_path, capsys):
+    finished_stage(Store.open(tmp_path / "w[red]x[/b]"), "w")
+    assert main(["status", "--store", str(tmp_path / "w[red]x[/b]")]) == 0
+    assert "w[red]x[/b]" in capsys.readouterr().out.replace("\n", "")
+
+
 def test_pages_need_runs_and_a_free_port(tmp_path, capsys):
     assert main(["ui", "--tracking-uri", f"sqlite:///{tmp_path}/no.db"]) == 2
     assert "holds no runs yet" in capsys.readouterr().err
