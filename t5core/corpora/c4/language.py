@@ -3,8 +3,12 @@
 langdetect draws at random; every page is asked about with the same seed, so its answer depends on its text alone. The
 profiles are loaded in the order of their names, since sums in another order end in other last digits. Resiliparse
 compares a text's n-grams with those of 101 languages and gives a distance, where lower is surer; its makers take more
-than 1,200 for a false find. The two decide alike on 709 of 712 pages in 47 languages; the other three are English and
-short, and Resiliparse takes them for something else.
+than 1,200 for a false find. How often the two decide alike is measured by
+
+    python -m tests.benchmarks.bench_languages FILE ...
+
+On 2,005 pages they do on 99.5 % of those of 1,000 characters or more and on 94 % of the 1,067 shorter ones; nearly
+always it is langdetect alone that keeps the page.
 """
 
 import unicodedata
