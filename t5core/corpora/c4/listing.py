@@ -7,18 +7,22 @@ what it says, so that remarks and the order of lines do not count. Every worker 
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from t5core.corpora.c4.list_file import list_bytes
 from t5core.corpora.urls import normalized_url
 from t5core.errors import ConfigError, DataError
+from t5core.uris import masked
 
 MIN_SCORE = 3
 """WebText's limit: pages that Reddit linked to with a score of 3 or more."""
+
+_WITH_HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", re.I)
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,23 @@ def encyclopedia(language: str) -> Listing:
 
 def on_domains(url: str, domains: Iterable[str]) -> bool:
     """Says whether a URL's host is one of the domains or below one."""
-    try:
-        host = (urlsplit(url if "//" in url else f"//{url}").hostname or "").lower()
-    except ValueError:  # "http://[news/": found in crawls
-        return False
     known = frozenset(domains)
-    parts = host.split(".")
+    parts = host_of(url).split(".")
     return any(".".join(parts[i:]) in known for i in range(len(parts)))
+
+
+def host_of(url: str) -> str:
+    """Returns the host of a URL with or without scheme, in lower case, without outer dots; "" where there is none.
+
+    >>> host_of("News.example.org:80/a//b")
+    'news.example.org'
+    """
+    url = url.strip()
+    try:
+        host = urlsplit(url if _WITH_HOST.match(url) else f"//{url}").hostname or ""
+    except ValueError:  # "http://[news/": found in crawls
+        return ""
+    return host.strip().strip(".").lower()
 
 
 def read_domains(paths: Sequence[str]) -> Listing:
@@ -81,9 +95,15 @@ def read_domains(paths: Sequence[str]) -> Listing:
 
     Raises:
         ConfigError: a file that cannot be read or holds none.
+        DataError: a line that is no domain.
     """
-    lines = listed_lines("domains", paths)
-    return Listing(domains=frozenset(normalized_url(line.lower()).partition("/")[0] for line in lines))
+    domains: set[str] = set()
+    for line in listed_lines("domains", paths):
+        host = host_of(normalized_url(line.lower().removeprefix("*.")))
+        if not host:
+            raise DataError("domains", masked(line[:80]), "give a domain, like example.org, on each line")
+        domains.add(host)
+    return Listing(domains=frozenset(domains))
 
 
 def read_scores(paths: Sequence[str], min_score: float = MIN_SCORE) -> Listing:
@@ -101,11 +121,11 @@ def read_scores(paths: Sequence[str], min_score: float = MIN_SCORE) -> Listing:
             if math.isnan(score):
                 raise ValueError(rest[0])
         except (ValueError, IndexError) as error:
-            raise DataError("scores", line[:80], "give a URL, a space and its score on each line") from error
+            raise DataError("scores", masked(line[:80]), "give a URL, a space and its score on each line") from error
         if score >= min_score:
             urls.add(normalized_url(url))
     if not urls:
-        raise ConfigError("scores", ", ".join(paths), f"no URL in it has a score of {min_score:g} or more")
+        raise ConfigError("scores", masked(", ".join(paths)), f"no URL in it has a score of {min_score:g} or more")
     return Listing(urls=frozenset(urls))
 
 
@@ -114,19 +134,16 @@ def listed_lines(field: str, paths: Sequence[str]) -> list[str]:
 
     Args:
         field: what the user calls the list.
-        paths: of the files.
+        paths: of the files, or URIs.
 
     Raises:
         ConfigError: one that cannot be read, or no line in any.
     """
     lines: list[str] = []
     for path in paths:
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
-        except OSError as error:
-            raise ConfigError(field, path, f"cannot be read: {error.strerror}") from error
+        text = list_bytes(field, path).decode("utf-8-sig", errors="replace")
         lines += (line.strip() for line in text.splitlines())
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
-        raise ConfigError(field, ", ".join(paths), "there is no line in it")
+        raise ConfigError(field, masked(", ".join(paths)), "there is no line in it")
     return lines

@@ -6,7 +6,7 @@ import pytest
 
 from t5core.config import CorpusConfig
 from t5core.corpora import build_corpus, embedded, identify, read_documents, variants
-from t5core.corpora.c4.listing import on_domains
+from t5core.corpora.c4.listing import on_domains, read_domains
 from t5core.corpora.c4.markup import without_markup
 from t5core.corpora.documents import SourceDocument
 from t5core.corpora.stand_ins import STAND_INS
@@ -182,3 +182,28 @@ def test_a_domain_stands_for_the_hosts_below_it_and_no_others():
     assert on_domains("example.com/a", ["example.com"])
     assert not on_domains("https://notexample.com/a", ["example.com"])
     assert not on_domains("", ["example.com"])
+
+
+@pytest.mark.parametrize(
+    ("url", "is_on"),
+    [
+        ("example.com/a//b", True),
+        ("example.com/?u=http://other.org", True),
+        ("example.com?u=http://other.org", True),
+        ("other.org/?u=http://example.com", False),
+        ("//example.com/a", True),
+        ("https://Example.com.:443/a", True),
+        ("http://[example.com/", False),
+    ],
+)
+def test_a_host_is_found_whatever_is_around_it(url, is_on):
+    assert on_domains(url, ["example.com"]) == is_on
+
+
+def test_listed_domains_are_hosts_however_they_are_written(tmp_path):
+    path = tmp_path / "domains.txt"
+    path.write_text("\ufeff.a.org\n*.B.org\nc.org.\nhttps://www.d.org:80/x\ne.org # a remark\n")
+    assert read_domains([str(path)]).domains == {"a.org", "b.org", "c.org", "d.org", "e.org"}
+    path.write_text("a.org\nhttp://[b/\n")
+    with pytest.raises(DataError, match=r"domains='http://\[b/': give a domain"):
+        read_domains([str(path)])
