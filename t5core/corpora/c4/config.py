@@ -37,7 +37,7 @@ class C4Config(Config):
         span_sentences: length in sentences of the spans that are kept once over the whole corpus; 0 for no such rule.
         listing: digest of the pages that are taken by their URL (``t5core.corpora.c4.listing``), "" for all.
         rules: whether the rules for lines and pages are asked, between length and language.
-        prose: whether an encyclopedia's marks go: citations, entries and all from a title like "References".
+        prose: whether an encyclopedia's marks go: citations, entries and the end from a title like "References".
     """
 
     max_page_chars: int = 190_000

@@ -133,6 +133,22 @@ def test_markup_and_references_go_and_prose_stays():
     assert without_markup(text) == "Rivers\nA river flows. It is wet."
 
 
+def test_contents_and_the_notes_to_chapters_end_nothing():
+    prose = [f"{sentence(i, 3)} {sentence(i, 4)}" for i in range(40)]
+    contents = ["History", "Notes", "References", "External links"]
+    head = "\n".join(["Tea", *contents, *prose, "Notes[edit]", "One.", "", "== References ==", "Someone, 1999."])
+    assert without_markup(head) == "\n".join(["Tea", *contents, *prose])
+    chapters = "\n".join(f"Chapter {i}\n{prose[i]}\nNotes\n{sentence(i, 5)}" for i in range(40))
+    book = "\n".join(["Contents", "Chapters", "Notes", "Bibliography", chapters, "Afterword", *prose[:20]])
+    assert without_markup(book) == book
+    assert without_markup(f"{book}\nBibliography\nSomeone, 1999.") == book
+
+
+def test_a_short_article_loses_links_that_are_longer_than_its_prose():
+    links = "\n".join(f"Populated places number {i}" for i in range(30))
+    assert without_markup(f"{sentence(1, 1)}\n\nReferences\n\nExternal links\n{links}") == sentence(1, 1)
+
+
 def test_embedded_documents_stand_in_for_what_the_table_says(tmp_path, monkeypatch):
     documents = [
         SourceDocument(text=page(i), source=f"{dist}:mod{i}:{name}", group=f"{dist}:mod{i}")
