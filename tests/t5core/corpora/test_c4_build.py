@@ -17,11 +17,12 @@ from t5core.corpora import build_corpus, identify
 from t5core.corpora.c4 import C4Config
 from t5core.corpora.c4.build import Recipe, build, content_of
 from t5core.corpora.c4.explain import explained
+from t5core.corpora.c4.recipes import declared
 from t5core.corpora.c4.rules import clean_page
 from t5core.corpora.c4.sentences import sentences
 from t5core.corpora.c4.spans import span_hashes, without_spans
 from t5core.corpora.c4.stages import Work, clean_files, settle_spans, settle_urls, shard_rows
-from t5core.corpora.c4.tally import RULES, Tally, judged_page
+from t5core.corpora.c4.tally import MARKUP, RULES, Tally, judged_page
 from t5core.corpora.captures import find_captures
 from t5core.corpora.documents import read_documents
 from t5core.errors import ConfigError, DataError
@@ -245,10 +246,46 @@ def test_parquet_of_a_users_own_needs_a_column_of_text(tmp_path):
 )
 def test_explanations_end_with_the_verdict_on_the_page(text, verdict, why):
     *lines, last = explained(text, C4Config(), None)
-    assert (last.verdict, last.line) == (verdict, "")
+    assert (last.verdict, last.line) == (verdict, None)
     assert why in last.why
     assert verdict == "filtered:too_long" or (judged_page(text, C4Config(), None).text is None) == (verdict != "passed")
     assert all(found.verdict in (*RULES, "line-passed") for found in lines)
+
+
+MARKED = "Tea\n===\nIt is a drink.[1] Many like it.\nwidth : int\n\nReferences\nSomeone, 1999."
+
+
+@pytest.mark.parametrize(
+    ("recipe", "text", "lines", "why"),
+    [
+        ("unfiltered", "Menu\n\n One line. ", ["line-passed", "line-passed"], "3 lines"),
+        ("unfiltered", " \n ", [], "nothing is left"),
+        (
+            "wikipedia",
+            MARKED,
+            ["line-passed", MARKUP, "line-passed", MARKUP, MARKUP, MARKUP],
+            "2 lines",
+        ),
+        ("wikipedia", "a : b", [MARKUP], "nothing is left"),
+    ],
+)
+def test_explanations_are_by_the_recipes_rules(recipe, text, lines, why):
+    rules = declared(recipe, language="none")
+    *found, last = explained(text, rules.config, None, url="https://en.wikipedia.org/wiki/Tea", listing=rules.listing)
+    assert [one.verdict for one in found] == lines
+    kept = judged_page(text, rules.config, None).text
+    assert (last.line, last.why) == (None, why) and (last.verdict == "passed") == (kept is not None)
+    if recipe == "wikipedia" and kept:
+        whys = [one.why for one in found]
+        assert whys[1:4] == ["an underline", "kept as 'It is a drink. Many like it.'", "an entry"]
+        assert whys[-1] == "at the end, from 'References'"
+
+
+def test_explanations_name_pages_that_are_not_listed():
+    rules = declared("wikipedia")
+    for url, why in (("", "it has no URL to be listed by"), ("https://a.org/", "'https://a.org/' is not on the list")):
+        (only,) = explained(MARKED, rules.config, None, url=url, listing=rules.listing)
+        assert (only.verdict, only.why, only.line) == ("filtered:not_listed", why, None)
 
 
 SENTENCES = st.sampled_from([f"Sentence number {n} says a thing." for n in range(6)])
