@@ -8,12 +8,12 @@ Takes the flags of ``t5core clean`` and gives the same shards. A run that was st
 
 import argparse
 import sys
-from pathlib import Path
 
 from orchestrator.home import default_tracking_uri
 from t5core import cli_clean
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
+from t5core.uris import local_path
 
 
 def add_corpus_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
@@ -67,7 +67,7 @@ def make_corpus(arguments: argparse.Namespace) -> int:
     if not declaration.files:
         raise ConfigError("files", "", f"give files of pages: t5grid corpus {arguments.recipe} FILE ... --out URI")
     out = Output.of(arguments.out)
-    work = None if arguments.work is None else Path(arguments.work).expanduser().absolute()
+    work = None if arguments.work is None else local_path(arguments.work, "work").absolute()
     if work is None and out.folder is None:
         way_out = "the steps exchange files: give a folder for them that all nodes see, --work DIR"
         raise ConfigError("out", out.shown, way_out)

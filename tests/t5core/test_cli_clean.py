@@ -3,6 +3,7 @@ import json
 import pytest
 
 from t5core.cli import main
+from t5core.corpora import places
 
 RIVER = "The river was high after three days of rain."
 BRIDGE = "Nobody had expected the old bridge to hold that long."
@@ -81,6 +82,55 @@ def test_explaining_shows_each_line_and_why(run, tmp_path):
         "",
     ]
     assert not (tmp_path / "corpus").exists()
+
+
+def test_explaining_asks_the_recipe(run, tmp_path):
+    _, out, _ = run("--explain", "page.txt", "--recipe", "unfiltered", "--language", "none")
+    assert "  + 'Home | About': line-passed\n" in out and out.endswith("  kept: passed (6 lines)\n\n")
+    _, out, _ = run("--explain", "page.txt", "--recipe", "wikipedia")
+    assert out == "page.txt\n  dropped: filtered:not_listed (it has no URL to be listed by)\n\n"
+    _, out, _ = run("--explain", "page.txt", "--recipe", "wikipedia-books", "--books", "page.txt")
+    assert f"  + '{RIVER}[1]': line-passed (kept as '{RIVER}')\n" in out and "kept: passed" in out
+
+
+def test_flags_take_the_place_of_what_the_recipes_file_says(run, tmp_path):
+    (tmp_path / "pages.jsonl").write_text(json.dumps({"text": PAGE, "url": "https://a.news.org/1"}) + "\n")
+    (tmp_path / "news.txt").write_text("news.org\n")
+    recipe = {"recipe": "realnews-like", "files": ["pages.jsonl"], "language": "none", "shards": "many"}
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    code, out, _ = run("--recipe", "recipe.json", "page.txt", "pages.jsonl", "--out", "both", "--shards", "1")
+    assert code == 2
+    arguments = ("--domains", "news.txt", "--shards", "1", "--out", "news")
+    code, out, _ = run("--recipe", "recipe.json", *arguments)
+    assert code == 0 and out.startswith("1 of 1 pages")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("page.txt", "--out", "c", "--domains", "s3://KEY:SECRET@bucket/d.txt"),
+        ("page.txt", "--out", "c", "--books", "s3://KEY:SECRET@bucket/b.txt"),
+        ("page.txt", "--out", "c", "--bad-words", "nonsense://KEY:SECRET@bucket/b.txt"),
+        ("page.txt", "--out", "c", "--recipe", "unfiltered", "--bad-words", "nonsense://KEY:SECRET@bucket/b.txt"),
+        ("page.txt", "--out", "c", "--recipe", "s3://KEY:SECRET@bucket/r.json"),
+        ("page.txt", "--out", "c", "--recipe", "s3://KEY:SECRET@bucket/r"),
+        ("page.txt", "--explain", "s3://KEY:SECRET@bucket/r.json"),
+        ("page.txt", "--out", "c", "--recipe", "realnews-like", "--domains", "nonsense://KEY:SECRET@bucket/d"),
+        ("page.txt", "--out", "c", "--recipe", "webtext-like", "--scores", "ftp://KEY:SECRET@127.0.0.1:1/d"),
+    ],
+)
+def test_no_error_shows_a_password(run, monkeypatch, arguments):
+    monkeypatch.setattr(places, "_PAUSE_S", 0.0)
+    code, out, err = run(*arguments)
+    assert code == 2 and out == ""
+    assert "://***@" in err and "SECRET" not in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("flag", ["--out", "--bad-words", "--recipe"])
+def test_a_home_that_nobody_has_is_named(run, flag):
+    given = "~nosuchuser/x.json"
+    code, _, err = run("page.txt", *(() if flag == "--out" else ("--out", "corpus")), flag, given)
+    assert code == 2 and "nobody of that name has a home here" in err and len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from t5core.corpora.c4.config import NO_LANGUAGE, C4Config, Identifier
 from t5core.corpora.c4.language import check_language
 from t5core.corpora.c4.listing import ALL_PAGES, Listing, encyclopedia, read_domains, read_scores
 from t5core.errors import ConfigError
+from t5core.uris import masked
 
 RECIPES: tuple[CorpusVariant, ...] = (
     "c4",
@@ -65,7 +66,7 @@ def recipe_name(given: str) -> CorpusVariant:
         if given.replace("-", "_") == name:
             return name
     names = [name.replace("_", "-") for name in RECIPES]
-    raise ConfigError("recipe", given, f"choose one of {', '.join(names)}", choices=names)
+    raise ConfigError("recipe", masked(given), f"choose one of {', '.join(names)}", choices=names)
 
 
 def declared(
@@ -97,7 +98,9 @@ def declared(
         if needed and not paths:
             raise ConfigError(flag, None, f"{name} needs it: give --{flag} FILE")
         if paths and not needed:
-            raise ConfigError(flag, ", ".join(paths), f"{name} takes none: leave it out, or choose another recipe")
+            raise ConfigError(
+                flag, masked(", ".join(paths)), f"{name} takes none: leave it out, or choose another recipe"
+            )
     if recipe not in _ENCYCLOPEDIAS:
         check_language(language, identifier)
     elif not _SUBDOMAIN.fullmatch(language):

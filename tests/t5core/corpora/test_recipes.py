@@ -2,11 +2,12 @@
 
 import json
 
+import fsspec
 import pytest
 
 from t5core.corpora.c4.bad_words import published_words
 from t5core.corpora.c4.declaration import Declaration
-from t5core.corpora.c4.listing import Listing, read_scores
+from t5core.corpora.c4.listing import Listing, read_domains, read_scores
 from t5core.corpora.c4.output import Output
 from t5core.corpora.c4.recipes import RECIPES, declared
 from t5core.corpora.c4.tally import unused_rules
@@ -68,6 +69,20 @@ def test_listings_count_by_what_they_say_and_come_back_from_plain_values(lists):
         ({"recipe": "webtext-like", "scores": ["low.txt"]}, "no URL in it has a score of 3 or more"),
         ({"recipe": "webtext-like", "scores": ["nan.txt"]}, "give a URL, a space and its score"),
         ([], "give an object"),
+        ({"recipe": 5}, "recipe=5: give a word in quotation marks"),
+        ({"recipe": None}, "recipe=None: give a word"),
+        ({"language": ["en"]}, "language=\"['en']\": give a word"),
+        ({"shards": "4"}, "shards='4': give a whole number from 1 to 100,000"),
+        ({"shards": 2.5}, "shards=2.5: give a whole number"),
+        ({"shards": True}, "shards=True: give a whole number"),
+        ({"bad_words": 5}, "bad_words=5: give the name of one file"),
+        ({"dedup": "no"}, "dedup='no': give true or false"),
+        ({"dedup": 0}, "dedup=0: give true or false"),
+        ({"recipe": "realnews-like", "domains": ["a\u0000b"]}, 'give a list, like {"domains": ["a", "b"]}'),
+        ({"files": [["s3://user:SECRET@b/c"]]}, "s3://***@b/c"),
+        ({"files": None}, 'give a list, like {"files": ["a", "b"]}'),
+        ({"bad_words": "~nosuchuser/x"}, "nobody of that name has a home here"),
+        ({"identifier": "cld3"}, "choose one of langdetect"),
     ],
 )
 def test_what_a_declaration_cannot_mean_is_named(lists, values, message):
@@ -92,6 +107,29 @@ def test_paths_in_a_declaration_are_taken_from_its_folder(lists):
         Declaration.read(path)
 
 
+def test_what_is_given_besides_the_file_counts_before_anything_is_checked(lists):
+    path = lists / "recipe.json"
+    path.write_text(json.dumps({"recipe": "realnews-like", "shards": "four", "files": ["a"]}))
+    declaration = Declaration.read(path, domains=(str(lists / "domains.txt"),), shards=4)
+    assert (declaration.shards, declaration.files) == (4, (f"{lists}/a",))
+    assert declaration.rules().listing.takes("http://paper.org/x")
+
+
+def test_lists_may_lie_in_a_store():
+    fs = fsspec.filesystem("memory")
+    fs.pipe("/lists/domains.txt", b"news.org\n")
+    fs.pipe("/lists/words.txt", b"darn\n")
+    try:
+        domains = ("memory://lists/domains.txt",)
+        given = Declaration(recipe="realnews-like", domains=domains, bad_words="memory://lists/words.txt")
+        rules = given.rules()
+        assert rules.listing == Listing(domains=frozenset({"news.org"})) and rules.words == ("darn",)
+        with pytest.raises(ConfigError, match=r"^domains='memory://lists/none.txt': cannot be fetched"):
+            read_domains(["memory://lists/none.txt"])
+    finally:
+        fs.rm("/lists", recursive=True)
+
+
 def test_an_output_in_a_store_is_named_without_its_password_and_its_failures_are_one_line(tmp_path):
     out = Output.of("memory://corpus/a/")
     assert out.names() == [] and out.read("x") is None and out.size("x") is None
@@ -102,6 +140,8 @@ def test_an_output_in_a_store_is_named_without_its_password_and_its_failures_are
     out.remove("x")
     assert out.names() == []
     assert Output.of("s3://user:secret@bucket/x").shown == "s3://***@bucket/x"
+    with pytest.raises(ConfigError, match="out='~nosuchuser/x': nobody of that name"):
+        Output.of("~nosuchuser/x")
     with pytest.raises(ConfigError, match="no store of kind 'nonsense'"):
         Output.of("nonsense://x").names()
     with pytest.raises(ConfigError, match="no answer of the store"):
