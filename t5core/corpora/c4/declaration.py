@@ -108,7 +108,7 @@ class Declaration(Config):
             values = json.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise ConfigError("recipe", str(path), f"cannot be read: {error.strerror}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError("recipe", str(path), f"this is no JSON ({error})") from error
         if not isinstance(values, dict):
             raise ConfigError("recipe", str(path), 'give an object, like {"recipe": "c4", "files": ["crawl/"]}')
@@ -120,7 +120,7 @@ class Declaration(Config):
             values["bad_words"] = _from_folder("bad_words", words, path.parent)
         unknown = values.keys() - {field.name for field in dataclasses.fields(cls)}
         if unknown:
-            return cls.from_dict(values)  # which names the field
+            return cls.from_dict({name: _shown(values[name]) for name in sorted(unknown)})  # which names the first
         return cls(**values | given)
 
     def rules(self) -> Rules:

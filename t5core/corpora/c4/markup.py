@@ -44,7 +44,7 @@ def _end(lines: list[str], chars: int) -> int:
     left = chars
     titles: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for i, line in enumerate(lines):
-        title = without_citations(line).strip("= \t\r").lower()
+        title = without_citations(line).strip().strip("= ").lower()
         if title in _LAST_SECTIONS:
             titles[title].append((i, left))
         left -= len(line) + 1

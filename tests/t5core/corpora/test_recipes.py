@@ -82,6 +82,7 @@ def test_listings_count_by_what_they_say_and_come_back_from_plain_values(lists):
         ({"files": [["s3://user:SECRET@b/c"]]}, "s3://***@b/c"),
         ({"files": None}, 'give a list, like {"files": ["a", "b"]}'),
         ({"bad_words": "~nosuchuser/x"}, "nobody of that name has a home here"),
+        ({"store": ["s3://user:SECRET@b/c"]}, "store=\"['s3://***@b/c']\": no such field"),
         ({"identifier": "cld3"}, "choose one of langdetect"),
     ],
 )
@@ -103,6 +104,9 @@ def test_paths_in_a_declaration_are_taken_from_its_folder(lists):
     assert declaration.files == (f"{lists}/crawl/*.wet.gz", *files[1:])
     assert declaration.rules().words == ()
     path.write_text("{")
+    with pytest.raises(ConfigError, match="this is no JSON"):
+        Declaration.read(path)
+    path.write_text("[" * 100_000)
     with pytest.raises(ConfigError, match="this is no JSON"):
         Declaration.read(path)
 
