@@ -21,7 +21,7 @@ from t5core.corpora.captures import Page
 from t5core.corpora.documents import SourceDocument
 from t5core.corpora.stand_ins import Read, stand_in_rules, stand_ins
 
-VARIANTS_VERSION = 3
+VARIANTS_VERSION = 4
 """Raise it when a variant comes to hold other text: it is part of the identity of what is made from one."""
 
 BOOK = "book"
