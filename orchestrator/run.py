@@ -272,7 +272,7 @@ def _say_what_was_decided(
         ("store", store.shown_uri),
         ("tracking", f"{tracker.uri}, experiment {tracker.experiment}"),
     ):
-        console.print(f"{name:12} {value}", highlight=False, soft_wrap=True)
+        console.print(f"{name:12} {value}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _say_where_time_went(outcomes: Outcomes, wall_s: float, console: Console) -> None:

@@ -266,7 +266,7 @@ def _say(
         ("storage", f"{masked(options.more['storage'])} (optuna-dashboard opens it)"),
         ("tracking", f"{tracker.uri}, experiment {tracker.experiment}"),
     ):
-        console.print(f"{what:12} {value}", highlight=False, soft_wrap=True)
+        console.print(f"{what:12} {value}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _ranked(study: optuna.Study) -> list[FrozenTrial]:
