@@ -14,18 +14,20 @@ does stop is what a user can mend: no such file, an empty folder, a file of no k
 ``hf:NAME``                   the same as columns, see ``t5core.corpora.hub``
 ============================  ===================================================================================
 
-JSON and plain text are UTF-8; bytes that are not become U+FFFD, and such pages are counted.
+JSON, columns and plain text are UTF-8; bytes that are not become U+FFFD, and such pages are counted.
 """
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from t5core.corpora.columns import COLUMNS, DAMAGED, WRONG_ENCODING, Tell, arrow_rows, parquet_rows
 from t5core.corpora.finding import find_places
-from t5core.corpora.hub import COLUMNS, HubDamage, HubPart
+from t5core.corpora.hub import HubDamage, HubPart
 from t5core.corpora.places import Place, place_of
 from t5core.corpora.streams import Stretches, bounded_content, bounded_lines
 from t5core.errors import ConfigError
@@ -36,18 +38,15 @@ MAX_PAGE_BYTES = 32 << 20
 HUB = "hf"
 """The kind of a part of a set on the hub."""
 
-_ROWS = 256
 PAGES = "pages"
-DAMAGED = "skipped:damaged"
 TOO_LARGE = "skipped:too_large"
 NOT_TEXT = "skipped:not_text"
 EMPTY = "skipped:empty"
-WRONG_ENCODING = "read:wrong_encoding"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as it was found.
+    """A page as it was found; text that UTF-8 can hold, in all its parts.
 
     Attributes:
         text: plain text, lines as they were.
@@ -87,7 +86,7 @@ def read_pages(path: Path | Place, counts: "Counter[str]") -> Iterator[Page]:
         raise ConfigError("files", str(path), f"no known kind: {', '.join(_READERS)}")
     try:
         reader = _read_hub if kind == HUB else _READERS[kind]
-        for page in reader(place_of(path), counts):
+        for page in map(partial(_written, counts=counts), reader(place_of(path), counts)):
             if page.text.strip():
                 counts[PAGES] += 1
                 yield page
@@ -137,44 +136,34 @@ def _json_object(line: bytes, counts: "Counter[str]") -> Any:
 def _read_parquet(path: Place, counts: "Counter[str]") -> Iterator[Page]:
     from pyarrow import parquet  # type: ignore[import-untyped]
 
-    def batches(raw: BinaryIO) -> Iterator[Any]:
-        file = parquet.ParquetFile(raw)
-        columns = [name for name in COLUMNS if name in file.schema_arrow.names]
-        yield from file.iter_batches(batch_size=_ROWS, columns=columns)
-
-    yield from _read_batches(path, batches, counts)
+    yield from _read_rows(path, lambda raw, tell: parquet_rows(parquet.ParquetFile(raw), COLUMNS, tell), counts)
 
 
 def _read_arrow(path: Place, counts: "Counter[str]") -> Iterator[Page]:
-    from pyarrow import ipc
-
-    def batches(raw: BinaryIO) -> Iterator[Any]:
-        for batch in ipc.open_stream(raw):
-            wanted = batch.select([name for name in COLUMNS if name in batch.schema.names])
-            for start in range(0, wanted.num_rows, _ROWS):
-                yield wanted.slice(start, _ROWS)
-
-    yield from _read_batches(path, batches, counts)
+    yield from _read_rows(path, lambda raw, tell: arrow_rows(raw, COLUMNS, tell), counts)
 
 
-def _read_batches(path: Place, batches: Callable[[BinaryIO], Iterator[Any]], counts: "Counter[str]") -> Iterator[Page]:
+def _read_rows(
+    path: Place, rows: Callable[[BinaryIO, Tell], Iterator[tuple[int, Any]]], counts: "Counter[str]"
+) -> Iterator[Page]:
     import pyarrow
 
-    number = 0
     with path.open() as raw:
         try:
-            for batch in batches(raw):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield from _row_page(row, f"{path.name}:{number}", counts)
-        except (pyarrow.ArrowException, OSError, UnicodeDecodeError):  # the file is open: it is what is in it
+            for number, row in rows(raw, _counting(counts)):
+                yield from _row_page(row, f"{path.name}:{number}", counts)
+        except (pyarrow.ArrowException, OSError):  # the file is open: it is what is in it
             counts[DAMAGED] += 1
+
+
+def _counting(counts: "Counter[str]") -> Tell:
+    return lambda flaw: counts.update({flaw.name: flaw.rows})
 
 
 def _read_hub(path: Place, counts: "Counter[str]") -> Iterator[Page]:
     assert isinstance(path, HubPart)
     try:
-        for number, row in enumerate(path.rows(), 1):
+        for number, row in path.rows(_counting(counts)):
             yield from _row_page(row, f"{path.name}:{number}", counts)
     except HubDamage:
         counts[DAMAGED] += 1
@@ -186,16 +175,29 @@ def _row_page(row: Any, source: str, counts: "Counter[str]") -> Iterator[Page]:
         counts[DAMAGED] += 1
         return
     url, timestamp = (row.get(name) for name in ("url", "timestamp"))
-    url, timestamp = url if isinstance(url, str) else "", "" if timestamp is None else str(timestamp)
-    yield Page(_without_surrogates(text, counts), _without_surrogates(url, counts), timestamp, source)
+    yield Page(text, url if isinstance(url, str) else "", "" if timestamp is None else str(timestamp), source)
 
 
-def _without_surrogates(text: str, counts: "Counter[str]") -> str:
-    """JSON can write half a surrogate pair, which no UTF-8 can hold; it becomes U+FFFD."""
+def _written(page: Page, counts: "Counter[str]") -> Page:
+    """The page without half surrogate pairs, which no UTF-8 can hold and no shard; they become U+FFFD.
+
+    JSON can write them, some encodings of captures too, and a file's name is decoded to them where it is no UTF-8.
+    """
+    parts = (page.text, page.url, page.timestamp, page.source)
+    written = tuple(map(without_surrogates, parts))
+    if written == parts:  # nearly always, and then they are the same objects
+        return page
+    counts[WRONG_ENCODING] += sum(a != b for a, b in zip(parts[:3], written[:3], strict=True))
+    return Page(*written)
+
+
+def without_surrogates(text: str) -> str:
+    """Returns text that UTF-8 can hold: with U+FFFD for each half of a surrogate pair."""
+    if text.isascii():  # known without looking at it
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
-        counts[WRONG_ENCODING] += 1
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
 

@@ -17,7 +17,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from t5core.corpora.captures import DAMAGED, MAX_PAGE_BYTES, NOT_TEXT, TOO_LARGE, Page, decoded
+from t5core.corpora.captures import MAX_PAGE_BYTES, NOT_TEXT, TOO_LARGE, Page, decoded
+from t5core.corpora.columns import DAMAGED
 from t5core.corpora.places import Place
 from t5core.corpora.streams import Stretches
 

@@ -1,6 +1,9 @@
 import gzip
 import json
+import os
 from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
 
 import pyarrow
 import pytest
@@ -155,6 +158,56 @@ def test_json_lines_and_parquet_rows_are_pages(tmp_path):
     assert read(tmp_path / "b.parquet") == ([], {"skipped:damaged": 1})
     parquet.write_table(pyarrow.table({"body": ["no text"]}), tmp_path / "c.parquet")
     assert read(tmp_path / "c.parquet") == ([], {"skipped:damaged": 1})
+
+
+def test_one_bad_row_costs_no_other(tmp_path):
+    texts = pyarrow.array([b"Page %d \xff." % n if n == 300 else b"Page %d." % n for n in range(1_000)]).view("string")
+    times = pyarrow.array([2**62 if n == 7 else 0 for n in range(1_000)], pyarrow.timestamp("us"))
+    table = pyarrow.table({"text": texts, "timestamp": times})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with pyarrow.ipc.new_stream(tmp_path / "a.arrow", table.schema) as stream:
+        stream.write_table(table)
+    for name in ("a.parquet", "a.arrow"):
+        pages, counts = read(tmp_path / name)
+        assert counts == {"pages": 1_000, "read:wrong_encoding": 1, "read:wrong_timestamp": 1}
+        assert (pages[300].text, pages[300].source) == ("Page 300 \ufffd.", f"{name}:301")
+        assert [pages[n].timestamp for n in (6, 7, 8)] == ["1970-01-01 00:00:00", "", "1970-01-01 00:00:00"]
+
+
+def test_behind_a_broken_group_of_rows_the_next_one_is_read(tmp_path):
+    rows = [{"text": f"Page {n} has some words."} for n in range(5_000)]
+    parquet.write_table(
+        pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet", row_group_size=500, use_dictionary=False
+    )
+    chunk = parquet.ParquetFile(tmp_path / "a.parquet").metadata.row_group(4).column(0)
+    data = bytearray((tmp_path / "a.parquet").read_bytes())
+    data[chunk.data_page_offset + 40 : chunk.data_page_offset + 400] = b"\xff" * 360
+    (tmp_path / "a.parquet").write_bytes(data)
+    pages, counts = read(tmp_path / "a.parquet")
+    assert counts["pages"] + counts["skipped:damaged"] == 5_000 and counts["skipped:damaged"] <= 500
+    assert (pages[-1].text, pages[-1].source) == (rows[-1]["text"], "a.parquet:5000")
+
+
+def test_places_outside_the_bytes_of_arrow_are_damage(tmp_path):
+    offsets = pyarrow.array([0, 3, 1 << 30, 9], pyarrow.int32()).buffers()[1]
+    wild = pyarrow.StringArray.from_buffers(3, offsets, pyarrow.py_buffer(b"onetwosix"))
+    with pyarrow.ipc.new_stream(tmp_path / "a.arrow", pyarrow.schema([("text", "string")])) as stream:
+        stream.write_batch(pyarrow.RecordBatch.from_arrays([wild], ["text"]))
+    pages, counts = read(tmp_path / "a.arrow")
+    assert [page.text for page in pages] == ["one"] and counts == {"pages": 1, "skipped:damaged": 2}
+
+
+def test_half_surrogates_reach_no_shard(tmp_path):
+    (tmp_path / "a.warc").write_bytes(response(b"+2AA- here.", media="text/plain; charset=utf-7"))
+    (tmp_path / "a.jsonl").write_text('{"text": "One.", "timestamp": "\\ud800", "url": "http://a/\\udc00"}\n')
+    (name := Path(os.fsdecode(bytes(tmp_path) + b"/b\xff.txt"))).write_text("One.")
+    for path, count in ((tmp_path / "a.warc", 1), (tmp_path / "a.jsonl", 2), (name, 0)):
+        (page,), counts = read(path)
+        assert counts.get("read:wrong_encoding", 0) == count
+        for part in (page.text, page.url, page.timestamp, page.source):
+            part.encode()
+        parquet.write_table(pyarrow.Table.from_pylist([asdict(page)]), tmp_path / "shard")
+    assert page.source == "b\ufffd.txt"
 
 
 def test_a_text_file_is_one_page_in_whatever_encoding(tmp_path):

@@ -20,7 +20,8 @@ from t5core.corpora import build_corpus, identify
 from t5core.corpora.c4.build import file_content, shards_for
 from t5core.corpora.captures import find_captures, read_pages
 from t5core.corpora.files import content_digest, find_files, read_files
-from t5core.corpora.hub import HubName, hub_name
+from t5core.corpora.hub import _looked_up_once
+from t5core.corpora.hub_names import HubName, hub_name
 from t5core.errors import ConfigError
 
 CARD = """---
@@ -69,6 +70,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 @pytest.fixture
 def hub(clone, monkeypatch):
     """Simulates a hub with the set ann/pages; gives the commits that were asked for."""
+    _looked_up_once.cache_clear()  # a process asks once, and tests are one
     asked, real = [], datasets.load_dataset_builder
 
     def load_dataset_builder(path, name=None, *, revision=None):
@@ -149,6 +151,49 @@ def test_what_is_damaged_in_a_set_is_counted_and_its_other_files_are_read(clone,
     assert read(find_captures([f"hf:{tmp_path}/lines"]))[1] == {"pages": 5, "skipped:damaged": 2}
 
 
+def test_a_broken_first_file_hides_no_other(clone, tmp_path):
+    whole = (clone / "en" / "train-0.parquet").read_bytes()
+    (clone / "en" / "train-0.parquet").write_bytes(whole[:-100])
+    assert read(find_captures([f"hf:{clone}:en"]))[1] == {"pages": 20, "skipped:damaged": 1}
+    (clone / "en" / "train-0.parquet").write_bytes(b"PAR1" + bytes(90) + whole[94:])  # pyarrow: an OSError
+    assert read(find_captures([f"hf:{clone}:en"]))[1] == {"pages": 20, "skipped:damaged": 1}
+    packed = gzip.compress(b'{"text": "One page."}\n' * 5)
+    (tmp_path / "lines").mkdir()
+    for number, data in enumerate((packed[:40], gzip.compress(b""), packed)):
+        (tmp_path / "lines" / f"train-{number}.json.gz").write_bytes(data)
+    assert read(find_captures([f"hf:{tmp_path}/lines"]))[1] == {"pages": 5, "skipped:damaged": 1}
+
+
+@pytest.mark.parametrize("name", ["train.json.gz", "train.parquet"])
+def test_a_set_of_nothing_but_broken_files_is_not_blamed_on_the_network(tmp_path, name):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / name).write_bytes(gzip.compress(b'{"text": "One page."}\n' * 5)[:40])
+    with pytest.raises(ConfigError, match=r"none of its files can be read \((EOFError|ArrowInvalid): .*give them by"):
+        find_captures([f"hf:{tmp_path}/set"])
+
+
+def test_a_time_that_no_calendar_has_costs_a_set_no_page(tmp_path):
+    (tmp_path / "set").mkdir()
+    times = pyarrow.array([0, 2**62, 0], pyarrow.timestamp("us"))
+    parquet.write_table(
+        pyarrow.table({"text": ["a", "b", "c"], "timestamp": times}), tmp_path / "set" / "train.parquet"
+    )
+    pages, counts = read(find_captures([f"hf:{tmp_path}/set"]))
+    assert [(page.text, page.timestamp) for page in pages] == [
+        ("a", "1970-01-01 00:00:00"),
+        ("b", ""),
+        ("c", "1970-01-01 00:00:00"),
+    ]
+    assert counts == {"pages": 3, "read:wrong_timestamp": 1}
+
+
+def test_a_process_sees_a_set_at_one_commit(hub, monkeypatch):
+    first = find_files(["hf:ann/pages"])
+    assert content_digest(["hf:ann/pages"]) == content_digest(["hf:ann/pages:en"])
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", None)  # whoever asks now fails
+    assert find_files(["hf:ann/pages"]) == first and len(list(read_files(["hf:ann/pages"], 20))) == 30
+
+
 def test_what_no_hub_answers_is_one_line_with_a_way_out(hub, tmp_path):
     splits = r"Available splits: \['train', 'validation'\]"
     cases = {
@@ -168,7 +213,7 @@ def test_a_lost_connection_is_no_damage(hub, monkeypatch):
     (place, *_) = find_captures(["hf:ann/pages"])
 
     def broken(self):
-        yield {"text": "One page."}
+        yield pyarrow.table({"text": ["One page."]})
         raise ConnectionError("reset")
 
     monkeypatch.setattr(datasets.IterableDataset, "__iter__", broken)
