@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from t5core.corpora.columns import COLUMNS, WRONG_TIME, Flaw, parquet_rows
 from t5core.corpora.places import Place, place_of
 from t5core.errors import DataError
+
+_MARK = "\ufeff"  # some editors begin a file with it
 
 CLEANED_BY = "cleaned_by"
 """Field of a JSON Lines document whose text is as it should be and has to stay so."""
@@ -59,6 +62,7 @@ def read_documents(path: Path | Place) -> Iterator[dict[str, Any]]:
 
     Raises:
         DataError: a line is not a JSON object with a string ``text``; names the file and the line.
+        OSError, EOFError, zlib.error: the file cannot be opened, or is broken as gzip.
     """
     place = place_of(path)
     with open_text(place) as file:
@@ -66,9 +70,10 @@ def read_documents(path: Path | Place) -> Iterator[dict[str, Any]]:
             if not line.strip():
                 continue
             try:
-                document = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError("corpus", f"{place}:{number}", f"this line is not JSON ({error.msg})") from error
+                document = json.loads(line.removeprefix(_MARK) if number == 1 else line)
+            except (ValueError, RecursionError) as error:  # also numbers without end, and lists in lists
+                reason = str(getattr(error, "msg", error))
+                raise DataError("corpus", f"{place}:{number}", f"this line is not JSON ({reason})") from error
             if not isinstance(document, dict) or not isinstance(document.get("text"), str):
                 raise DataError("corpus", f"{place}:{number}", 'each line has to be an object with a string "text"')
             document.setdefault("source", f"{place.name}:{number}")
@@ -79,27 +84,30 @@ def read_parquet(path: Path | Place) -> Iterator[dict[str, Any]]:
     """Yields the rows of a Parquet file like ``read_documents``; rows without text are left out.
 
     Raises:
-        DataError: it is no Parquet file, or has no column of strings named ``text``.
+        DataError: it is no Parquet file, has no column of strings named ``text``, or is broken; names the row.
+        OSError: it cannot be opened.
     """
     import pyarrow  # type: ignore[import-untyped]
     from pyarrow import parquet
 
-    try:
-        with place_of(path).open() as raw, parquet.ParquetFile(raw) as file:
+    def stop(flaw: Flaw) -> None:
+        if flaw.name != WRONG_TIME:  # the text is there
+            way_out = f"row {flaw.number:,} cannot be read ({flaw.reason}): give a whole copy, or the file without it"
+            raise DataError("corpus", str(path), way_out)
+
+    with place_of(path).open() as raw:
+        try:
+            file = parquet.ParquetFile(raw)
             schema = file.schema_arrow
             if "text" not in schema.names or not _is_text(schema.field("text").type):
                 way_out = f"there is no column of strings named text, only {', '.join(schema.names)}"
                 raise DataError("corpus", str(path), way_out)
-            columns = [name for name in ("text", "source", "url", "timestamp") if name in schema.names]
-            number = 0
-            for batch in file.iter_batches(batch_size=256, columns=columns):
-                for row in batch.to_pylist():
-                    number += 1
-                    if row["text"]:
-                        yield {**row, "source": row.get("source") or f"{path.name}:{number}"}
-    except pyarrow.ArrowException as error:
-        reason = str(error).partition("\n")[0]
-        raise DataError("corpus", str(path), f"this is no Parquet file ({reason})") from error
+            for number, row in parquet_rows(file, (*COLUMNS, "source"), stop):
+                if row["text"]:
+                    yield {**row, "source": row.get("source") or f"{path.name}:{number}"}
+        except (pyarrow.ArrowException, OSError) as error:  # the file is open: it is what is in it
+            reason = str(error).partition("\n")[0]
+            raise DataError("corpus", str(path), f"this is no Parquet file ({reason})") from error
 
 
 def _is_text(kind: Any) -> bool:
