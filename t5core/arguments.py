@@ -3,6 +3,7 @@
 import argparse
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -47,8 +48,11 @@ def said_of(error: ConfigError, field: str, parts: str, path: str, names: Iterab
         names: what could have been meant as well, for the "did you mean" hint.
     """
     reason = str(error).removeprefix(f"{error.field}={error.value!r}: ")
-    if "://" not in path and not Path(path).expanduser().exists():
+    with suppress(
+        OSError, RuntimeError
+    ):  # a closed folder, nobody's home: then the error says so, and there is no hint
         given = Path(path).expanduser()
-        beside = [entry.name for entry in given.parent.iterdir()] if given.parent.is_dir() else []
-        reason += did_you_mean(given.name, [*names, *sorted(beside)])
+        if "://" not in path and not given.exists():
+            beside = [entry.name for entry in given.parent.iterdir()] if given.parent.is_dir() else []
+            reason += did_you_mean(given.name, [*names, *sorted(beside)])
     return ConfigError(field, f"{parts}:{error.value}", reason)

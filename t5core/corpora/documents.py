@@ -41,7 +41,7 @@ def open_text(path: Path | Place) -> TextIO:
     """Opens a text file for reading as UTF-8, through gzip when its name ends in ``.gz``."""
     place = place_of(path)
     file = place.open()
-    packed = place.name.endswith(".gz")
+    packed = place.name.lower().endswith(".gz")
     return io.TextIOWrapper(_Unpacked(file) if packed else file, encoding="utf-8", errors="replace")
 
 

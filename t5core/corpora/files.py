@@ -43,9 +43,9 @@ def find_files(paths: Sequence[str]) -> tuple[Place, ...]:
     """Returns the text files that ``paths`` (files, folders, globs, URIs, hub sets) stand for, sorted, each once.
 
     Raises:
-        ConfigError: a path that matches nothing, or no file of a known kind.
+        ConfigError: a path that matches nothing, or no file of a known kind; a cleaned corpus that is not finished.
     """
-    return find_places(paths, _is_text, "corpus", "text", _WAY_OUT)
+    return find_places(paths, _is_text, "corpus", "text", _WAY_OUT, finished=True)
 
 
 def content_digest(paths: Sequence[str]) -> str:
@@ -121,8 +121,8 @@ def _identity_kind(path: Place) -> str:
     with open_text(path) as file:
         for line in file:
             if _URL_FIELD.search(line):
-                with suppress(ValueError):
-                    document = json.loads(line)
+                with suppress(ValueError, RecursionError):  # whoever reads it says what is wrong
+                    document = json.loads(line.removeprefix("\ufeff"))
                     if isinstance(document, dict) and _is_page(document) and CLEANED_BY not in document:
                         return "pages"
     return "json"
@@ -132,13 +132,14 @@ def _kind(path: Place) -> str:
     """How a file is read and cleaned."""
     if kind_of(path) == HUB:
         return HUB
-    if path.name.endswith(_PARQUET):
+    name = path.name.lower()
+    if name.endswith(_PARQUET):
         return "parquet"
-    if path.name.endswith(_JSON_ENDINGS):
+    if name.endswith(_JSON_ENDINGS):
         return "json"
-    if path.name.endswith(_CAPTURES):
+    if name.endswith(_CAPTURES):
         return kind_of(path)
-    return "markdown" if path.name.endswith((".md", ".md.gz")) else "text"
+    return "markdown" if name.endswith((".md", ".md.gz")) else "text"
 
 
 def _has_text(path: Place) -> bool:
@@ -192,4 +193,4 @@ def _gathered(parts: Sequence[str], separator: str) -> list[str]:
 
 
 def _is_text(name: str) -> bool:
-    return name.endswith((*_JSON_ENDINGS, _PARQUET, *_TEXT_ENDINGS, *_CAPTURES))
+    return name.lower().endswith((*_JSON_ENDINGS, _PARQUET, *_TEXT_ENDINGS, *_CAPTURES))

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from t5core.errors import ConfigError
-from t5core.uris import file_system, masked
+from t5core.uris import file_system, local_path, masked
 
 HUB_PREFIX = "hf:"
 """What sets on the hub begin with, see ``t5core.corpora.hub``; with // it is a file there."""
@@ -156,11 +156,15 @@ def is_uri(text: str) -> bool:
 
 
 def place_of(given: "str | os.PathLike[str] | Place") -> Place:
-    """Returns the place of a path or URI; file:// URIs and paths become absolute paths."""
+    """Returns the place of a path or URI; file:// URIs and paths become absolute paths.
+
+    Raises:
+        ConfigError: a path in the home of nobody.
+    """
     if isinstance(given, Place):
         return given
     text = without_file_scheme(os.fspath(given))
-    return Place(text) if is_uri(text) else Place(str(Path(text).expanduser().absolute()))
+    return Place(text) if is_uri(text) else Place(str(local_path(text, _FIELD).absolute()))
 
 
 def address_of(text: str) -> str:

@@ -1,0 +1,59 @@
+"""Whether a cleaned corpus that a user gives by its folder is all there.
+
+``t5core clean`` and ``t5grid corpus`` write shards as ``t5core.corpora.c4.shards`` names them, and a manifest last of
+all. What a killed one leaves looks like a corpus, and is a part of one.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+
+from t5core.corpora.places import Place
+
+_MANIFEST = "manifest.json"
+_SHARD = re.compile(r"c4-[0-9a-f]{8}-\d{5}-of-\d{5}(\.parquet|\.jsonl\.gz)")
+
+
+def is_shard(name: str) -> bool:
+    """Says by its name whether a file is a shard of a cleaned corpus."""
+    return _SHARD.fullmatch(name) is not None
+
+
+def why_unfinished(places: Iterable[Place]) -> str:
+    """Returns what is missing and the way out, "" where nothing is.
+
+    Args:
+        places: all that lies in the folders.
+    """
+    folders: dict[str, dict[str, Place]] = {}
+    for place in places:
+        if is_shard(place.name) or place.name == _MANIFEST:
+            folders.setdefault(place.address.rpartition("/")[0], {})[place.name] = place
+    for _, found in sorted(folders.items()):
+        shards = {name for name in found if is_shard(name)}
+        if not shards:
+            continue
+        where = found[min(shards)].shown.rpartition("/")[0]
+        listed = _listed(found.get(_MANIFEST))
+        if listed is None:
+            return (
+                f"the corpus in {where} is not finished, there is no {_MANIFEST}: run the same command again to finish "
+                f"it, or give its {len(shards):,} shards as files ({where}/c4-*)"
+            )
+        missing = sorted(listed - shards)
+        if missing:
+            return (
+                f"{len(missing):,} of {len(listed):,} shards are gone from the corpus in {where} ({missing[0]}): "
+                f"remove its {_MANIFEST} and run the same command again, or give those left as files ({where}/c4-*)"
+            )
+    return ""
+
+
+def _listed(manifest: Place | None) -> set[str] | None:
+    """The shards that a manifest lists, None where it is no manifest of a cleaned corpus."""
+    if manifest is None:
+        return None
+    with manifest.open() as file, suppress(ValueError, KeyError, TypeError):
+        return {str(shard["name"]) for shard in json.load(file)["shards"]}
+    return None
