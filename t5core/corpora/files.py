@@ -19,10 +19,12 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from t5core.corpora.captures import HUB, kind_of, read_pages
+from t5core.corpora.captures import HUB, kind_of, read_pages, without_surrogates
 from t5core.corpora.cleaning import clean_readme, clean_text
+from t5core.corpora.columns import WRONG_ENCODING
 from t5core.corpora.documents import CLEANED_BY, SourceDocument, open_text, read_documents, read_parquet
 from t5core.corpora.finding import find_places
 from t5core.corpora.places import Place
@@ -84,7 +86,17 @@ def read_files(paths: Sequence[str], min_chars: int, counts: "Counter[str] | Non
     for path in find_files(paths):
         for document in _documents(path, counts):
             if len(document.text) >= min_chars:
-                yield document
+                yield _encodable(document, counts)
+
+
+def _encodable(document: SourceDocument, counts: "Counter[str]") -> SourceDocument:
+    """The document without half surrogates, which JSON and names of files may have and no vocabulary takes."""
+    parts = {name: getattr(document, name) for name in ("text", "source", "url", "timestamp")}
+    written = {name: without_surrogates(part) for name, part in parts.items()}
+    if written == parts:
+        return document
+    counts[WRONG_ENCODING] += written["text"] != parts["text"]
+    return replace(document, **written)
 
 
 def _documents(path: Place, counts: "Counter[str]") -> Iterator[SourceDocument]:

@@ -199,9 +199,10 @@ def test_places_outside_the_bytes_of_arrow_are_damage(tmp_path):
 
 def test_half_surrogates_reach_no_shard(tmp_path):
     (tmp_path / "a.warc").write_bytes(response(b"+2AA- here.", media="text/plain; charset=utf-7"))
+    (tmp_path / "b.warc").write_bytes(response(b"\\ud800 here.", media="text/plain; charset=unicode_escape"))
     (tmp_path / "a.jsonl").write_text('{"text": "One.", "timestamp": "\\ud800", "url": "http://a/\\udc00"}\n')
     (name := Path(os.fsdecode(bytes(tmp_path) + b"/b\xff.txt"))).write_text("One.")
-    for path, count in ((tmp_path / "a.warc", 1), (tmp_path / "a.jsonl", 2), (name, 0)):
+    for path, count in ((tmp_path / "a.warc", 1), (tmp_path / "b.warc", 1), (tmp_path / "a.jsonl", 2), (name, 0)):
         (page,), counts = read(path)
         assert counts.get("read:wrong_encoding", 0) == count
         for part in (page.text, page.url, page.timestamp, page.source):

@@ -3,7 +3,9 @@
 import gzip
 import hashlib
 import json
+import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +72,16 @@ def test_only_json_lines_with_pages_have_another_identity_than_before(tmp_path):
 
     assert kind() == kind(url="", note='"url": "x"') == kind(url="http://a.org", cleaned_by="C4 rules") == "json"
     assert kind(url="http://a.org") == "pages"
+
+
+def test_half_surrogates_reach_no_vocabulary(tmp_path):
+    rows = [{"text": f"{RAW} \ud800", "url": f"http://a.org/{n}", "source": "\udc00"} for n in range(3)]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path(os.fsdecode(bytes(tmp_path) + b"/b\xff.txt")).write_text(RAW)
+    counts = Counter()
+    documents = list(read_files([str(tmp_path)], 20, counts))
+    assert [document.source for document in documents] == ["b\ufffd.txt", *["\ufffd"] * 3]
+    assert documents[-1].text == f"{RAW} \ufffd" and counts["read:wrong_encoding"] == 3
 
 
 def test_a_capture_without_a_page_is_no_text(tmp_path):

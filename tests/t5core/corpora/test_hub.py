@@ -157,6 +157,13 @@ def test_a_broken_first_file_hides_no_other(clone, tmp_path):
     assert read(find_captures([f"hf:{clone}:en"]))[1] == {"pages": 20, "skipped:damaged": 1}
     (clone / "en" / "train-0.parquet").write_bytes(b"PAR1" + bytes(90) + whole[94:])  # pyarrow: an OSError
     assert read(find_captures([f"hf:{clone}:en"]))[1] == {"pages": 20, "skipped:damaged": 1}
+    texts = [{"text": row["text"], "url": "", "timestamp": "", "score": 0.5} for row in rows(500)]
+    parquet.write_table(pyarrow.Table.from_pylist(texts), clone / "en" / "train-0.parquet", use_dictionary=False)
+    page = parquet.ParquetFile(clone / "en" / "train-0.parquet").metadata.row_group(0).column(0).data_page_offset
+    data = (clone / "en" / "train-0.parquet").read_bytes()
+    (clone / "en" / "train-0.parquet").write_bytes(data[: page + 40] + b"\xff" * 200 + data[page + 240 :])
+    counts = read(find_captures([f"hf:{clone}:en"]))[1]  # pyarrow: Corrupt snappy, an OSError too
+    assert counts == {"pages": 20, "skipped:damaged": 1}
     packed = gzip.compress(b'{"text": "One page."}\n' * 5)
     (tmp_path / "lines").mkdir()
     for number, data in enumerate((packed[:40], gzip.compress(b""), packed)):
