@@ -45,7 +45,7 @@ def why_unfinished(places: Iterable[Place]) -> str:
         if missing:
             return (
                 f"{len(missing):,} of {len(listed):,} shards are gone from the corpus in {where} ({missing[0]}): "
-                f"remove its {_MANIFEST} and run the same command again, or give those left as files ({where}/c4-*)"
+                f"run the same command again to make them, or give those left as files ({where}/c4-*)"
             )
     return ""
 

@@ -30,14 +30,15 @@ _GROUP_BYTES = 16 << 20
 
 
 def check_output(out: Output, recipe: str) -> dict[str, Any] | None:
-    """Returns the manifest of an output that holds this recipe's corpus, None where it is to be made.
+    """Returns the manifest of an output that holds this recipe's corpus, None where it is to be made, or made whole.
 
     Raises:
         ConfigError: it holds another recipe's shards or a manifest that is not this recipe's; or a store gives no
             answer.
         DataError: its manifest cannot be read.
     """
-    for name in out.names():
+    names = out.names()
+    for name in names:
         match = _SHARD.fullmatch(name)
         if match and match[1] != recipe:
             way_out = f"it holds another recipe's shards ({name}, this one is {recipe}): give another folder"
@@ -47,14 +48,15 @@ def check_output(out: Output, recipe: str) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(manifest.decode())
-        there = found["recipe"]
+        there, _ = found["recipe"], [shard["name"] for shard in found["shards"]]
     except (ValueError, KeyError, TypeError) as error:
         where = f"{out.shown}/{MANIFEST}"
         raise DataError("out", where, "this is no manifest of a cleaned corpus: give another folder") from error
     if there != recipe:
         way_out = f"it holds another recipe's corpus ({there}, this one is {recipe}): give another folder"
         raise ConfigError("out", out.shown, way_out)
-    return dict(found)
+    gone = {str(shard["name"]) for shard in found["shards"]}.difference(names)
+    return None if gone else dict(found)
 
 
 def leftovers(out: Output, recipe: str) -> list[str]:

@@ -137,6 +137,17 @@ def test_the_manifest_names_shards_with_their_checksums_and_is_not_made_twice(tm
     assert C4Config.from_dict(manifest["config"]) == ANY_LANGUAGE
 
 
+def test_a_corpus_whose_shards_are_gone_is_made_whole(tmp_path):
+    paths = written(tmp_path / "in", PAGES)
+    recipe = recipe_for(paths, shards=3)
+    manifest = build(paths, tmp_path / "out", recipe)
+    lost = tmp_path / "out" / manifest["shards"][1]["name"]
+    content = lost.read_bytes()
+    lost.unlink()
+    assert build(paths, tmp_path / "out", recipe) == manifest
+    assert lost.read_bytes() == content
+
+
 def test_an_unfinished_run_of_the_same_recipe_is_done_anew_and_another_recipe_is_refused(tmp_path):
     paths = written(tmp_path / "in", PAGES)
     out = tmp_path / "out"
