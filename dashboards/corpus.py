@@ -75,9 +75,7 @@ def make_corpus(arguments: argparse.Namespace) -> int:
     paths = find_captures(declaration.files)
     books = find_captures(declaration.books) if declaration.books else ()
     request = CorpusRequest(
-        config=rules.config,
-        words=rules.words,
-        listing=rules.listing,
+        rules=rules,
         form=declaration.form,
         shards=declaration.shards,
     )

@@ -15,8 +15,8 @@ import jinja2
 
 from orchestrator.store import Store
 from orchestrator.table import duration
-from orchestrator.uris import masked
 from t5core.errors import ConfigError
+from t5core.uris import masked
 
 THRESHOLD_SD = 1.96
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from orchestrator.tracking_uri import check_tracking_uri
-from orchestrator.uris import masked
 from t5core.errors import ConfigError
+from t5core.uris import masked
 
 HOST = "127.0.0.1"
 

@@ -35,9 +35,8 @@ from t5core.corpora.c4.build import (
     shards_for,
     text_bytes,
 )
-from t5core.corpora.c4.config import C4Config
-from t5core.corpora.c4.listing import ALL_PAGES, Listing
 from t5core.corpora.c4.output import Output
+from t5core.corpora.c4.rule_set import Rules
 from t5core.corpora.c4.shards import Format, check_output, leftovers, write_manifest
 from t5core.corpora.c4.tally import Tally
 from t5core.corpora.places import Place, place_of
@@ -65,16 +64,12 @@ class CorpusRequest:
     """A recipe before its input is known by content.
 
     Attributes:
-        config: of the rules.
-        words: bad ones; the config holds their digest.
-        listing: which pages are taken; likewise.
+        rules: and their lists.
         form: of the shards.
         shards: how many; None leaves it to the size of the input.
     """
 
-    config: C4Config
-    words: tuple[str, ...] = ()
-    listing: Listing = ALL_PAGES
+    rules: Rules
     form: Format = "parquet"
     shards: int | None = None
 
@@ -217,9 +212,7 @@ def _recipe(
 
     pool.run("hashing files", contents_of, jobs, keep)
     recipe = Recipe(
-        config=request.config,
-        words=request.words,
-        listing=request.listing,
+        rules=request.rules,
         content=joined_content(content for part in contents for content in part),
         form=request.form,
         shards=request.shards or shards_for([path for part in parts for path in part]),
@@ -248,9 +241,7 @@ def _settings(out: Output, folder: Path, recipe: Recipe, plan: str, tell: Report
         "work": str(folder),
         "recipe": recipe.name,
         "plan": plan,
-        "config": recipe.config.to_dict(),
-        "words": list(recipe.words),
-        "listing": recipe.listing.to_dict(),
+        "rules": recipe.rules.to_dict(),
         "partitions": recipe.shards,
         "form": recipe.form,
     }
@@ -273,7 +264,7 @@ def _build(
     shared = ray.put(settings)
     by_size = sorted(range(len(parts)), key=lambda number: -sum(map(text_bytes, parts[number])))
     for step, what in _STEPS.items():
-        if step == "lost" and not recipe.config.span_sentences:
+        if step == "lost" and not recipe.rules.config.span_sentences:
             continue
         todo: list[tuple[int, tuple[Any, ...]]] = []
         earlier = pool.found

@@ -24,9 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from t5core.corpora.c4.build import file_content
-from t5core.corpora.c4.config import C4Config
-from t5core.corpora.c4.listing import Listing
 from t5core.corpora.c4.output import Output
+from t5core.corpora.c4.rule_set import Rules
 from t5core.corpora.c4.shards import shard_name, write_shard
 from t5core.corpora.c4.stages import Work, clean_files, settle_spans, settle_urls, shard_rows
 from t5core.corpora.c4.tally import Tally
@@ -49,8 +48,8 @@ def do_part(settings: dict[str, Any], step: str, part: int, places: Sequence[Pla
     """Does one part of a step and leaves its marker.
 
     Args:
-        settings: plain values: ``out`` and ``work`` folders, ``recipe``, ``plan`` (its digest), ``config``, ``words``,
-            ``partitions``, ``form``, ``listing``, ``listed_parts`` (parts of "pages" below it are no books).
+        settings: plain values: ``out`` and ``work`` folders, ``recipe``, ``plan`` (its digest), ``rules``,
+            ``partitions``, ``form``, ``listed_parts`` (parts of "pages" below it are no books).
         step: "pages", "settled", "lost" or "shards".
         part: its number.
         places: input files, for "pages".
@@ -67,9 +66,7 @@ def do_part(settings: dict[str, Any], step: str, part: int, places: Sequence[Pla
     _check_seen(folder, settings, places)
     attempt = folder / ATTEMPTS / f"{step}-{part:06d}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
     attempt.mkdir(parents=True)
-    config = C4Config.from_dict(settings["config"])
-    listing = Listing.from_dict(settings["listing"])
-    work = Work(folder, config, tuple(settings["words"]), settings["partitions"], listing)
+    work = Work(folder, Rules.from_dict(settings["rules"]), settings["partitions"])
     result = _do(replace(work, target=attempt / "files"), step, part, places, settings, attempt)
     for path in _files_below(attempt / "files"):
         place = folder / path.relative_to(attempt / "files")

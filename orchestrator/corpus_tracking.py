@@ -11,8 +11,8 @@ from typing import Any
 from orchestrator.tracking import quiet_mlflow
 from orchestrator.tracking_uri import check_tracking_uri
 from orchestrator.tracking_view import MlflowExperiment, flat
-from orchestrator.uris import masked
 from t5core.errors import ConfigError
+from t5core.uris import masked
 
 EXPERIMENT = "t5grid/corpus"
 WAIT_S = 60.0

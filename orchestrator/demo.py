@@ -34,9 +34,9 @@ from urllib.parse import urlsplit
 from orchestrator.home import HOME_VARIABLE, default_store_uri, default_tracking_uri
 from orchestrator.ray_adapter import LOOPBACK_VARIABLE
 from orchestrator.table import duration
-from orchestrator.uris import masked
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
+from t5core.uris import masked
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_COMMAND = ("studies/objectives.py", "--scale", "tiny")

@@ -29,11 +29,11 @@ from orchestrator.outcomes import Event, StageFailed, StageFinished, StageSkippe
 from orchestrator.plan import Plan, PlannedRow, Stage
 from orchestrator.search_space import Space
 from orchestrator.store import Manifest, Store
-from orchestrator.uris import masked
 from t5core.config import MixtureConfig
 from t5core.errors import ConfigError
 from t5core.mixing import UNSUPERVISED
 from t5core.tasks import judged, tasks_of
+from t5core.uris import masked
 
 MAX_FAILURES = 3
 """So many failed trials in a row end the search: the next would fail as well."""

@@ -49,10 +49,10 @@ from orchestrator.store import StageBusy, Store
 from orchestrator.study import Scale, Study
 from orchestrator.table import duration
 from orchestrator.tracking import Tracker
-from orchestrator.uris import masked
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
 from t5core.tasks import judged, tasks_of
+from t5core.uris import masked
 
 NAME = "mixing_search"
 LANES_AT_MOST = 4

@@ -30,7 +30,7 @@ from orchestrator.plan import PlannedRow, Stage
 from orchestrator.store import Manifest, Store
 from orchestrator.tracking_uri import check_tracking_uri
 from orchestrator.tracking_view import MlflowView, is_hopeless
-from orchestrator.uris import masked
+from t5core.uris import masked
 
 RowStatus = Literal["finished", "failed", "stopped", "pruned"]
 

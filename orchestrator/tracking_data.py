@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.plan import Stage
 from orchestrator.store import Manifest
-from orchestrator.uris import masked
 from t5core.config import TaskContent, TasksConfig
 from t5core.errors import ConfigError
 from t5core.tasks import PAPER_TASKS, DataSet, Hub, get_task
+from t5core.uris import masked
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput

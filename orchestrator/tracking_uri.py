@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from orchestrator.uris import masked
 from t5core.errors import ConfigError, did_you_mean
+from t5core.uris import masked
 
 CHECK_TIMEOUT_S = 5.0
 _SERVERS = ("http", "https")

@@ -31,7 +31,7 @@ from orchestrator.study import Row, Study
 from studies.paper import baseline_standard_deviation, paper_table
 from studies.scales import SCALES
 from t5core.arguments import OneLineParser
-from t5core.config import CorpusConfig, ObjectiveConfig
+from t5core.config import EXTRA_OF_VARIANTS, CorpusConfig, ObjectiveConfig
 from t5core.corpora.build import identify_extra
 from t5core.corpora.places import address_of
 from t5core.errors import ConfigError
@@ -46,9 +46,6 @@ VARIANTS: Mapping[str, str] = {
     "wikipedia_books": "Wikipedia + TBC",
 }
 """Variant -> the paper's row."""
-
-FLAGS = {"realnews_like": "domains", "webtext_like": "scores", "wikipedia_books": "books"}
-"""Variant -> the flag for what it needs besides a user's own text."""
 
 
 def study(extra: Mapping[str, tuple[str, ...]] | None = None, language: str = "en") -> Study:
@@ -85,8 +82,8 @@ def variant_of(corpus: CorpusConfig, variant: str, extra: tuple[str, ...], langu
     Raises:
         ConfigError: it needs something besides the corpus, which is not given, or takes nothing.
     """
-    flag = FLAGS.get(variant, "extra")
-    if corpus.source == "files" and variant in FLAGS and not extra:
+    flag = EXTRA_OF_VARIANTS.get(variant, "extra")
+    if corpus.source == "files" and variant in EXTRA_OF_VARIANTS and not extra:
         way_out = f"row {variant.replace('_', '-')} needs it: give --{flag}, or choose other rows by --rows"
         raise ConfigError(flag, None, way_out)
     if corpus.source == "embedded" and extra:
@@ -131,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def study_of(options: Options) -> Study:
     """Returns the study with what the command line gives besides the corpus."""
     more = options.more
-    given = {variant: more[flag] for variant, flag in FLAGS.items() if more[flag]}
+    given = {variant: more[flag] for variant, flag in EXTRA_OF_VARIANTS.items() if more[flag]}
     paths = {variant: (value,) if isinstance(value, str) else tuple(value) for variant, value in given.items()}
     extra = {variant: tuple(map(address_of, value)) for variant, value in paths.items()}
     return study(extra, more["language"])

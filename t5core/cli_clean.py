@@ -19,7 +19,7 @@ from t5core.uris import local_path, masked
 
 if TYPE_CHECKING:
     from t5core.corpora.c4.declaration import Declaration
-    from t5core.corpora.c4.recipes import Rules
+    from t5core.corpora.c4.rule_set import Rules
     from t5core.corpora.places import Place
 
 VERBS = ("clean",)
@@ -134,9 +134,7 @@ def _build(declaration: "Declaration", arguments: argparse.Namespace) -> int:
     paths = find_captures(declaration.files)
     books = find_captures(declaration.books) if declaration.books else ()
     recipe = Recipe(
-        config=rules.config,
-        words=rules.words,
-        listing=rules.listing,
+        rules=rules,
         content=content_of(paths, books),
         form=declaration.form,
         shards=declaration.shards or shards_for([*paths, *books]),

@@ -120,12 +120,12 @@ SourceKind = Literal["embedded", "files"]
 CorpusVariant = Literal["plain", "c4", "unfiltered", "realnews_like", "webtext_like", "wikipedia", "wikipedia_books"]
 EXTRA_OF_VARIANTS = types.MappingProxyType(
     {
-        "realnews_like": "a file of domains",
-        "webtext_like": "a file of URLs with scores",
-        "wikipedia_books": "files of books",
+        "realnews_like": "domains",
+        "webtext_like": "scores",
+        "wikipedia_books": "books",
     }
 )
-"""What a variant needs besides a user's own text."""
+"""Variant -> what it needs besides pages: a file of domains, of URLs with scores, or books. The flags are called so."""
 ScheduleKind = Literal["inverse_sqrt", "constant", "triangular"]
 Architecture = Literal["encoder_decoder", "shared_encoder_decoder", "language_model", "prefix_lm"]
 FeedForwardKind = Literal["relu", "gated_gelu"]

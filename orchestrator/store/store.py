@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 from orchestrator.plan import Stage
 from orchestrator.store.manifest import Manifest, StoreError
-from orchestrator.uris import masked
 from t5core.errors import ConfigError
 from t5core.lease import HEARTBEAT_S, STALE_AFTER_S, Lease, LeaseFile, Owner
+from t5core.uris import masked
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from t5core.corpora.finished import is_shard, why_unfinished
+from t5core.corpora.c4.shards import is_shard
+from t5core.corpora.finished import why_unfinished
 from t5core.corpora.folders import files_below, matching
 from t5core.corpora.hub import find_parts
 from t5core.corpora.places import HUB_PREFIX, Place, is_uri, reason_of, without_file_scheme

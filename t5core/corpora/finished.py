@@ -5,19 +5,11 @@ all. What a killed one leaves looks like a corpus, and is a part of one.
 """
 
 import json
-import re
 from collections.abc import Iterable
 from contextlib import suppress
 
+from t5core.corpora.c4.shards import MANIFEST, is_shard
 from t5core.corpora.places import Place
-
-_MANIFEST = "manifest.json"
-_SHARD = re.compile(r"c4-[0-9a-f]{8}-\d{5}-of-\d{5}(\.parquet|\.jsonl\.gz)")
-
-
-def is_shard(name: str) -> bool:
-    """Says by its name whether a file is a shard of a cleaned corpus."""
-    return _SHARD.fullmatch(name) is not None
 
 
 def why_unfinished(places: Iterable[Place]) -> str:
@@ -28,17 +20,17 @@ def why_unfinished(places: Iterable[Place]) -> str:
     """
     folders: dict[str, dict[str, Place]] = {}
     for place in places:
-        if is_shard(place.name) or place.name == _MANIFEST:
+        if is_shard(place.name) or place.name == MANIFEST:
             folders.setdefault(place.address.rpartition("/")[0], {})[place.name] = place
     for _, found in sorted(folders.items()):
         shards = {name for name in found if is_shard(name)}
         if not shards:
             continue
         where = found[min(shards)].shown.rpartition("/")[0]
-        listed = _listed(found.get(_MANIFEST))
+        listed = _listed(found.get(MANIFEST))
         if listed is None:
             return (
-                f"the corpus in {where} is not finished, there is no {_MANIFEST}: run the same command again to finish "
+                f"the corpus in {where} is not finished, there is no {MANIFEST}: run the same command again to finish "
                 f"it, or give its {len(shards):,} shards as files ({where}/c4-*)"
             )
         missing = sorted(listed - shards)

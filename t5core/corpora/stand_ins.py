@@ -1,17 +1,25 @@
 """What of the embedded source stands for the corpora of Table 8: it has no URLs, no news and no encyclopedia.
 
+c4                docstrings and READMEs by C4's rules; their language was told at the harvest
+unfiltered        docstrings and READMEs as they were harvested, entries of parameters and all
+realnews_like     what C4's rules leave of PUBLISHERS, whose texts are edited by a common guide to style, as news are
+webtext_like      what they leave of documents of functions and classes that the prose of 3 or more other source files
+                  names: others found them worth a link
+wikipedia         READMEs and the docstrings of whole modules: each describes one subject to newcomers
+wikipedia_books   the same and every document of BOOK_CHARS or more: long connected text
+
 They let the study run anywhere. What comes out there says that it works, and nothing about news or encyclopedias.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 
 from t5core.config import CorpusVariant
 from t5core.corpora.c4.config import NO_LANGUAGE
 from t5core.corpora.c4.listing import MIN_SCORE
-from t5core.corpora.c4.recipes import Rules, declared
+from t5core.corpora.c4.recipes import declared
+from t5core.corpora.c4.rule_set import Rules
 from t5core.corpora.documents import SourceDocument
 
 BOOK_CHARS = 4_000
@@ -19,20 +27,6 @@ BOOK_CHARS = 4_000
 
 PUBLISHERS = ("matplotlib", "networkx", "nltk", "numpy", "pandas", "scikit-learn", "scipy", "sympy")
 """The distributions whose documents stand in for pages of news."""
-
-STAND_INS: Mapping[str, str] = MappingProxyType(
-    {
-        "c4": "docstrings and READMEs by C4's rules; they have no URLs, and their language was told at the harvest",
-        "unfiltered": "docstrings and READMEs as they were harvested, entries of parameters and all",
-        "realnews_like": f"what C4's rules leave of {', '.join(PUBLISHERS)}: a list of publishers, as news have, whose "
-        "texts are edited by a common guide to style",
-        "webtext_like": f"what they leave of documents of functions and classes that the prose of {MIN_SCORE} or more "
-        "other source files names: others found them worth a link",
-        "wikipedia": "READMEs and the docstrings of whole modules: each describes one subject to newcomers",
-        "wikipedia_books": f"the same and every document of {BOOK_CHARS:,} characters or more: long connected text",
-    }
-)
-"""What of the embedded source stands for what, and why."""
 
 _RULES: Mapping[CorpusVariant, CorpusVariant] = {"realnews_like": "c4", "webtext_like": "c4"}
 _WORD = re.compile(r"[A-Za-z_]\w{3,}")

@@ -12,9 +12,10 @@ held out first.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from t5core.config import CorpusConfig
+from t5core.config import EXTRA_OF_VARIANTS, CorpusConfig
 from t5core.corpora import files
-from t5core.corpora.c4.recipes import NEEDS, Rules, declared, recipe_name
+from t5core.corpora.c4.recipes import declared, recipe_name
+from t5core.corpora.c4.rule_set import Rules
 from t5core.corpora.c4.stages import Work, clean_pages, settle_spans, settle_urls, shard_rows
 from t5core.corpora.c4.tally import Tally
 from t5core.corpora.captures import Page
@@ -55,8 +56,8 @@ def rules_of(config: CorpusConfig) -> Rules:
     return declared(
         recipe,
         language=config.language,
-        domains=config.extra if NEEDS.get(recipe) == "domains" else (),
-        scores=config.extra if NEEDS.get(recipe) == "scores" else (),
+        domains=config.extra if EXTRA_OF_VARIANTS.get(recipe) == "domains" else (),
+        scores=config.extra if EXTRA_OF_VARIANTS.get(recipe) == "scores" else (),
     )
 
 
@@ -74,7 +75,7 @@ def chosen(config: CorpusConfig, read: Read, folder: Path, partitions: int) -> I
         DataError: a line of a list that cannot be understood.
     """
     rules = rules_of(config)
-    work = Work(folder, rules.config, rules.words, partitions, rules.listing)
+    work = Work(folder, rules, partitions)
     source = stand_ins(recipe_name(config.variant), read) if config.source == "embedded" else read()
     clean_pages(work, _pages(source, books=False), "source", Tally())
     if config.variant == "wikipedia_books":

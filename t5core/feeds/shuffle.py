@@ -170,7 +170,7 @@ def _in_order(text: bytes, entries: npt.NDArray[Any], dtype: np.dtype[Any]) -> t
     order = np.argsort(entries["place"])
     ends = np.cumsum(entries["size"]) * dtype.itemsize
     starts = ends - entries["size"] * dtype.itemsize
-    # slices of bytes: several times faster than as many slices of an array, or than one gather by index
+    # one gather by index takes twice the time at 250 tokens a document, eight times at 1,500, and as long at 60
     bounds = zip(starts[order].tolist(), ends[order].tolist(), strict=True)
     return entries[order], b"".join([text[a:b] for a, b in bounds])
 

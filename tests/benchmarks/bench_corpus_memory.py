@@ -15,6 +15,7 @@ from pathlib import Path
 from orchestrator.corpus_run import CorpusRequest, run_corpus
 from t5core.corpora.c4 import C4Config
 from t5core.corpora.c4.bad_words import digest, published_words
+from t5core.corpora.c4.rule_set import Rules
 from t5core.corpora.captures import find_captures
 from tests.benchmarks.bench_corpus_ray import write_input
 
@@ -30,7 +31,8 @@ def peak_bytes(megabytes: float) -> int:
         (Path(scratch) / "in").mkdir()
         size = write_input(Path(scratch) / "in", megabytes)
         paths = find_captures([f"{scratch}/in"])
-        result = run_corpus(paths, Path(scratch) / "out", CorpusRequest(config=config, words=words), workers=2)
+        request = CorpusRequest(rules=Rules(config=config, words=words))
+        result = run_corpus(paths, Path(scratch) / "out", request, workers=2)
         print(
             f"{size / 1e6:>7,.0f} MB of text: at most {result.peak_bytes / 1e6:,.0f} MB a worker,"
             f" {len(result.manifest['shards'])} shards, {result.seconds:.0f} s",

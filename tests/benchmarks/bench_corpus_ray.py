@@ -20,6 +20,7 @@ from orchestrator.corpus_run import CorpusRequest, run_corpus
 from orchestrator.ray_adapter import connected
 from t5core.corpora.c4 import C4Config
 from t5core.corpora.c4.bad_words import digest, published_words
+from t5core.corpora.c4.rule_set import Rules
 from t5core.corpora.captures import find_captures
 from tests.benchmarks.bench_clean import documents
 
@@ -49,7 +50,7 @@ def main(argv):
     megabytes = float(argv[0]) if argv else MEGABYTES
     words = published_words("en")
     config = C4Config(bad_words=digest(words), identifier="resiliparse")
-    request = CorpusRequest(config=config, words=words, shards=SHARDS)
+    request = CorpusRequest(rules=Rules(config=config, words=words), shards=SHARDS)
     with tempfile.TemporaryDirectory(prefix="t5grid-bench-") as scratch, connected(num_cpus=2):
         folder = Path(scratch)
         (folder / "in").mkdir()

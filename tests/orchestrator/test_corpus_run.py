@@ -28,12 +28,13 @@ from t5core.cli import main as clean_main
 from t5core.corpora.c4 import C4Config
 from t5core.corpora.c4.build import Recipe, build, content_of, work_folder
 from t5core.corpora.c4.output import Output
+from t5core.corpora.c4.rule_set import Rules
 from t5core.corpora.captures import find_captures
 from t5core.corpora.places import Place
 from t5core.errors import ConfigError, DataError
 
-ANY_LANGUAGE = C4Config(language="none")
-REQUEST = CorpusRequest(config=ANY_LANGUAGE, shards=3)
+ANY_LANGUAGE = Rules(config=C4Config(language="none"))
+REQUEST = CorpusRequest(rules=ANY_LANGUAGE, shards=3)
 TOPICS = ("river", "bridge", "summit", "harbour", "garden", "engine", "library", "market")
 
 
@@ -72,9 +73,7 @@ def written(folder: Path, count: int = 30, files: int = 5) -> tuple[Place, ...]:
 
 
 def on_one_machine(paths: tuple[Place, ...], out: Path, shards: int = 3) -> dict[str, Any]:
-    return build(
-        paths, out, Recipe(config=ANY_LANGUAGE, words=(), content=content_of(paths), form="parquet", shards=shards)
-    )
+    return build(paths, out, Recipe(rules=ANY_LANGUAGE, content=content_of(paths), form="parquet", shards=shards))
 
 
 def assert_whole(out: Path, manifest: dict[str, Any]) -> None:
@@ -195,7 +194,7 @@ def test_what_other_files_or_one_machine_left_is_not_taken(
     assert (result.manifest, result.found) == (wanted, 0)
     assert_whole(out, wanted)
     with pytest.raises(ConfigError, match=f"it holds another recipe's shards .c4-{wanted['recipe']}-00000"):
-        run_corpus(paths, out, CorpusRequest(config=ANY_LANGUAGE, shards=2), workers=2)
+        run_corpus(paths, out, CorpusRequest(rules=ANY_LANGUAGE, shards=2), workers=2)
     assert_whole(out, wanted)
 
 
@@ -267,7 +266,7 @@ def test_an_object_store_gets_the_same_shards_and_a_second_run_finds_them(
     assert_whole(tmp_path / "bucket/corpus", wanted)
     assert run_corpus(paths, out, REQUEST, work=tmp_path / "work", workers=2).done == 0
     assert not list((tmp_path / "work").iterdir())
-    other = CorpusRequest(config=ANY_LANGUAGE, shards=2)
+    other = CorpusRequest(rules=ANY_LANGUAGE, shards=2)
     with pytest.raises(ConfigError, match="it holds another recipe's shards"):
         run_corpus(paths, out, other, work=tmp_path / "work", workers=2)
 
@@ -456,7 +455,7 @@ def test_a_killed_driver_goes_on_where_it_was(local_ray: str, tmp_path: Path) ->
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert not (out / "manifest.json").exists()
-    recipe = Recipe(config=ANY_LANGUAGE, words=(), content=content_of(paths), form="parquet", shards=3)
+    recipe = Recipe(rules=ANY_LANGUAGE, content=content_of(paths), form="parquet", shards=3)
     assert work_folder(out, recipe).is_dir()
     shutil.rmtree(tmp_path / "one")
     result = run_corpus(paths, out, REQUEST, workers=2)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.study import Scale, plan_of
-from studies.corpora import FLAGS, VARIANTS, main, study
+from studies.corpora import VARIANTS, main, study
 from studies.paper import paper_table
 from studies.scales import SCALES
-from t5core.config import CorpusConfig
+from t5core.config import EXTRA_OF_VARIANTS, CorpusConfig
 from t5core.corpora import identify
 from t5core.errors import ConfigError
 
@@ -42,7 +42,7 @@ def test_a_users_text_needs_lists_for_the_rows_that_go_by_them(tmp_path: Path) -
     with pytest.raises(ConfigError, match="domains=None: row realnews-like needs it: give --domains, or choose other"):
         plan_of(study(), scale)
     lists = {}
-    for variant, flag in FLAGS.items():
+    for variant, flag in EXTRA_OF_VARIANTS.items():
         (tmp_path / f"{flag}.txt").write_text("http://a.org 3\n")
         lists[variant] = (str(tmp_path / f"{flag}.txt"),)
     assert len(plan_of(study(lists), scale).rows) == len(VARIANTS)

@@ -192,7 +192,7 @@ def test_an_unknown_choice_names_field_value_choices_and_the_closest():
         (lambda: CorpusConfig(variant="c5"), "variant='c5': choose one of plain, c4, unfiltered"),
         (
             lambda: CorpusConfig(source="files", paths=("a",), variant="realnews_like"),
-            "variant='realnews_like': from files it needs a file of domains",
+            "variant='realnews_like': from files it needs domains",
         ),
         (lambda: CorpusConfig(extra=("a",)), "extra=('a',): plain from embedded takes none"),
         (lambda: VocabularyConfig(num_pieces=0), "num_pieces=0: give a number above 0"),

@@ -11,10 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from t5core.corpora.c4.bad_words import digest
-from t5core.corpora.c4.config import C4Config
-from t5core.corpora.c4.listing import ALL_PAGES, Listing
 from t5core.corpora.c4.output import Output
+from t5core.corpora.c4.rule_set import Rules
 from t5core.corpora.c4.shards import Format, check_output, leftovers, shard_name, write_manifest, write_shard
 from t5core.corpora.c4.stages import Work, clean_files, settle_spans, settle_urls, shard_rows
 from t5core.corpora.c4.tally import Tally
@@ -38,31 +36,21 @@ class Recipe:
     """All that determines a cleaned corpus.
 
     Attributes:
-        config: of the rules.
-        words: bad ones, () for no such rule; the config holds their digest.
-        listing: which pages are taken; likewise.
+        rules: and their lists.
         content: digest of the input, as ``content_of`` gives it.
         form: of the shards.
         shards: how many; their number spreads the documents.
     """
 
-    config: C4Config
-    words: tuple[str, ...]
+    rules: Rules
     content: str
     form: Format
     shards: int
-    listing: Listing = ALL_PAGES
-
-    def __post_init__(self) -> None:
-        if self.config.bad_words != digest(self.words):
-            raise DataError("bad_words", self.config.bad_words, f"the words' digest is {digest(self.words)!r}")
-        if self.config.listing != self.listing.digest:
-            raise DataError("listing", self.config.listing, f"the listing's digest is {self.listing.digest!r}")
 
     @property
     def name(self) -> str:
         """Eight hex digits that stand for it."""
-        parts = [RECIPE_VERSION, self.config.fingerprint(), self.content, self.form, self.shards]
+        parts = [RECIPE_VERSION, self.rules.config.fingerprint(), self.content, self.form, self.shards]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -193,7 +181,7 @@ def _build(
     folder: Path,
     tell: Report,
 ) -> dict[str, Any]:
-    work = Work(folder, recipe.config, recipe.words, recipe.shards, recipe.listing)
+    work = Work(folder, recipe.rules, recipe.shards)
     tally = Tally()
     for number, path in enumerate([*paths, *books]):
         tell(f"reading {path.name} ({number + 1} of {len(paths) + len(books)})")
@@ -201,7 +189,7 @@ def _build(
     for partition in range(recipe.shards):
         tell(f"comparing pages ({partition + 1} of {recipe.shards})")
         tally.add(settle_urls(work, partition))
-    if recipe.config.span_sentences:
+    if recipe.rules.config.span_sentences:
         for bucket in range(recipe.shards):
             tell(f"comparing spans ({bucket + 1} of {recipe.shards})")
             settle_spans(work, bucket)
@@ -236,7 +224,7 @@ def manifest_of(recipe: Recipe, tally: Tally, shards: Sequence[dict[str, Any]]) 
     return {
         "recipe": recipe.name,
         "recipe_version": RECIPE_VERSION,
-        "config": recipe.config.to_dict(),
+        "config": recipe.rules.config.to_dict(),
         "content": recipe.content,
         "form": recipe.form,
         "partitions": recipe.shards,

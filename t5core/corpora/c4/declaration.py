@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
-from t5core.config import Config
+from t5core.config import EXTRA_OF_VARIANTS, Config
 from t5core.corpora.c4.bad_words import digest, read_words
 from t5core.corpora.c4.config import Identifier
-from t5core.corpora.c4.recipes import NEEDS, Rules, declared, recipe_name
+from t5core.corpora.c4.recipes import declared, recipe_name
+from t5core.corpora.c4.rule_set import Rules
 from t5core.corpora.c4.shards import Format
 from t5core.corpora.places import is_uri
 from t5core.errors import ConfigError
@@ -58,7 +59,7 @@ class Declaration(Config):
 
     def __post_init__(self) -> None:
         self._check_kinds()
-        needed = NEEDS.get(recipe_name(self.recipe))
+        needed = EXTRA_OF_VARIANTS.get(recipe_name(self.recipe))
         for name in ("domains", "scores", "books"):
             if needed == name and not getattr(self, name):
                 raise ConfigError(name, None, f"{self.recipe} needs it: give --{name}")

@@ -14,15 +14,14 @@ not make the one on a page that is a copy.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Sequence
 
-from t5core.config import CorpusVariant
+from t5core.config import EXTRA_OF_VARIANTS, CorpusVariant
 from t5core.corpora.c4.bad_words import digest, published_words
 from t5core.corpora.c4.config import NO_LANGUAGE, C4Config, Identifier
 from t5core.corpora.c4.language import check_language
-from t5core.corpora.c4.listing import ALL_PAGES, Listing, encyclopedia, read_domains, read_scores
+from t5core.corpora.c4.listing import ALL_PAGES, encyclopedia, read_domains, read_scores
+from t5core.corpora.c4.rule_set import Rules
 from t5core.errors import ConfigError
 from t5core.uris import masked
 
@@ -34,30 +33,10 @@ RECIPES: tuple[CorpusVariant, ...] = (
     "wikipedia",
     "wikipedia_books",
 )
-NEEDS: Mapping[str, str] = MappingProxyType(
-    {"realnews_like": "domains", "webtext_like": "scores", "wikipedia_books": "books"}
-)
-"""Recipe -> what a user has to give besides pages."""
-
 _WHOLE_BOOK_CHARS = 32 << 20
 _BY_C4 = ("c4", "realnews_like", "webtext_like")
 _ENCYCLOPEDIAS = ("wikipedia", "wikipedia_books")
 _SUBDOMAIN = re.compile(r"[a-z]+(?:-[a-z]+)*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """A recipe with its lists.
-
-    Attributes:
-        config: of the rules; it holds the lists' digests.
-        words: bad ones, () for no such rule.
-        listing: which pages are taken.
-    """
-
-    config: C4Config
-    words: tuple[str, ...] = ()
-    listing: Listing = ALL_PAGES
 
 
 def recipe_name(given: str) -> CorpusVariant:
@@ -93,7 +72,7 @@ def declared(
         DataError: a line of a list that cannot be understood.
     """
     for flag, paths in {"domains": domains, "scores": scores}.items():
-        needed = NEEDS.get(recipe) == flag
+        needed = EXTRA_OF_VARIANTS.get(recipe) == flag
         name = recipe.replace("_", "-")
         if needed and not paths:
             raise ConfigError(flag, None, f"{name} needs it: give --{flag} FILE")

@@ -65,6 +65,12 @@ def leftovers(out: Output, recipe: str) -> list[str]:
     return [name for name, match in matches.items() if match and match[1] == recipe and match[3]]
 
 
+def is_shard(name: str) -> bool:
+    """Says by its name whether a file is a whole shard of a cleaned corpus."""
+    match = _SHARD.fullmatch(name)
+    return match is not None and match[3] is None
+
+
 def shard_name(recipe: str, number: int, shards: int, form: Format) -> str:
     """Returns the file name of a shard."""
     return f"c4-{recipe}-{number:05d}-of-{shards:05d}{_ENDINGS[form]}"

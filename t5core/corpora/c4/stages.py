@@ -26,8 +26,7 @@ from typing import Any
 import numpy as np
 
 from t5core.corpora.c4.bad_words import finder
-from t5core.corpora.c4.config import C4Config
-from t5core.corpora.c4.listing import ALL_PAGES, Listing
+from t5core.corpora.c4.rule_set import Rules
 from t5core.corpora.c4.sentences import has_sentences
 from t5core.corpora.c4.spans import span_hashes, without_spans
 from t5core.corpora.c4.tally import (
@@ -58,19 +57,15 @@ class Work:
 
     Attributes:
         folder: for the files between the steps.
-        config: of the rules.
-        words: bad ones; their digest is in the config.
+        rules: and their lists.
         partitions: of pages, and buckets of spans; it decides how much one step holds.
-        listing: which pages are taken; its digest is in the config.
         target: where a step writes, under the same names; None for ``folder``. Whoever gives another one moves the
             files there once the step is done, so that a second try at the same time does no harm.
     """
 
     folder: Path
-    config: C4Config
-    words: tuple[str, ...]
+    rules: Rules
     partitions: int
-    listing: Listing = ALL_PAGES
     target: Path | None = None
 
     @property
@@ -96,8 +91,8 @@ def clean_pages(work: Work, pages: Iterable[Page], segment: str, tally: Tally, *
         tally: gets the counts. What is removed from a page counts once it is the one page of its URL: in step 2.
         listed: whether only pages of the listing are taken; books are text from elsewhere and have no URL.
     """
-    config = work.config
-    bad_words = finder(work.words, config.language)
+    config = work.rules.config
+    bad_words = finder(work.rules.words, config.language)
     with Spill(work.written_to / "pages", segment, work.partitions) as spill:
         for page in pages:
             amount = amount_of(page.text)
@@ -105,7 +100,7 @@ def clean_pages(work: Work, pages: Iterable[Page], segment: str, tally: Tally, *
             if len(page.text) > config.max_page_chars:
                 tally.remove(TOO_LONG_PAGE, amount)
                 continue
-            if listed and not work.listing.takes(page.url):
+            if listed and not work.rules.listing.takes(page.url):
                 tally.remove(NOT_LISTED, amount)
                 continue
             judgement = judged_page(page.text, config, bad_words)
@@ -125,7 +120,7 @@ def clean_pages(work: Work, pages: Iterable[Page], segment: str, tally: Tally, *
 def settle_urls(work: Work, partition: int) -> Tally:
     """Step 2: puts a partition's pages in order, keeps the newest of each URL and spreads the hashes of their spans."""
     tally = Tally()
-    size = work.config.span_sentences
+    size = work.rules.config.span_sentences
     settled = work.written_to / "settled" / str(partition)
     settled.parent.mkdir(parents=True, exist_ok=True)
     place = 0
@@ -170,7 +165,7 @@ def shard_rows(work: Work, partition: int, tally: Tally) -> Iterator[dict[str, s
         partition: whose.
         tally: gets what the copies' rules removed, and what is kept.
     """
-    config = work.config
+    config = work.rules.config
     lost = np.sort(bucket_array(work.folder / "lost", partition, _LOST_TYPE), order="row")
     at = 0
     with (work.folder / "settled" / str(partition)).open("rb") as file:
@@ -206,7 +201,7 @@ def _in_order(work: Work, partition: int) -> Iterator[tuple[dict[str, Any], bool
             index.append((bytes.fromhex(key), timestamp, bytes.fromhex(text), source, *place))
     index.sort()
     newest: dict[bytes, tuple[str, int]] = {}
-    if work.config.one_copy_per_url:
+    if work.rules.config.one_copy_per_url:
         for i, (key, timestamp, _, _, has_url, _, _) in enumerate(index):
             if has_url and (key not in newest or timestamp > newest[key][0]):
                 newest[key] = timestamp, i

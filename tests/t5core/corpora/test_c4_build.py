@@ -18,6 +18,7 @@ from t5core.corpora.c4 import C4Config
 from t5core.corpora.c4.build import Recipe, build, content_of
 from t5core.corpora.c4.explain import explained
 from t5core.corpora.c4.recipes import declared
+from t5core.corpora.c4.rule_set import Rules
 from t5core.corpora.c4.rules import clean_page
 from t5core.corpora.c4.sentences import sentences
 from t5core.corpora.c4.spans import span_hashes, without_spans
@@ -60,7 +61,7 @@ def written(folder, pages, files=1):
 
 
 def recipe_for(paths, config=ANY_LANGUAGE, shards=1, form="parquet"):
-    return Recipe(config=config, words=(), content=content_of(paths), form=form, shards=shards)
+    return Recipe(rules=Rules(config=config), content=content_of(paths), form=form, shards=shards)
 
 
 def built(paths, out, **given):
@@ -103,7 +104,7 @@ def test_steps_may_run_in_any_order_and_again(tmp_path):
     paths = written(tmp_path / "in", PAGES, 3)
     results = []
     for number, reverse in enumerate((False, True)):
-        work = Work(tmp_path / f"work{number}", ANY_LANGUAGE, (), 4)
+        work = Work(tmp_path / f"work{number}", Rules(config=ANY_LANGUAGE), 4)
         ordered = list(reversed(range(4))) if reverse else list(range(4))
         for i, path in sorted(enumerate(paths), reverse=reverse):
             for _ in range(1 + reverse):
@@ -170,7 +171,7 @@ def test_an_unfinished_run_of_the_same_recipe_is_done_anew_and_another_recipe_is
 
 def test_a_second_run_of_the_same_corpus_is_refused_while_the_first_is_at_it(tmp_path):
     paths = written(tmp_path / "in", PAGES, files=3)
-    recipe = Recipe(config=ANY_LANGUAGE, words=(), content=content_of(paths), form="parquet", shards=2)
+    recipe = Recipe(rules=Rules(config=ANY_LANGUAGE), content=content_of(paths), form="parquet", shards=2)
     wanted = build(paths, tmp_path / "alone", recipe)
     seen = []
 
@@ -188,7 +189,7 @@ def test_a_second_run_of_the_same_corpus_is_refused_while_the_first_is_at_it(tmp
 
 def test_pages_that_got_lost_on_the_way_are_noticed(tmp_path):
     paths = written(tmp_path / "in", PAGES, files=3)
-    recipe = Recipe(config=ANY_LANGUAGE, words=(), content=content_of(paths), form="parquet", shards=2)
+    recipe = Recipe(rules=Rules(config=ANY_LANGUAGE), content=content_of(paths), form="parquet", shards=2)
 
     def lose(line):
         if line.startswith("comparing pages (1"):
@@ -208,7 +209,7 @@ def test_a_recipe_counts_what_determines_it(tmp_path):
     (tmp_path / "in" / "0.jsonl").rename(tmp_path / "in" / "moved.jsonl")
     assert recipe_for(find_captures([str(tmp_path / "in")])).name == base.name
     with pytest.raises(DataError, match="bad_words"):
-        Recipe(config=ANY_LANGUAGE, words=("darn",), content="", form="parquet", shards=1)
+        Rules(config=ANY_LANGUAGE, words=("darn",))
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl"])
@@ -308,7 +309,7 @@ LINES = st.lists(SENTENCES, min_size=1, max_size=5).map(" ".join)
 def test_spans_are_kept_as_by_one_who_sees_all_pages_at_once(tmp_path_factory, texts, partitions):
     folder = tmp_path_factory.mktemp("spans")
     paths = written(folder / "in", [page(text) for text in texts])
-    work = Work(folder, ANY_LANGUAGE, (), partitions)
+    work = Work(folder, Rules(config=ANY_LANGUAGE), partitions)
     clean_files(work, paths, "0")
     for step in (settle_urls, settle_spans):
         for part in range(partitions):

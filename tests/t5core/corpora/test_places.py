@@ -19,6 +19,7 @@ from t5core.config import CorpusConfig
 from t5core.corpora import build_corpus, identify, places
 from t5core.corpora.c4 import C4Config
 from t5core.corpora.c4.build import Recipe, build, content_of, shards_for
+from t5core.corpora.c4.rule_set import Rules
 from t5core.corpora.captures import find_captures, read_pages
 from t5core.corpora.files import find_files
 from t5core.corpora.places import Place, place_of
@@ -117,7 +118,7 @@ def test_a_corpus_from_a_store_is_that_of_the_same_files_here(memory, tmp_path):
     manifests = []
     for number, given in enumerate((str(tmp_path / "in"), f"file://{tmp_path}/in", "memory://in")):
         paths, config = find_captures([given]), C4Config(language="none")
-        recipe = Recipe(config=config, words=(), content=content_of(paths), form="parquet", shards=shards_for(paths))
+        recipe = Recipe(rules=Rules(config=config), content=content_of(paths), form="parquet", shards=shards_for(paths))
         manifests.append(build(paths, tmp_path / f"out{number}", recipe))
     assert manifests[0] == manifests[1] == manifests[2] and manifests[0]["counts"]["kept"]["documents"] == 60
     configs = [

@@ -9,7 +9,6 @@ from t5core.corpora import build_corpus, embedded, identify, read_documents, var
 from t5core.corpora.c4.listing import on_domains, read_domains
 from t5core.corpora.c4.markup import without_markup
 from t5core.corpora.documents import SourceDocument
-from t5core.corpora.stand_ins import STAND_INS
 from t5core.errors import ConfigError, DataError
 
 SITES = ("news.example.com", "blog.example.org", "en.wikipedia.org")
@@ -166,7 +165,6 @@ def test_embedded_documents_stand_in_for_what_the_table_says(tmp_path, monkeypat
         return {d["source"] for d in read_documents(tmp_path / variant / "train.jsonl")}
 
     everything = sources("plain")
-    assert set(STAND_INS) == set(ALL) - {"plain"}
     assert sources("realnews_like") == {s for s in sources("c4") if s.startswith("numpy:")}
     assert sources("webtext_like") == {s for s in sources("c4") if s.endswith(":fit_all")}
     assert sources("wikipedia") == {s for s in everything if s.endswith(":")}
