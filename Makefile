@@ -25,7 +25,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(STAMP)
-	@$(BIN)/python -m orchestrator.demo $(ARGS)
+	@$(BIN)/python -m orchestrator.commands.submit $(ARGS)
 
 test: $(STAMP)
 	$(BIN)/pytest $(ARGS)

@@ -11,8 +11,8 @@ It lives in the topmost room because it may know all others. Errors a user can a
 import sys
 from pathlib import Path
 
-from dashboards.corpus import add_corpus_to, make_corpus
-from orchestrator.home import default_store_uri, default_tracking_uri
+from dashboards.commands.corpus import add_corpus_to, make_corpus
+from orchestrator.commands.addresses import default_store_uri, default_tracking_uri
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
 
@@ -22,17 +22,17 @@ def main(argv: list[str] | None = None) -> int:
     try:
         args = _parser().parse_args(argv)
         if args.verb == "status":
-            from dashboards.status import show_status
+            from dashboards.commands.status import show_status
 
             show_status(args.store, as_json=args.json)
         elif args.verb == "ui":
-            from dashboards.ui import serve
+            from dashboards.commands.ui import serve
 
             serve(args.tracking_uri, args.port)
         elif args.verb == "corpus":
             return make_corpus(args)
         else:
-            from dashboards.report import write_report
+            from dashboards.commands.report import write_report
 
             out = Path(args.out or f"{args.study}-{args.scale}.html")
             print(write_report(args.store, args.study, args.scale, out))

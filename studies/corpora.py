@@ -24,10 +24,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.experiment import Experiment
-from orchestrator.options import Options
-from orchestrator.run import exit_code, run_study
-from orchestrator.study import Row, Study
+from orchestrator.commands.flags import Options
+from orchestrator.commands.study import exit_code, run_study
+from orchestrator.plan.experiment import Experiment
+from orchestrator.plan.study import Row, Study
 from studies.paper import baseline_standard_deviation, paper_table
 from studies.scales import SCALES
 from t5core.arguments import OneLineParser

@@ -14,9 +14,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.experiment import Experiment
-from orchestrator.run import main
-from orchestrator.study import Row, Study
+from orchestrator.commands.study import main
+from orchestrator.plan.experiment import Experiment
+from orchestrator.plan.study import Row, Study
 from studies.paper import baseline_standard_deviation, paper_table
 from studies.scales import SCALES
 from t5core.config import ObjectiveConfig

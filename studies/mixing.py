@@ -21,10 +21,10 @@ from collections.abc import Mapping
 from math import log
 from typing import Any
 
-from orchestrator.experiment import Experiment
-from orchestrator.run import main
-from orchestrator.search_space import Fixed
-from orchestrator.study import Row, Study
+from orchestrator.commands.study import main
+from orchestrator.plan.experiment import Experiment
+from orchestrator.plan.study import Row, Study
+from orchestrator.search.space import Fixed
 from studies.paper import baseline_standard_deviation, paper_table
 from studies.scales import SCALES, TRAIN_EXAMPLES
 from t5core.config import MixtureConfig, ObjectiveConfig, TasksConfig

@@ -12,7 +12,7 @@ given more trials later.
 
 import sys
 
-from orchestrator.search_run import main
+from orchestrator.commands.search import main
 from studies.mixing import UNSUPERVISED_SIZE, fixed_mixtures, study
 from studies.scales import SCALES
 

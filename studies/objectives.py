@@ -16,8 +16,8 @@ Rows that stand in two tables are one run here. The baseline replaces i.i.d. 15 
 
 import sys
 
-from orchestrator.run import main
-from orchestrator.study import Row, Study
+from orchestrator.commands.study import main
+from orchestrator.plan.study import Row, Study
 from studies.paper import baseline_standard_deviation, paper_table
 from studies.scales import SCALES
 from t5core.config import ObjectiveConfig

@@ -10,8 +10,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from orchestrator.experiment import Experiment
-from orchestrator.study import Scale
+from orchestrator.plan.experiment import Experiment
+from orchestrator.plan.study import Scale
 from t5core.config import (
     CorpusConfig,
     DecodeConfig,

@@ -16,7 +16,7 @@ sys.path.append(STAGE_FUNCTIONS)
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[str]:
     """Connects to a new Ray with 2 CPUs, on loopback and without dashboard; gives its address."""
-    from orchestrator.ray_adapter import connected
+    from orchestrator.engine.on_ray.connect import connected
 
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)

@@ -84,7 +84,7 @@ def test_a_job_takes_the_rooms_and_leaves_the_rest():
     lines = [*(ROOT / ".gitignore").read_text().splitlines(), *(ROOT / ".rayignore").read_text().splitlines()]
     left = PathSpec.from_lines("gitignore", lines)
     assert not any(left.match_file(f"{room}/__init__.py") for room in ROOMS)
-    assert not left.match_file("studies/paper_tables.json")
+    assert not left.match_file("studies/paper/tables.json")
     assert all(left.match_file(name) for name in (".git/HEAD", ".venv/bin/python", "tests/test_repository.py"))
 
 

@@ -22,9 +22,9 @@ buckets are best effort: two hosts that start within the same moment may both wo
 not truth, because the same key means the same content.
 """
 
+from orchestrator.store.bucket import RemoteStore
 from orchestrator.store.local import LocalStore
 from orchestrator.store.manifest import FileEntry, Manifest, StoreError
-from orchestrator.store.remote import RemoteStore
 from orchestrator.store.store import Store, Unfinished
 from t5core.lease import Busy as StageBusy
 from t5core.lease import Lease, Owner

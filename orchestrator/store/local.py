@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.plan import Stage
+from orchestrator.plan.plan import Stage
 from orchestrator.store.manifest import MANIFEST_NAME, Manifest, StoreError, check_files, describe, folder_name
 from orchestrator.store.store import Store, Unfinished
 from t5core.errors import ConfigError

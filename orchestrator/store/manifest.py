@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from orchestrator.plan import Stage
+from orchestrator.plan.plan import Stage
 from t5core.errors import ConfigError
 
 MANIFEST_NAME = "manifest.json"
@@ -40,7 +40,7 @@ class Manifest:
     """A finished stage. It knows nothing of the study that asked for it, so studies share it.
 
     Attributes:
-        kind, name, key, config, inputs: as in ``orchestrator.plan.Stage``.
+        kind, name, key, config, inputs: as in ``orchestrator.plan.plan.Stage``.
         files: path below the stage's folder, with ``/`` -> length and checksum.
         result: what the stage's function returned, JSON values.
         started_at: Unix time of the start of the attempt that finished, in seconds.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from orchestrator.plan import Stage
+from orchestrator.plan.plan import Stage
 from orchestrator.store.manifest import Manifest, StoreError
 from t5core.errors import ConfigError
 from t5core.lease import HEARTBEAT_S, STALE_AFTER_S, Lease, LeaseFile, Owner
@@ -61,8 +61,8 @@ class Store(abc.ABC):
         Raises:
             ConfigError: no such kind of store, or its fsspec package is not installed.
         """
+        from orchestrator.store.bucket import RemoteStore
         from orchestrator.store.local import LocalStore
-        from orchestrator.store.remote import RemoteStore
 
         text = str(uri)
         scheme, colon, _ = text.partition("://")

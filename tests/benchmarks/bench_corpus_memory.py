@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from orchestrator.corpus_run import CorpusRequest, run_corpus
+from orchestrator.corpus.run import CorpusRequest, run_corpus
 from t5core.corpora.c4 import C4Config
 from t5core.corpora.c4.bad_words import digest, published_words
 from t5core.corpora.c4.rule_set import Rules

@@ -16,8 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from orchestrator.corpus_run import CorpusRequest, run_corpus
-from orchestrator.ray_adapter import connected
+from orchestrator.corpus.run import CorpusRequest, run_corpus
+from orchestrator.engine.on_ray.connect import connected
 from t5core.corpora.c4 import C4Config
 from t5core.corpora.c4.bad_words import digest, published_words
 from t5core.corpora.c4.rule_set import Rules

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from dashboards.cli import main
-from orchestrator.plan import Stage
+from orchestrator.plan.plan import Stage
 from orchestrator.store import Store
 
 

@@ -4,8 +4,8 @@ import json
 import random
 from pathlib import Path
 
-from orchestrator.experiment import Experiment
-from orchestrator.study import Row, Scale, Study
+from orchestrator.plan.experiment import Experiment
+from orchestrator.plan.study import Row, Scale, Study
 from t5core.config import (
     CorpusConfig,
     DecodeConfig,

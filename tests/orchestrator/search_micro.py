@@ -6,10 +6,10 @@ from pathlib import Path
 
 import micro_study
 
-from orchestrator.experiment import Experiment
-from orchestrator.search_run import main
-from orchestrator.search_space import Fixed
-from orchestrator.study import Row, Study
+from orchestrator.commands.search import main
+from orchestrator.plan.experiment import Experiment
+from orchestrator.plan.study import Row, Study
+from orchestrator.search.space import Fixed
 from t5core.config import MixtureConfig, ObjectiveConfig
 
 SIZE = 2.0**40

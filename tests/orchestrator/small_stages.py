@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.plan import Plan, Stage
+from orchestrator.plan.plan import Plan, Stage
 from t5core.errors import DataError
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.study import plan_of
+from orchestrator.plan.study import plan_of
 from studies.architectures import study
 from studies.paper import paper_table
 from studies.scales import SCALES

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.study import Scale, plan_of
+from orchestrator.plan.study import Scale, plan_of
 from studies.corpora import VARIANTS, main, study
 from studies.paper import paper_table
 from studies.scales import SCALES

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.study import Scale, plan_of
+from orchestrator.plan.study import Scale, plan_of
 from studies.data_size import study, tokens_read
 from studies.paper import paper_table
 from studies.scales import SCALES

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from orchestrator.experiment import stages_of
-from orchestrator.study import Scale, plan_of
+from orchestrator.plan.experiment import stages_of
+from orchestrator.plan.study import Scale, plan_of
 from studies.mixing import fixed_mixtures, study
 from studies.paper import paper_table
 from studies.scales import SCALES

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.study import plan_of
+from orchestrator.plan.study import plan_of
 from studies.objectives import study
 from studies.paper import (
     ENGLISH_COLUMNS,

@@ -1,0 +1,177 @@
+"""The flags that every study has, as one frozen value, and how they change the study's baseline.
+
+    --scale tiny --rows 'span*' --seeds 3 --accelerator xla --corpus notes/ --tasks doc_cloze,doc_pair --store s3://bucket/t5
+    --tasks glue_cola,glue_sst2,my_task.yaml --data-dir data/ --pretrain-steps 5000
+    --vocabulary-mix 10:corpus 1:german/ 1:french/ 1:romanian/
+
+Everything is checked here or where it is used first, before any device is taken.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from orchestrator.commands.addresses import default_store_uri, default_tracking_uri
+from orchestrator.commands.vocabulary_mix import sources_of
+from orchestrator.plan.experiment import Experiment
+from orchestrator.plan.study import Scale
+from t5core.arguments import OneLineParser
+from t5core.config import CorpusConfig
+from t5core.corpora import identify
+from t5core.corpora.places import address_of
+from t5core.devices import DEVICE_NAMES, resolve_device_name
+from t5core.errors import ConfigError
+from t5core.tasks import choose_tasks, get_task, identify_tasks
+
+PIECES_BEFORE_CHARACTERS = 3 + 256
+"""What every vocabulary holds; how many characters the text has besides, only training the vocabulary tells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a person typed."""
+
+    scale: str
+    rows: str = "*"
+    seeds: int = 1
+    accelerator: str
+    corpus: tuple[str, ...]
+    tasks: tuple[str, ...]
+    data_dir: str | None
+    train_examples: int | None
+    validation_examples: int | None
+    pretrain_steps: int | None
+    finetune_steps: int | None
+    inputs_length: int | None
+    targets_length: int | None
+    vocabulary_pieces: int | None
+    lanes: int | None
+    store: str
+    tracking_uri: str
+    plan: bool
+    json: bool
+    vocabulary_mix: tuple[str, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(
+        cls,
+        title: str,
+        scales: Sequence[str],
+        argv: Sequence[str] | None,
+        more: Callable[[OneLineParser], None] | None = None,
+        *,
+        rows: bool = True,
+    ) -> "Options":
+        """Reads the command line; raises ConfigError for one that cannot be read.
+
+        Args:
+            title: what the command is about.
+            scales: their names, the default first.
+            argv: None for the process's own.
+            more: adds flags of its own to the parser; their values are in ``more``.
+            rows: whether there are rows to choose from, each with some seeds.
+        """
+        parser = OneLineParser(description=title)
+        add = parser.add_argument
+        add("--scale", default=scales[0], help=f"one of {', '.join(scales)} (default: %(default)s)")
+        if rows:
+            add("--rows", default="*", metavar="GLOB", help="only rows that match, like 'span*' or 'bert,mass'")
+            add("--seeds", type=int, default=1, metavar="N", help="train every row with N seeds (default: %(default)s)")
+        add("--accelerator", default="auto", help=f"one of {', '.join(DEVICE_NAMES)} (default: %(default)s)")
+        add("--corpus", nargs="+", default=(), metavar="PATH", help="text, pages or folders of them to pre-train on")
+        add(
+            "--tasks",
+            default="",
+            metavar="A,B",
+            help="these downstream tasks: names, groups (glue, super_glue, paper), or files of your own (.yaml, .py)",
+        )
+        add("--data-dir", metavar="FOLDER", help="where the tasks' sets lie, in place of the hub")
+        add("--train-examples", type=int, metavar="N", help="train on at most N examples of each task")
+        add("--validation-examples", type=int, metavar="N", help="judge by at most N examples of each task")
+        add("--pretrain-steps", type=int, metavar="N", help="steps of pre-training, in place of the scale's")
+        add("--finetune-steps", type=int, metavar="N", help="steps of fine-tuning, in place of the scale's")
+        add("--inputs-length", type=int, metavar="N", help="tokens of a task's inputs, in place of the scale's")
+        add("--targets-length", type=int, metavar="N", help="tokens of a task's targets and of predictions, likewise")
+        add("--vocabulary-pieces", type=int, metavar="N", help="size of the SentencePiece vocabulary")
+        add(
+            "--vocabulary-mix",
+            nargs="+",
+            default=(),
+            metavar="PARTS:PATH",
+            help="texts of the vocabulary by parts, like 10:corpus 1:german/ 1:french/; corpus is the study's own",
+        )
+        add("--lanes", type=int, metavar="N", help="how many stages train at a time (default: as many as fit)")
+        add("--store", default=default_store_uri(), metavar="URI", help="where results live (default: %(default)s)")
+        add("--tracking-uri", default=default_tracking_uri(), metavar="URI", help="MLflow (default: %(default)s)")
+        add("--plan", action="store_true", help="print stages, sharing and cost, and stop")
+        add("--json", action="store_true", help="print the plan or the table as JSON")
+        if more is not None:
+            more(parser)
+        a = parser.parse_args(argv)
+        tasks = tuple(name.strip() for name in a.tasks.split(",") if name.strip())
+        data_dir = None if a.data_dir is None else str(Path(a.data_dir).expanduser().absolute())
+        corpus = tuple(map(address_of, a.corpus))
+        mix = tuple(a.vocabulary_mix)
+        values = {**vars(a), "corpus": corpus, "tasks": tasks, "data_dir": data_dir, "vocabulary_mix": mix}
+        names = {f.name for f in fields(cls)}
+        more_values = {name: value for name, value in values.items() if name not in names}
+        return cls(**{name: value for name, value in values.items() if name in names}, more=more_values)
+
+    def scale_of(self, scales: Mapping[str, Scale]) -> Scale:
+        """Returns the chosen scale with this command line's changes to its baseline.
+
+        Raises:
+            ConfigError: unknown scale, task or accelerator, a corpus without text, a vocabulary that cannot be.
+        """
+        if self.scale not in scales:
+            raise ConfigError("scale", self.scale, f"choose one of {', '.join(scales)}", choices=scales)
+        if self.accelerator != "cuda" or "RAY_ADDRESS" not in os.environ:  # GPUs may be on other nodes than this one
+            resolve_device_name(self.accelerator)
+        for name in ("lanes", "pretrain_steps", "finetune_steps", "inputs_length", "targets_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(name, value, "give 1 or more")
+        scale = scales[self.scale]
+        return Scale(name=scale.name, purpose=scale.purpose, baseline=self._changed(scale.baseline))
+
+    def _changed(self, baseline: Experiment) -> Experiment:
+        corpus, tasks, vocabulary, model = baseline.corpus, baseline.tasks, baseline.vocabulary, baseline.model
+        names = tasks.names
+        if self.corpus:
+            corpus = CorpusConfig(source="files", paths=self.corpus)
+            names = tuple(name for name in names if not get_task(name).needs_docstrings)
+        tasks = choose_tasks(self.tasks, tasks) if self.tasks else tasks.replace(names=names)
+        limits = {"train_examples": self.train_examples, "validation_examples": self.validation_examples}
+        tasks = tasks.replace(data_dir=self.data_dir, **{n: value for n, value in limits.items() if value is not None})
+        if self.data_dir is not None and not Path(self.data_dir).is_dir():
+            raise ConfigError("data_dir", self.data_dir, "no such folder")
+        if self.vocabulary_pieces is not None:
+            if self.vocabulary_pieces <= PIECES_BEFORE_CHARACTERS:
+                way_out = f"{PIECES_BEFORE_CHARACTERS} are 3 special pieces and 256 bytes: give some hundreds more"
+                raise ConfigError("vocabulary_pieces", self.vocabulary_pieces, way_out)
+            vocabulary = vocabulary.replace(num_pieces=self.vocabulary_pieces)
+            model = model.replace(vocab_size=vocabulary.size)
+        pretrain, finetune = baseline.pretrain, baseline.finetune
+        if self.pretrain_steps is not None:
+            pretrain = pretrain.replace(steps=self.pretrain_steps)
+        if self.finetune_steps is not None:
+            finetune = finetune.replace(steps=self.finetune_steps)
+        if self.inputs_length is not None:
+            finetune = finetune.replace(inputs_length=self.inputs_length)
+        decode = baseline.decode
+        if self.targets_length is not None:
+            finetune = finetune.replace(targets_length=self.targets_length)
+            decode = decode.replace(max_new_tokens=self.targets_length)
+        return baseline.replace(
+            corpus=identify(corpus),
+            tasks=identify_tasks(tasks),
+            vocabulary=vocabulary,
+            vocabulary_mix=sources_of(self.vocabulary_mix),
+            model=model,
+            pretrain=pretrain,
+            finetune=finetune,
+            decode=decode,
+        )

@@ -1,0 +1,96 @@
+"""What ``--plan`` prints: stages, what sharing saves, operations, tokens, device-hours. Starts nothing."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.plan.cost import ASSUMED_FLOPS_PER_S, measured_flops_per_s, plan_cost
+from orchestrator.plan.plan import TRAINING_KINDS, Plan
+from orchestrator.store import Store
+
+
+def plan_json(plan: Plan, store: Store) -> dict[str, Any]:
+    """Returns the plan with its costs as JSON values: bytes, operations, tokens, seconds on one device."""
+    cost = plan_cost(plan)
+    named, distinct = plan.shared()
+    return {
+        "study": plan.study,
+        "scale": plan.scale,
+        "rows": [{"name": row.name, "seed": row.seed, "stages": dict(row.stages)} for row in plan.rows],
+        "stages": [
+            {
+                "kind": c.stage.kind,
+                "folder": c.stage.folder,
+                "rows": len(plan.rows_of(c.stage.key)),
+                "finished": store.finished(c.stage) is not None,
+                "parameters": c.parameters,
+                "tokens": c.tokens,
+                "flops": c.flops,
+            }
+            for c in cost.stages
+        ],
+        "stages_named": named,
+        "stages_distinct": distinct,
+        "flops": cost.flops,
+        "flops_without_sharing": cost.unshared_flops,
+        "tokens": cost.tokens,
+        "checkpoint_bytes": cost.checkpoint_bytes,
+        "rates": [
+            {"device": device, "flops_per_s": rate, "from": why, "device_hours": cost.flops / rate / 3600}
+            for device, rate, why in _rates(store)
+        ],
+    }
+
+
+def render_plan(plan: Plan, store: Store, console: Console) -> None:
+    """Prints ``plan_json`` for people."""
+    p = plan_json(plan, store)
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, title=f"{p['study']} at scale {p['scale']}", title_justify="left"
+    )
+    for head in ("stage", "rows", "state", "parameters", "tokens", "FLOPs"):
+        table.add_column(head, justify="left" if head in ("stage", "state") else "right")
+    for s in p["stages"]:
+        table.add_row(
+            s["folder"],
+            str(s["rows"]),
+            "finished" if s["finished"] else "to do",
+            _short(s["parameters"]),
+            _short(s["tokens"]),
+            f"{s['flops']:.2e}" if s["flops"] else "",
+        )
+    console.print(table)
+    saved = p["stages_named"] - p["stages_distinct"]
+    left = sum(s["flops"] for s in p["stages"] if not s["finished"])
+    for line in (
+        f"{p['stages_distinct']} stages; the rows name {p['stages_named']}, so sharing saves {saved} of them"
+        f" ({p['flops_without_sharing']:.2e} FLOPs would be {p['flops']:.2e})",
+        f"{_short(p['tokens'])} input tokens, {p['checkpoint_bytes'] / 1e9:.2f} GB of checkpoints,"
+        f" {left:.2e} FLOPs still to do",
+        *(f"on {r['device']}: {r['device_hours']:,.2f} device-hours ({r['from']})" for r in p["rates"]),
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _rates(store: Store) -> list[tuple[str, float, str]]:
+    """Measured rates by device first: what finished stages' last attempts reached; then the assumptions."""
+    runs: dict[str, list[tuple[float, float]]] = {}
+    for m in store.manifests():
+        if m.kind in TRAINING_KINDS and m.result.get("steps_run"):
+            share = m.result["steps_run"] / m.result["steps"]
+            runs.setdefault(m.result["device"], []).append((m.result["flops"] * share, m.result["seconds"]))
+    measured = [
+        (f"{device}, as measured here", rate, f"median of {len(found)} finished stages, one lane each")
+        for device, found in sorted(runs.items())
+        if (rate := measured_flops_per_s(found)) is not None
+    ]
+    return measured + [(device, rate, f"assumed: {why}") for device, (rate, why) in ASSUMED_FLOPS_PER_S.items()]
+
+
+def _short(count: int) -> str:
+    for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f}{unit}"
+    return str(count) if count else ""

@@ -1,0 +1,333 @@
+"""From a command line to a search: what ``python studies/mixing_search.py`` does.
+
+    flags ──► experiment, fixed mixtures ──► Optuna study ──► trials on Ray ──► table of trials, MLflow
+
+Exit codes as for studies. A search that was stopped goes on with the same command.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.commands.addresses import default_storage_url
+from orchestrator.commands.flags import Options
+from orchestrator.commands.plan_shown import plan_json, render_plan
+from orchestrator.commands.progress import Progress
+from orchestrator.commands.study import FREE_BYTES_WANTED, TRACKER_WAIT_S, exit_code, plain_console, rejected_input
+from orchestrator.engine.inline import run_locally
+from orchestrator.engine.on_ray.run import run_plan
+from orchestrator.engine.outcomes import Event
+from orchestrator.plan.cost import plan_cost
+from orchestrator.plan.experiment import Experiment, stages_of
+from orchestrator.plan.plan import Plan, Stage
+from orchestrator.plan.study import Scale, Study
+from orchestrator.results.table import duration
+from orchestrator.search.search import (
+    FIXED,
+    SCORES,
+    Ended,
+    Listener,
+    Running,
+    Search,
+    average,
+    open_study,
+    rates_table,
+    row_name,
+    search_name,
+    title,
+)
+from orchestrator.search.space import SPACES, Fixed, Space
+from orchestrator.store import StageBusy, Store
+from orchestrator.tracking.writer import Tracker
+from t5core.arguments import OneLineParser
+from t5core.errors import ConfigError
+from t5core.tasks import judged, tasks_of
+from t5core.uris import masked
+
+NAME = "mixing_search"
+LANES_AT_MOST = 4
+"""Trials side by side, unless ``--lanes`` says otherwise: the more of them, the less each knows of the others."""
+SHOWN = 15
+
+FixedMixtures = Callable[[Experiment], Sequence[Fixed]]
+
+
+def main(
+    study: Study,
+    fixed: FixedMixtures,
+    scales: Mapping[str, Scale],
+    argv: Sequence[str] | None = None,
+    *,
+    unsupervised: float,
+) -> int:
+    """Searches from the command line; returns the exit code.
+
+    Args:
+        study: whose experiment is varied.
+        fixed: the mixtures that are tried first, for an experiment.
+        scales: by name.
+        argv: None for the process's own.
+        unsupervised: artificial size of the unlabeled text.
+    """
+
+    def run() -> int:
+        options = Options.parse(f"{study.title}: search", list(scales), argv, _flags, rows=False)
+        return _search(study, fixed, scales, options, unsupervised)
+
+    return exit_code(run)
+
+
+def _flags(parser: OneLineParser) -> None:
+    add = parser.add_argument
+    add("--trials", type=int, default=12, metavar="N", help="in all, those of earlier runs counted (default: 12)")
+    add("--space", default=SPACES[0], help=f"what is varied: one of {', '.join(SPACES)} (default: %(default)s)")
+    storage = "Optuna's database, sqlite:///FILE or postgresql://... (default: %(default)s)"
+    add("--storage", default=default_storage_url(), metavar="URL", help=storage)
+    add("--sampler-seed", type=int, default=0, metavar="N", help="of the sampler (default: 0)")
+
+
+def _search(
+    study: Study, fixed: FixedMixtures, scales: Mapping[str, Scale], options: Options, unsupervised: float
+) -> int:
+    started_s = time.monotonic()
+    console = plain_console(to_stderr=options.json)
+    more = options.more
+    for name, least in (("trials", 1), ("sampler_seed", 0)):
+        if more[name] < least:
+            raise ConfigError(name, more[name], f"give a whole number from {least} up")
+    scale = options.scale_of(scales)
+    experiment = study.baseline_of(scale)
+    mixtures = tuple(fixed(experiment))
+    store = Store.open(options.store)
+    space = Space(name=more["space"], fixed=mixtures, unsupervised=unsupervised)
+    starts = _starts(experiment, [start for start, _ in space.starts()] or mixtures, scale.name)
+    if options.plan:
+        if options.json:
+            print(json.dumps(plan_json(starts, store), indent=1))
+        else:
+            render_plan(starts, store, console)
+        return 0
+    checkpoints = plan_cost(starts).checkpoint_bytes * max(1.0, more["trials"] / len(starts.rows))
+    store.check_writable(FREE_BYTES_WANTED + int(checkpoints))
+    name = search_name(NAME, scale.name, space.name, experiment, store.uri)
+    with _held(store, name):
+        if space.name == "rates":
+            space = _with_sizes(space, experiment, store, options)
+        trials = open_study(more["storage"], name, more["sampler_seed"])
+        tracker = Tracker.open(options.tracking_uri, NAME, scale.name, store)
+        at_once = options.lanes or min(LANES_AT_MOST, os.cpu_count() or 1)
+        search: Search | None = None
+        try:
+            listener = _told(tracker, store, {"search": name, "space": space.name})
+            search = Search(trials, space, experiment, store, total=more["trials"], at_once=at_once, listener=listener)
+            search.replay()
+            _say(console, name, scale, space, search, options, tracker, at_once)
+            refused = _driven(search, store, options, console)
+        except optuna.exceptions.StorageInternalError as error:
+            reason = masked(" ".join(str(error).split())[:200])
+            way_out = f"the database failed ({reason}); what is finished is kept, the same command goes on from there"
+            raise ConfigError("storage", masked(more["storage"]), way_out) from error
+        except KeyboardInterrupt:
+            for running in [] if search is None else search.running():
+                tracker.row_finished(running.row, "stopped", {})
+            raise
+        finally:
+            tracker.close(TRACKER_WAIT_S)
+    if refused is not None:
+        print(f"error: {refused}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(_as_json(name, trials), ensure_ascii=False))
+    else:
+        _render(trials, experiment, console)
+        console.print(f"{duration(time.monotonic() - started_s)} in all", highlight=False)
+    if search.failed or search.open:
+        why = search.error or search.last_error or "no lane was left to run it"
+        print(f"{search.failed} trial(s) failed: {why}; the same command tries fixed mixtures again", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _driven(search: Search, store: Store, options: Options, console: Console) -> str | None:
+    """Runs trials until there are enough; returns why preparation refused its input, if it did."""
+    plan = search.begin()
+    if plan is None:
+        return None
+    with Progress(plan, console=console) as progress:
+        steered = _Steered(search, progress)
+        outcomes = run_plan(
+            plan, store, accelerator=options.accelerator, num_lanes=options.lanes, events=progress, steering=steered
+        )
+    return rejected_input(outcomes)
+
+
+class _Steered:
+    """The search, whose new rows the display shows as well."""
+
+    def __init__(self, search: Search, progress: Progress) -> None:
+        self._search = search
+        self._progress = progress
+
+    @property
+    def open(self) -> bool:
+        return self._search.open
+
+    def after(self, event: Event) -> Plan | None:
+        more = self._search.after(event)
+        if more is not None:
+            self._progress.extend(more)
+        return more
+
+
+def _told(tracker: Tracker, store: Store, common: Mapping[str, object]) -> Listener:
+    """Makes an MLflow run of every trial, with what all trials of the search have in common."""
+
+    def started(running: Running) -> None:
+        axes = {**common, **running.trial.params}
+        if running.fixed:
+            axes["fixed"] = running.label
+        tracker.row_started(running.row, axes)
+
+    def ended(running: Running, how: Ended, scores: Mapping[str, float]) -> None:
+        for stage in running.needed().values():
+            manifest = store.finished(stage)
+            if manifest is not None:
+                tracker.stage_finished(running.row, stage, manifest)
+        final = dict(scores)
+        if scores:
+            final["average"] = average(scores)
+        tracker.row_finished(running.row, how, final)
+
+    return Listener(started=started, ended=ended)
+
+
+def _starts(experiment: Experiment, fixed: Sequence[Fixed], scale: str) -> Plan:
+    rows = []
+    for mixture in fixed:
+        stages = stages_of(experiment.replace(multitask=mixture.mixture), mixture.name)
+        rows.append((mixture.name, mixture.label, 0, stages))
+    return Plan.of(NAME, scale, rows)
+
+
+def _with_sizes(space: Space, experiment: Experiment, store: Store, options: Options) -> Space:
+    """Prepares the tasks, whose sizes the fixed mixtures' rates follow from."""
+    starts = _starts(experiment, space.fixed[:1], options.scale)
+    stages = {role: starts.stages[key] for role, key in starts.rows[0].stages.items()}
+    wanted = {role: stage for role, stage in stages.items() if role in ("corpus", "tasks")}
+    # in this process: one Ray after another in a driver has been seen to crash in Ray itself, now and then
+    outcomes = run_locally(Plan.of(NAME, options.scale, [("tasks", "tasks", 0, wanted)]), store)
+    refused = rejected_input(outcomes)
+    manifest = store.finished(stages["tasks"])
+    if manifest is None:
+        raise ConfigError("tasks", ",".join(experiment.tasks.names), refused or "their examples could not be prepared")
+    ending = ".train"
+    sizes = {k.removesuffix(ending): float(v) for k, v in manifest.result.items() if k.endswith(ending)}
+    return Space(
+        name=space.name, fixed=space.fixed, unsupervised=space.unsupervised, tasks=tuple(sorted(sizes)), sizes=sizes
+    )
+
+
+@contextlib.contextmanager
+def _held(store: Store, name: str) -> Iterator[None]:
+    """Holds the search against other drivers."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(store.lease(Stage(kind="search", name=name, config={"search": name}, settings={})))
+        except StageBusy as busy:
+            raise ConfigError("search", name, f"another driver is at it ({busy}); wait for it, or stop it") from busy
+        yield
+
+
+def _say(
+    console: Console,
+    name: str,
+    scale: Scale,
+    space: Space,
+    search: Search,
+    options: Options,
+    tracker: Tracker,
+    at_once: int,
+) -> None:
+    done, total = search.done(), options.more["trials"]
+    for what, value in (
+        ("search", f"{name}: {total} trials, {done} of them are there; {at_once} at a time"),
+        ("scale", f"{scale.name}: {scale.purpose}"),
+        ("space", f"{space.name}; first the paper's {len(space.starts())} fixed mixtures, which are never pruned"),
+        ("storage", f"{masked(options.more['storage'])} (optuna-dashboard opens it)"),
+        ("tracking", f"{tracker.uri}, experiment {tracker.experiment}"),
+    ):
+        console.print(f"{what:12} {value}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _ranked(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials with a score, best first: whole ones, then pruned ones."""
+    trials = [t for t in study.get_trials(deepcopy=False) if t.user_attrs.get(SCORES)]
+    return sorted(trials, key=lambda t: (t.state is not TrialState.COMPLETE, -_average(t)))
+
+
+def _average(trial: FrozenTrial) -> float:
+    return average(trial.user_attrs[SCORES])
+
+
+def _render(study: optuna.Study, experiment: Experiment, console: Console) -> None:
+    trials = _ranked(study)
+    tasks = judged(tasks_of(experiment.tasks))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Trials of {study.study_name}", title_justify="left")
+    table.add_column("trial", no_wrap=True)
+    for head in ("part", *(name.removeprefix("doc_") for name in tasks), "average"):
+        table.add_column(head, justify="right")
+    table.add_column("mixture")
+    for trial in trials[:SHOWN]:
+        scores = trial.user_attrs[SCORES]
+        state = "" if trial.state is TrialState.COMPLETE else "pruned "
+        table.add_row(
+            str(trial.number),
+            f"{state}{len(trial.intermediate_values)}/{experiment.parts}",
+            *(f"{scores[name]:.2f}" for name in tasks),
+            f"{_average(trial):.2f}",
+            title(trial),
+        )
+    console.print(table)
+    whole = [t for t in trials if t.state is TrialState.COMPLETE]
+    if not whole:
+        console.print("no trial has come to its end yet")
+        return
+    best, known = whole[0], [t for t in whole if FIXED in t.user_attrs]
+    shares = ", ".join(f"{name} {rate:.1%}" for name, rate in rates_table(best).items())
+    lines = [f"best: trial {best.number} ({title(best)}), average {_average(best):.2f}; it draws {shares}"]
+    if known:
+        lines.append(f"best of the paper's fixed mixtures: {title(known[0])}, average {_average(known[0]):.2f}")
+    lines.append("averages are over the tasks' main scores on the validation examples, of one seed")
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _as_json(name: str, study: optuna.Study) -> dict[str, Any]:
+    return {
+        "search": name,
+        "trials": [
+            {
+                "number": trial.number,
+                "row": row_name(trial),
+                "state": trial.state.name.lower(),
+                "mixture": title(trial),
+                "fixed": trial.user_attrs.get(FIXED),
+                "params": trial.params,
+                "rates": rates_table(trial),
+                "scores": trial.user_attrs[SCORES],
+                "average": _average(trial),
+                "parts": len(trial.intermediate_values),
+            }
+            for trial in _ranked(study)
+        ],
+    }

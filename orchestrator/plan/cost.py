@@ -1,0 +1,104 @@
+"""What a plan costs before anything runs: operations, tokens, bytes, device-hours.
+
+Operations are counted from the configs (``t5core.model.flops``). Hours divide them by a rate: the rate that finished
+stages in the store reached on this kind of device, if there are any, else an assumption that is printed with it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from orchestrator.plan.plan import TRAINING_KINDS, Plan, Stage
+from t5core.config import ModelConfig, ObjectiveConfig, TrainConfig
+from t5core.model import num_parameters, train_flops
+from t5core.objectives import lengths
+
+ASSUMED_FLOPS_PER_S: Mapping[str, tuple[float, str]] = MappingProxyType(
+    {
+        "cpu": (50e9, "one core at 50 GFLOP/s in float32"),
+        "TPU v4": (0.4 * 275e12, "one chip at 40 % of 275 TFLOP/s"),
+        "H100": (0.4 * 989e12, "one card at 40 % of 989 TFLOP/s"),
+    }
+)
+"""Rates taken where nothing was measured: an assumption, printed as one."""
+
+BYTES_PER_PARAMETER = 8
+"""Of a checkpoint, at most: a float32 weight and a moment (AdaFactor's factored moments take less)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCost:
+    """What one stage costs."""
+
+    stage: Stage
+    parameters: int
+    tokens: int
+    flops: float
+    checkpoint_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanCost:
+    """What a plan costs; ``total`` with every stage once, ``unshared`` as if each row ran alone."""
+
+    stages: tuple[StageCost, ...]
+    flops: float
+    unshared_flops: float
+    tokens: int
+    checkpoint_bytes: int
+
+
+def pretrain_flops(model: ModelConfig, objective: ObjectiveConfig, train: TrainConfig) -> float:
+    """Returns the operations of a pre-training run; longer targets cost more."""
+    size = lengths(objective, train.inputs_length)
+    targets_length = train.targets_length or size.targets
+    return float(train.steps * train.batch_size * train_flops(model, size.inputs, targets_length))
+
+
+def finetune_flops(model: ModelConfig, train: TrainConfig) -> float:
+    """Returns the operations of a fine-tuning run at its static shapes."""
+    targets_length = train.targets_length or train.inputs_length
+    return float(train.steps * train.batch_size * train_flops(model, train.inputs_length, targets_length))
+
+
+def multitask_flops(model: ModelConfig, objective: ObjectiveConfig, train: TrainConfig) -> float:
+    """Returns the operations of a run on text and tasks at once: rows are as wide as the wider of the two."""
+    size = lengths(objective, train.inputs_length)
+    targets_length = max(train.targets_length or size.targets, size.targets)
+    return float(
+        train.steps * train.batch_size * train_flops(model, max(size.inputs, train.inputs_length), targets_length)
+    )
+
+
+def stage_cost(stage: Stage) -> StageCost:
+    """Returns the cost of one stage; preparation and evaluation count as nothing beside training."""
+    if stage.kind not in TRAINING_KINDS:
+        return StageCost(stage=stage, parameters=0, tokens=0, flops=0.0, checkpoint_bytes=0)
+    model = ModelConfig.from_dict(dict(stage.settings["model"]))
+    train = TrainConfig.from_dict(dict(stage.settings["train"]))
+    parameters = num_parameters(model)
+    return StageCost(
+        stage=stage,
+        parameters=parameters,
+        tokens=train.steps * train.batch_size * train.inputs_length,
+        flops=stage.cost,
+        checkpoint_bytes=BYTES_PER_PARAMETER * parameters,
+    )
+
+
+def plan_cost(plan: Plan) -> PlanCost:
+    """Returns the cost of a whole plan."""
+    costs = {key: stage_cost(stage) for key, stage in plan.stages.items()}
+    return PlanCost(
+        stages=tuple(costs.values()),
+        flops=sum(cost.flops for cost in costs.values()),
+        unshared_flops=sum(costs[key].flops for row in plan.rows for key in row.stages.values()),
+        tokens=sum(cost.tokens for cost in costs.values()),
+        checkpoint_bytes=sum(cost.checkpoint_bytes for cost in costs.values()),
+    )
+
+
+def measured_flops_per_s(runs: Iterable[tuple[float, float]]) -> float | None:
+    """Returns the median rate of finished runs given as ``(operations, seconds)``, or None without any."""
+    rates = sorted(flops / seconds for flops, seconds in runs if flops > 0 and seconds > 0)
+    return rates[len(rates) // 2] if rates else None

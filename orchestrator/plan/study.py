@@ -1,0 +1,106 @@
+"""A study: one baseline, and rows that each change one thing about it.
+
+A study reads like the table of the paper it stands for:
+
+    Study(name="objectives", baseline="replace-spans", rows=(
+        Row(name="deshuffle", label="Deshuffling", changes={"objective": ObjectiveConfig(kind="deshuffling")}),
+        ...))
+
+``plan_of`` expands it, at a scale and for some seeds, into a plan.
+"""
+
+import fnmatch
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from orchestrator.plan.experiment import Experiment, stages_of
+from orchestrator.plan.plan import Plan
+from t5core.errors import ConfigError
+
+Changes = Mapping[str, Any] | Callable[[Experiment], Mapping[str, Any]]
+"""Fields of Experiment and their values; a function, where they depend on the scale's experiment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One variation of the baseline.
+
+    Attributes:
+        name: short, for flags, folders and MLflow: ``span-3``.
+        label: as the paper's table words it.
+        changes: what this row changes about the study's baseline; empty for the baseline.
+        paper: the published scores by column, empty if the paper has none.
+        paper_cell: where they stand: ``Table 7, row 3``.
+    """
+
+    name: str
+    label: str
+    changes: Changes = field(default_factory=dict)
+    paper: Mapping[str, float] = field(default_factory=dict)
+    paper_cell: str = ""
+
+    def changed_fields(self, baseline: Experiment) -> Mapping[str, Any]:
+        """Returns the changes by field, as they are for this baseline."""
+        return self.changes(baseline) if callable(self.changes) else self.changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A named set of rows around one baseline.
+
+    Attributes:
+        baseline: name of the row that the others are compared with.
+        baseline_sd: the paper's standard deviation of the baseline by column, over its 10 runs.
+        changes: what the study changes about the scale's experiment before any row does.
+    """
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    baseline: str
+    baseline_sd: Mapping[str, float] = field(default_factory=dict)
+    changes: Changes = field(default_factory=dict)
+
+    def select(self, pattern: str) -> "Study":
+        """Returns the study with only the rows that match one of some comma-separated globs.
+
+        The baseline stays in, because every row is compared with it; raises ConfigError if nothing matches.
+        """
+        names = [row.name for row in self.rows]
+        globs = [glob.strip() for glob in pattern.split(",") if glob.strip()]
+        chosen = [name for name in names if any(fnmatch.fnmatchcase(name, glob) for glob in globs)]
+        if not chosen:
+            raise ConfigError("rows", pattern, f"matches none of {', '.join(names)}", choices=names)
+        kept = tuple(row for row in self.rows if row.name in chosen or row.name == self.baseline)
+        return replace(self, rows=kept)
+
+    def experiment(self, scale: "Scale", row: Row, seed: int) -> Experiment:
+        """Returns a row's experiment at a scale."""
+        baseline = self.baseline_of(scale)
+        return baseline.replace(**row.changed_fields(baseline), seed=seed)
+
+    def baseline_of(self, scale: "Scale") -> Experiment:
+        """Returns what the rows change: the scale's experiment with the study's own changes."""
+        changes = self.changes(scale.baseline) if callable(self.changes) else self.changes
+        return scale.baseline.replace(**changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """The baseline experiment at one size, and whom it is for."""
+
+    name: str
+    purpose: str
+    baseline: Experiment
+
+
+def plan_of(study: Study, scale: Scale, seeds: int = 1) -> Plan:
+    """Expands every row with every seed into stages."""
+    if seeds < 1:
+        raise ConfigError("seeds", seeds, "give 1 or more")
+    rows = []
+    for seed in range(seeds):
+        for row in study.rows:
+            rows.append((row.name, row.label, seed, stages_of(study.experiment(scale, row, seed), row.name)))
+    return Plan.of(study.name, scale.name, rows)

@@ -1,0 +1,59 @@
+"""What a stage's function is given, and the files that stages hand to one another."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.plan.plan import Stage
+from t5core.config import ModelConfig
+from t5core.feeds import marker_ids
+from t5core.tasks import TextPair
+from t5core.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # importing torch costs preparatory stages seconds that they do not need
+    from t5core.devices import Device
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One attempt at a stage.
+
+    Attributes:
+        inputs: role -> folder of the finished stage that is read in that role.
+        folder: what is written here becomes the stage's content; what a killed attempt left is there.
+        report: takes ``{"step", "steps", "loss"}``, each of which may be missing.
+    """
+
+    stage: Stage
+    inputs: Mapping[str, Path]
+    folder: Path
+    device: "Device"
+    report: Report
+
+    def setting(self, name: str) -> dict[str, Any]:
+        """Returns the JSON form of one of the stage's configs."""
+        return dict(self.stage.settings[name])
+
+    def vocabulary(self) -> Vocabulary:
+        """Returns the vocabulary that the stage reads."""
+        return Vocabulary.load(self.inputs["vocabulary"] / "vocabulary.model")
+
+
+def marker(model: ModelConfig, vocabulary: Vocabulary) -> tuple[int, ...] | None:
+    """The ids that join inputs and targets for a decoder-only model; None for others."""
+    return marker_ids(vocabulary) if model.decoder_only else None
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes one JSON object a line."""
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def read_pairs(path: Path) -> list[TextPair]:
+    """Reads the pairs that a tasks stage wrote."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    return [TextPair(inputs=r["inputs"], targets=r["targets"], context=r["context"]) for r in rows]

@@ -1,0 +1,196 @@
+"""MLflow: a view of the store, written by the driver alone.
+
+    experiment  t5grid/<study>/<scale>
+      parent run  one per row and seed     tags t5grid.row, .seed, .key, axis.*; metrics final/...; a note; its data
+        child run   one per stage          tag t5grid.stage_key; the stage's config; its curve, thinned
+
+The driver only puts events into a queue. One thread writes them, in order, each until it succeeds: MLflow's import and
+the first migration of a database, many seconds together, and a server that is away for a while cost the study nothing.
+What is not written when ``close`` has waited long enough is told in one line, and the next run of the same study writes
+it: its stages are all in the store, and everything written here follows from them. So writing is idempotent: a row
+that is there and finished is left alone, one that is there in part is completed.
+
+    tracker = Tracker.open("sqlite:///mlflow.db", "objectives", "tiny", store)
+    tracker.row_started(row)
+    tracker.stage_finished(row, stage, manifest)
+    tracker.row_finished(row, "finished", {"summary/rougeL": 31.2})
+    tracker.close(timeout_s=30)
+"""
+
+import functools
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+from orchestrator.plan.plan import PlannedRow, Stage
+from orchestrator.store import Manifest, Store
+from orchestrator.tracking.address import check_tracking_uri
+from orchestrator.tracking.view import MlflowView, is_hopeless
+from t5core.uris import masked
+
+RowStatus = Literal["finished", "failed", "stopped", "pruned"]
+
+_RETRY_S = (0.5, 1.0, 2.0, 4.0)
+_HOPELESS_TRIES = 3
+_QUIET = {
+    # no messages to MLflow's makers; retries and their timing are ours, so that outages neither pile up nor chatter
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+_logger = logging.getLogger(__name__)
+
+Event = tuple[str, Callable[[MlflowView], None]]
+"""Which row it is about, for messages, and what to write."""
+
+
+def quiet_mlflow() -> None:
+    """Sets what MLflow reads when it is imported: no chatter, no messages to its makers, no retries of its own."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+class Tracker:
+    """Writes a study's runs to MLflow in the background. Open one with ``Tracker.open``."""
+
+    def __init__(self, view: MlflowView) -> None:
+        self._view = view
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._open_events: dict[str, int] = {}
+        self._refused: dict[str, str] = {}
+        self._trouble = ""
+        self._thread = threading.Thread(target=self._write, name="mlflow-writer", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open(cls, uri: str, study: str, scale: str, store: Store) -> "Tracker":
+        """Looks whether ``uri`` answers, within 5 s, and starts the writer; returns at once after that.
+
+        Args:
+            uri: an MLflow tracking URI, see ``check_tracking_uri``.
+            study: name of the study.
+            scale: name of its scale; together they name the experiment.
+            store: where the stages' curves are read.
+
+        Raises:
+            ConfigError: nobody answers there, or it cannot be written.
+        """
+        uri = check_tracking_uri(uri)
+        quiet_mlflow()
+        return cls(MlflowView(uri, study, scale, store))
+
+    @property
+    def uri(self) -> str:
+        """The tracking URI as it may be shown."""
+        return masked(self._view.uri)
+
+    @property
+    def experiment(self) -> str:
+        """The name of the experiment that is written to."""
+        return self._view.experiment
+
+    def row_started(self, row: PlannedRow, axes: Mapping[str, object] | None = None) -> None:
+        """Opens the row's parent run.
+
+        Args:
+            row: the row.
+            axes: what the row varies and its value, for the tags ``axis.*`` by which the runs can be grouped.
+        """
+        now, tags = time.time(), dict(axes or {})
+        self._put(row, lambda view: view.row_started(row, tags, now))
+
+    def stage_finished(self, rows: PlannedRow | Iterable[PlannedRow], stage: Stage, manifest: Manifest) -> None:
+        """Writes a finished stage as a child run of each of ``rows``, also if it was finished long ago."""
+        chosen = (rows,) if isinstance(rows, PlannedRow) else tuple(rows)
+        for row in chosen:
+            self._put(row, functools.partial(_stage_finished, row, stage, manifest))
+
+    def row_finished(self, row: PlannedRow, status: RowStatus, scores: Mapping[str, float]) -> None:
+        """Writes the row's scores as ``final/...`` and its note, and ends its run; call it after its stages."""
+        now, final = time.time(), dict(scores)
+
+        def write(view: MlflowView) -> None:
+            view.row_finished(row, status, final, now, complete=_name(row) not in self._refused)
+
+        self._put(row, write)
+
+    def close(self, timeout_s: float = 30.0) -> int:
+        """Waits until everything is written, at most ``timeout_s``; warns in one line if something is missing.
+
+        Returns:
+            How many rows are not written in full.
+        """
+        self._events.put(None)
+        self._thread.join(timeout_s)
+        self._stop.set()
+        with self._lock:
+            missing = sorted({*self._open_events, *self._refused})
+            trouble = self._trouble or "; ".join(sorted(set(self._refused.values())))
+        if missing:
+            names = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+            _logger.warning(
+                "MLflow at %s: %d of the rows are not written in full (%s)%s; every result is in the store, and"
+                " the next run of the study writes what is missing",
+                self.uri,
+                len(missing),
+                names,
+                f": {trouble}" if trouble else "",
+            )
+        return len(missing)
+
+    def _put(self, row: PlannedRow, write: Callable[[MlflowView], None]) -> None:
+        name = _name(row)
+        with self._lock:
+            self._open_events[name] = self._open_events.get(name, 0) + 1
+        self._events.put((name, write))
+
+    def _write(self) -> None:
+        """The writer's thread: each event in turn, until it succeeds, is hopeless or the tracker is closed."""
+        self._until_done("", lambda view: view.connect())
+        while (event := self._events.get()) is not None and not self._stop.is_set():
+            name, write = event
+            if self._until_done(name, write):
+                with self._lock:
+                    self._open_events[name] -= 1
+                    if not self._open_events[name]:
+                        del self._open_events[name]
+
+    def _until_done(self, name: str, write: Callable[[MlflowView], None]) -> bool:
+        tries = 0
+        while not self._stop.is_set():
+            try:
+                write(self._view)
+            except Exception as error:  # MLflow, requests, SQLAlchemy and sockets each raise their own
+                tries += 1
+                trouble = masked(f"{type(error).__name__}: {error}".splitlines()[0])[:400]
+                _logger.debug("MLflow: %s: %s", name, trouble)
+                self._view.forget()  # the server may have come back as another one
+                with self._lock:
+                    self._trouble = trouble
+                    if is_hopeless(error) and tries >= _HOPELESS_TRIES:
+                        if name:
+                            self._refused[name] = trouble
+                        return True
+                self._stop.wait(_RETRY_S[min(tries, len(_RETRY_S)) - 1])
+            else:
+                with self._lock:
+                    self._trouble = ""
+                return True
+        return False
+
+
+def _stage_finished(row: PlannedRow, stage: Stage, manifest: Manifest, view: MlflowView) -> None:
+    view.stage_finished(row, stage, manifest)
+
+
+def _name(row: PlannedRow) -> str:
+    return f"{row.name} seed {row.seed}"

@@ -1,0 +1,80 @@
+"""A report is one file that shows the table and fetches nothing."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+
+from dashboards.cli import main
+from dashboards.commands.report import dot_plot, render_page
+from orchestrator.results.table import RowResult, TaskColumn, compare, to_dict, to_json
+
+
+def comparison():
+    def accuracy(scores_Nk):
+        return 100 * scores_Nk.mean(axis=(-2, -1))
+
+    tasks = [TaskColumn(task="summary_line", paper_column="CNNDM", aggregate=accuracy), TaskColumn(task="order")]
+    rows = [RowResult(name="bad", label="<b>Bad</b>", status="failed", reason="no space & no way")]
+    for name, right in (("base", 100), ("better", 150)):
+        examples_Nk = (np.arange(200) < right).astype(np.float64)[:, None]
+        scores = {"summary_line": accuracy(examples_Nk), "order": 50.0 + right / 100}
+        rows.append(
+            RowResult(
+                name=name, label=f"Row {name}", scores=scores, example_scores={"summary_line": examples_Nk},
+                paper={"CNNDM": 19.24}, seconds=75.0,
+            )
+        )  # fmt: skip
+    return compare(rows, tasks, baseline="base", title="objectives, scale tiny")
+
+
+def written(tmp_path):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "objectives-tiny.json").write_text(to_json(comparison()))
+    return tmp_path
+
+
+def test_a_report_holds_the_table_the_plot_and_nothing_from_elsewhere(tmp_path, capsys):
+    out = tmp_path / "page.html"
+    assert main(["report", "objectives", "--store", str(written(tmp_path)), "--out", str(out)]) == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    page = out.read_text(encoding="utf-8")
+    assert "75.00▲" in page
+    assert "19.24" in page
+    assert "1:15" in page
+    assert page.count("<svg") == 1
+    assert not re.search(r"""(src|href)=["'](https?:|//)""", page.replace("xlink:href", "xlink"))
+    assert "<script" not in page
+    HTMLParser().feed(page)
+
+
+def test_labels_and_reasons_are_text_not_markup():
+    page = render_page(to_dict(comparison()), study="objectives", scale="tiny")
+    assert "<b>Bad</b>" not in page
+    assert "&lt;b&gt;Bad&lt;/b&gt;" in page
+    assert "no space &amp; no way" in page
+
+
+def test_the_same_comparison_gives_the_same_plot():
+    assert dot_plot(to_dict(comparison())) == dot_plot(to_dict(comparison()))
+
+
+def test_no_scores_give_no_plot():
+    rows = [RowResult(name="base", label="", status="failed", reason="x")]
+    empty = to_dict(compare(rows, [TaskColumn(task="order")], baseline="base"))
+    assert dot_plot(empty) == ""
+    assert "<svg" not in render_page(empty, study="s", scale="tiny")
+
+
+def test_a_report_that_is_not_there_is_one_line(tmp_path, capsys):
+    assert main(["report", "objektives", "--store", str(written(tmp_path))]) == 2
+    error = capsys.readouterr().err
+    assert "did you mean 'objectives-tiny'" in error
+    assert error.count("\n") == 1
+
+
+def test_a_page_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    assert (
+        main(["report", "objectives", "--store", str(written(tmp_path)), "--out", str(tmp_path / "no" / "p.html")]) == 2
+    )
+    assert capsys.readouterr().err.startswith("out=")

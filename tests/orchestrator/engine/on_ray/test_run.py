@@ -1,0 +1,236 @@
+"""Plans run on a real Ray, with real lanes and small real stages."""
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_stages
+
+from orchestrator.engine.inline import run_locally
+from orchestrator.engine.on_ray.connect import RayConnection
+from orchestrator.engine.on_ray.run import Crew, default_lane, run_plan
+from orchestrator.engine.outcomes import Event, Failed, Finished, Skipped, StageFailed, StageStarted
+from orchestrator.engine.worker import LaneConfig
+from orchestrator.store import Store
+from t5core.errors import ConfigError
+
+
+def _run(plan: Any, store: Store, events: list[Event], **options: Any) -> Any:
+    return run_plan(
+        plan,
+        store,
+        accelerator="cpu",
+        events=events.append,
+        run_stage=small_stages.write,
+        open_device=small_stages.no_device,
+        **options,
+    )
+
+
+def test_rows_share_isolate_resume_and_leave_nothing_behind(local_ray: str, tmp_path: Path) -> None:
+    plan = small_stages.rows(
+        "good", "bad", "wrong", "dies", bad={"raise": "value"}, wrong={"raise": "data"}, dies={"die": 1}
+    )
+    store, events = Store.open(str(tmp_path / "store")), list[Event]()
+    outcomes = _run(plan, store, events)
+
+    by_name = {stage.name: outcomes[key] for key, stage in plan.stages.items()}
+    key_of = {stage.name: key for key, stage in plan.stages.items()}
+    # A row that fails does not stop the others; a user's error is not tried again.
+    assert isinstance(by_name["bad"], Failed), by_name["bad"]
+    assert (by_name["bad"].error, by_name["bad"].attempts) == ("ValueError: it went wrong", 2)
+    assert "small_stages.py" in Path(by_name["bad"].log).read_text(encoding="utf-8")
+    assert by_name["bad-fine"] == Skipped(because=key_of["bad"])
+    assert isinstance(by_name["wrong"], Failed) and by_name["wrong"].attempts == 1
+    assert by_name["wrong"].error == "corpus='empty': give it text"
+    # A worker that was killed comes back, finds its work folder and finishes.
+    assert isinstance(by_name["dies"], Finished) and by_name["dies"].attempts == 2
+    assert by_name["dies"].manifest.result["runs"] == 2
+    assert isinstance(by_name["dies-fine"], Finished)
+    assert isinstance(by_name["good-fine"], Finished)
+    assert (store.path(plan.stages[key_of["good-fine"]]) / "text").read_text() == "corpus good good-fine "
+    # The corpus, which all rows share, ran once, without a device; the others with one.
+    started = Counter(event.key for event in events if isinstance(event, StageStarted))
+    assert started[key_of["corpus"]] == 1
+    assert started[key_of["dies"]] == 2
+    assert by_name["corpus"].manifest.result["device"] is None
+    assert by_name["good"].manifest.result["device"] == "cpu:1"
+    assert [event.final for event in events if isinstance(event, StageFailed) and event.key == key_of["bad"]] == [
+        False,
+        True,
+    ]
+    assert outcomes.accounting.lanes == 2
+    assert 0 < outcomes.accounting.orchestration_share < 1
+    assert not outcomes.ok
+    assert _our_actors() == []
+
+    # A second run, by whatever means, does only what is missing; here that fails again.
+    events.clear()
+    again = run_locally(plan, store, run_stage=small_stages.write, device="cpu", events=events.append)
+    assert {event.key for event in events if isinstance(event, StageStarted)} == {key_of["bad"], key_of["wrong"]}
+    good = again[key_of["good"]]
+    assert isinstance(good, Finished) and good.cached
+
+
+def test_a_finished_plan_runs_nothing_and_does_not_import_ray(tmp_path: Path) -> None:
+    plan, store = small_stages.rows("a"), Store.open(str(tmp_path / "store"))
+    assert run_locally(plan, store, run_stage=small_stages.write, device="d").ok
+    code = f"""
+        import sys
+        sys.path.insert(0, {str(Path(small_stages.__file__).parent)!r})
+        import small_stages
+        from orchestrator.engine.outcomes import StageFinished
+        from orchestrator.engine.on_ray.run import run_plan
+        from orchestrator.store import Store
+        events = []
+        plan, store = small_stages.rows("a"), Store.open({store.uri!r})
+        outcomes = run_plan(plan, store, events=events.append, run_stage=small_stages.write)
+        assert outcomes.ok and all(o.cached for o in outcomes.values())
+        assert [type(e) for e in events] == [StageFinished] * 3 and all(e.cached for e in events)
+        assert outcomes.accounting.orchestration_share == 0
+        assert "ray" not in sys.modules and "torch" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_settings_that_cannot_be_used_are_refused_before_ray_is_there(tmp_path: Path) -> None:
+    plan, store = small_stages.rows("a"), Store.open(str(tmp_path / "store"))
+    with pytest.raises(ConfigError, match=r"accelerator='gpu': choose one of auto, cpu, cuda, xla"):
+        run_plan(plan, store, accelerator="gpu")
+    with pytest.raises(ConfigError, match=r"num_lanes=0"):
+        run_plan(plan, store, num_lanes=0)
+    with pytest.raises(ConfigError, match="top-level function"):
+        run_plan(plan, store, run_stage=lambda *_: {})
+
+
+@pytest.mark.faults
+def test_ctrl_c_leaves_no_process_and_no_lease_behind(tmp_path: Path) -> None:
+    store = Store.open(str(tmp_path / "store"))
+    code = f"""
+        import small_stages
+        from orchestrator.engine.on_ray.run import run_plan
+        from orchestrator.store import Store
+        plan = small_stages.rows("slow", slow={{"steps": 10_000, "sleep_s": 0.05}})
+        run_plan(plan, Store.open({store.uri!r}), accelerator="cpu", events=lambda event: print(event, flush=True),
+                 run_stage=small_stages.write, open_device=small_stages.no_device)
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment["PYTHONPATH"] = str(Path(small_stages.__file__).parent)
+    marker = f"t5grid-test-{tmp_path.name}-{os.getpid()}"
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment | {"T5GRID_TEST_MARKER": marker},
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        next(line for line in process.stdout if line.startswith("StageProgress"))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    assert "KeyboardInterrupt" in errors
+    plan = small_stages.rows("slow", slow={"steps": 10_000, "sleep_s": 0.05})
+    slow = next(stage for stage in plan.stages.values() if stage.name == "slow")
+    with store.lease(slow):
+        assert store.finished(slow) is None
+    until_s = time.monotonic() + 20
+    while _processes_with(marker) and time.monotonic() < until_s:  # they end when they notice that Ray is gone
+        time.sleep(0.5)
+    assert _processes_with(marker) == []
+
+
+def _processes_with(marker: str) -> list[str]:
+    """Command lines of the processes that carry the marker in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker.encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_text())
+        except OSError:  # ended meanwhile, or another user's
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("cpus", "rows", "expected"),
+    [
+        (1, 14, Crew(lanes=1, first=0, slots=1)),
+        (2, 14, Crew(lanes=2, first=1, slots=1)),
+        (8, 3, Crew(lanes=3, first=3, slots=1)),
+        (8, 14, Crew(lanes=8, first=7, slots=1)),
+    ],
+)
+def test_while_stages_are_prepared_one_cpu_is_theirs(cpus: int, rows: int, expected: Crew) -> None:
+    plan = small_stages.rows(*(f"row{i}" for i in range(rows)))
+    connection = RayConnection(address="", cpus=cpus, tpus=0, gpus=0, nodes=1, started_here=True)
+    assert Crew.of(plan, set(), LaneConfig(), connection, None) == expected
+    corpus = {key for key, stage in plan.stages.items() if stage.kind == "corpus"}
+    prepared = Crew.of(plan, corpus, LaneConfig(), connection, None)
+    assert prepared == Crew(lanes=expected.lanes, first=expected.lanes, slots=0)
+
+
+def test_a_lane_is_a_tpu_host_where_there_is_one_else_a_gpu_else_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lane(accelerator: str, tpus: int = 0, gpus: int = 0) -> tuple[str, int, int | None]:
+        connection = RayConnection(address="", cpus=16, tpus=tpus, gpus=gpus, nodes=2, started_here=False)
+        found = default_lane(accelerator, connection)
+        return found.device, found.gpus_per_worker, found.tpus_per_worker
+
+    monkeypatch.setattr("torch.backends.cuda.is_built", lambda: True)
+    assert lane("auto") == lane("cpu", tpus=8, gpus=4) == ("cpu", 0, None)
+    assert lane("auto", gpus=4) == lane("cuda", gpus=4) == lane("cuda", tpus=8, gpus=4) == ("cuda", 1, None)
+    assert lane("auto", tpus=8, gpus=4) == lane("xla", tpus=8) == ("xla", 0, 4)
+    assert lane("xla") == ("xla", 0, None)
+    with pytest.raises(ConfigError, match="accelerator='cuda': Ray has no GPU"):
+        lane("cuda")
+    monkeypatch.setattr("torch.backends.cuda.is_built", lambda: False)
+    assert lane("auto", gpus=4) == ("cpu", 0, None)
+
+
+def test_there_are_no_more_lanes_than_gpus() -> None:
+    plan = small_stages.rows(*(f"row{i}" for i in range(14)))
+    connection = RayConnection(address="", cpus=16, tpus=0, gpus=4, nodes=1, started_here=True)
+    crew = Crew.of(plan, set(), LaneConfig(device="cuda", gpus_per_worker=1), connection, None)
+    assert crew == Crew(lanes=4, first=4, slots=1)
+
+
+GPU_RUN = """
+    import sys
+    import ray, small_stages
+    from orchestrator.engine.on_ray.run import run_plan
+    from orchestrator.store import Store
+
+    # GPUs by declaration: Ray shares them out and names them to the workers, whatever is there
+    ray.init(address="local", num_cpus=3, num_gpus=2, include_dashboard=False, log_to_driver=False)
+    plan = small_stages.rows("a", "b", "c")
+    store = Store.open(sys.argv[1])
+    outcomes = run_plan(
+        plan, store, accelerator="cuda", run_stage=small_stages.write, open_device=small_stages.visible_gpus
+    )
+    assert all(type(outcome).__name__ == "Finished" for outcome in outcomes.values()), outcomes
+    print(sorted({str(outcomes[key].manifest.result["device"]) for key in plan.stages}))
+"""
+
+
+@pytest.mark.slow
+def test_lanes_on_gpus_have_one_each(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).parents[2]}", "RAY_ADDRESS": ""}
+    command = [sys.executable, "-c", textwrap.dedent(GPU_RUN), str(tmp_path / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    # stages are short: one lane may have done them all before the other was up
+    devices = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert devices[0] == "None" and set(devices[1:]) <= {"cuda:0", "cuda:1"} and len(devices) > 1
+
+
+def _our_actors() -> list[str]:
+    from ray.util import list_named_actors
+
+    return [name for name in list_named_actors() if name.startswith("t5grid")]

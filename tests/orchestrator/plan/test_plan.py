@@ -1,0 +1,202 @@
+"""Keys: what they depend on and what not; plans: each stage once, each after what it reads."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import micro_study
+import pytest
+
+from orchestrator.plan.experiment import Experiment, stages_of
+from orchestrator.plan.plan import STAGE_VERSIONS, Plan, Stage
+from t5core.config import (
+    CorpusConfig,
+    DecodeConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    ScheduleConfig,
+    TasksConfig,
+    TrainConfig,
+    VocabularyConfig,
+)
+
+ROLES = ("corpus", "vocabulary", "tasks", "tokens", "pretrain", "finetune", "evaluate")
+BEHIND_VOCABULARY = set(ROLES) - {"corpus", "tasks"}
+
+
+def baseline() -> Experiment:
+    """An experiment of which every field is written down here, so that its keys change with code alone."""
+    return Experiment(
+        corpus=CorpusConfig(content="c0ffee"),
+        vocabulary=VocabularyConfig(),
+        objective=ObjectiveConfig(),
+        model=ModelConfig(),
+        pretrain=TrainConfig(),
+        tasks=TasksConfig(names=("doc_qa", "doc_cloze")),
+        finetune=TrainConfig(
+            steps=2**18, targets_length=512, schedule=ScheduleConfig(kind="constant", learning_rate=0.001)
+        ),
+        decode=DecodeConfig(),
+    )
+
+
+def changed_roles(change: Callable[[Experiment], Experiment]) -> set[str]:
+    """Returns the roles whose keys a change of the baseline changes."""
+    before, after = stages_of(baseline(), "row"), stages_of(change(baseline()), "row")
+    assert list(before) == list(after)
+    return {role for role in before if before[role].key != after[role].key}
+
+
+def test_keys_are_those_of_the_first_release() -> None:
+    """Stores outlive code: if this fails, whatever is stored under the old keys is trained again.
+
+    So either the change was not meant to change results, and should not change keys, or it was, and the stage's
+    version in STAGE_VERSIONS goes up together with the keys below.
+    """
+    keys = {role: stage.key for role, stage in stages_of(baseline(), "row").items()}
+    assert {role: keys[role] for role in ("corpus", "pretrain", "evaluate")} == {
+        "corpus": "4c77c6654251d1f8",
+        "pretrain": "0b746b201d5caea9",
+        "evaluate": "6c79c9667caff4d7",
+    }
+
+
+def test_a_key_is_the_hash_of_kind_version_config_and_input_keys() -> None:
+    corpus = Stage.of("corpus", "text", corpus=CorpusConfig(content="c0ffee"))
+    stage = Stage.of("tokens", "text", inputs={"corpus": corpus}, seed=0)
+    identity = {
+        "config": {"seed": 0},
+        "inputs": {"corpus": corpus.key},
+        "kind": "tokens",
+        "version": STAGE_VERSIONS["tokens"],
+    }
+    text = json.dumps(identity, separators=(",", ":"), sort_keys=True)
+    assert stage.key == hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert stage.folder == f"tokens/text-{stage.key}"
+
+
+def test_the_same_experiment_has_the_same_keys_through_json_and_from_any_row() -> None:
+    again = Experiment.from_json(baseline().to_json())
+    assert again == baseline()
+    here, there = stages_of(baseline(), "row"), stages_of(again, "another-row")
+    assert {role: stage.key for role, stage in here.items()} == {role: stage.key for role, stage in there.items()}
+    assert here["pretrain"].name == "row-seed0" and there["pretrain"].name == "another-row-seed0"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda e: e.replace(corpus=e.corpus.replace(content="decaf")), set(ROLES)),
+        (lambda e: e.replace(corpus=e.corpus.replace(min_chars=100)), set(ROLES)),
+        (lambda e: e.replace(vocabulary=e.vocabulary.replace(num_pieces=31_000)), BEHIND_VOCABULARY),
+        (lambda e: e.replace(tasks=e.tasks.replace(train_examples=10)), {"tasks", "finetune", "evaluate"}),
+        (lambda e: e.replace(tasks=e.tasks.replace(seed=1)), {"tasks", "finetune", "evaluate"}),
+        (
+            lambda e: e.replace(objective=ObjectiveConfig(noise_density=0.25)),
+            {"pretrain", "finetune", "evaluate"},
+        ),
+        (lambda e: e.replace(model=e.model.replace(d_ff=64)), {"pretrain", "finetune", "evaluate"}),
+        (lambda e: e.replace(pretrain=e.pretrain.replace(steps=7)), {"pretrain", "finetune", "evaluate"}),
+        (
+            lambda e: e.replace(
+                pretrain=e.pretrain.replace(optimizer=e.pretrain.optimizer.replace(decay_exponent=0.7))
+            ),
+            {"pretrain", "finetune", "evaluate"},
+        ),
+        (lambda e: e.replace(seed=1), {"pretrain", "finetune", "evaluate"}),
+        (lambda e: e.replace(finetune=e.finetune.replace(dropout_rate=0.0)), {"finetune", "evaluate"}),
+        (lambda e: e.replace(finetune=e.finetune.replace(inputs_length=64)), {"finetune", "evaluate"}),
+        (lambda e: e.replace(decode=e.decode.replace(max_new_tokens=3)), {"evaluate"}),
+    ],
+)
+def test_what_determines_a_result_changes_its_key_and_those_behind_it(
+    change: Callable[[Experiment], Experiment], expected: set[str]
+) -> None:
+    assert changed_roles(change) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda e: e.replace(pretrain=e.pretrain.replace(log_every=1, checkpoint_every=3)),
+        lambda e: e.replace(finetune=e.finetune.replace(log_every=1, checkpoint_every=3)),
+        lambda e: e.replace(corpus=e.corpus.replace(paths=("/elsewhere",))),
+        lambda e: e.replace(decode=e.decode.replace(batch_size=7)),
+    ],
+)
+def test_what_only_changes_how_a_run_is_watched_changes_no_key(change: Callable[[Experiment], Experiment]) -> None:
+    assert changed_roles(change) == set()
+
+
+def test_name_settings_and_cost_do_not_count_and_kind_version_and_roles_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    values: dict[str, Any] = {"config": {"a": 1}, "settings": {"a": 1}, "inputs": {"left": "0" * 16, "right": "1" * 16}}
+    stage = Stage(kind="tokens", name="x", **values)
+    assert Stage(kind="tokens", name="y", **{**values, "settings": {"a": 1, "log": 2}}, cost=5.0).key == stage.key
+    backwards = {"right": "1" * 16, "left": "0" * 16}
+    assert Stage(kind="tokens", name="x", **{**values, "inputs": backwards}).key == stage.key
+    swapped = {"left": "1" * 16, "right": "0" * 16}
+    assert Stage(kind="tokens", name="x", **{**values, "inputs": swapped}).key != stage.key
+    assert Stage(kind="tasks", name="x", **values).key != stage.key
+    monkeypatch.setattr("orchestrator.plan.plan.STAGE_VERSIONS", {**STAGE_VERSIONS, "tokens": 99})
+    assert Stage(kind="tokens", name="x", **values).key != stage.key
+
+
+def test_every_kind_has_a_version_and_only_training_and_evaluation_take_a_device() -> None:
+    stages = stages_of(baseline(), "row")
+    assert tuple(stages) == ROLES and set(STAGE_VERSIONS) == {*ROLES, "multitask"}
+    assert all(role == stage.kind for role, stage in stages.items())
+    assert {role for role, stage in stages.items() if stage.accelerated} == {"pretrain", "finetune", "evaluate"}
+    assert stages["pretrain"].settings["train"]["log_every"] == 20
+    assert "log_every" not in stages["pretrain"].config["train"]
+
+
+def test_without_an_objective_fine_tuning_starts_from_random_weights() -> None:
+    stages = stages_of(baseline().replace(objective=None), "none")
+    assert set(stages) == set(ROLES) - {"tokens", "pretrain"}
+    assert set(stages["finetune"].inputs) == {"tasks", "vocabulary"}
+    assert set(stages_of(baseline(), "row")["finetune"].inputs) == {"tasks", "vocabulary", "pretrain"}
+
+
+def test_a_seed_changes_training_and_leaves_text_and_tasks_alone() -> None:
+    stages = stages_of(baseline().replace(pretrain=TrainConfig(seed=10), seed=2), "row")
+    assert stages["pretrain"].settings["train"]["seed"] == 12
+    assert stages["finetune"].settings["train"]["seed"] == 2
+    assert stages["pretrain"].name == "row-seed2"
+
+
+def test_a_plan_holds_each_stage_once_and_after_what_it_reads() -> None:
+    objectives = {"a": ObjectiveConfig(), "b": ObjectiveConfig(kind="deshuffling"), "c": None}
+    rows = [(name, name, 0, stages_of(baseline().replace(objective=o), name)) for name, o in objectives.items()]
+    plan = Plan.of("trial", "some", rows)
+    # corpus, vocabulary, tasks and tokens once; two pre-trainings; three times fine-tuning and evaluation
+    assert plan.shared() == (7 + 7 + 5, 4 + 2 + 6)
+    order = list(plan.stages)
+    for key, stage in plan.stages.items():
+        assert stage.key == key
+        assert all(order.index(read) < order.index(key) for read in stage.inputs.values())
+    a, b, c = plan.rows
+    assert (a.name, a.seed, a.label) == ("a", 0, "a")
+    assert plan.rows_of(a.stages["corpus"]) == (a, b, c)
+    assert plan.rows_of(a.stages["tokens"]) == (a, b)
+    assert plan.rows_of(b.stages["finetune"]) == (b,)
+    assert len({a.key, b.key, c.key}) == 3
+
+
+def test_a_plan_refuses_a_stage_before_its_inputs() -> None:
+    stages = stages_of(baseline(), "row")
+    backwards = dict(reversed(stages.items()))
+    with pytest.raises(AssertionError, match="comes before its inputs"):
+        Plan.of("trial", "some", [("row", "Row", 0, backwards)])
+
+
+def test_moving_a_corpus_of_files_changes_no_key(tmp_path: Path) -> None:
+    from t5core.corpora import identify
+
+    keys = []
+    for folder in (tmp_path / "here", tmp_path / "there"):
+        folder.mkdir()
+        corpus = micro_study.experiment(micro_study.write_documents(folder / f"{folder.name}.jsonl", 5)).corpus
+        keys.append(Stage.of("corpus", "files", corpus=identify(corpus)).key)
+    assert keys[0] == keys[1]
