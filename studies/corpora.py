@@ -24,8 +24,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orchestrator.commands.console import exit_code
 from orchestrator.commands.flags import Options
-from orchestrator.commands.study import exit_code, run_study
+from orchestrator.commands.study import run_study
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Row, Study
 from studies.paper import baseline_standard_deviation, paper_table

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.results.table import PLAIN_WIDTH, duration
-from orchestrator.store import Store
+from orchestrator.results.table import PLAIN_WIDTH
+from orchestrator.store import Store, open_store
+from t5core.readable import duration, readable_bytes
 
 LAST = 10
 
@@ -79,7 +80,7 @@ def status_of(store: Store) -> StoreStatus:
 
 def show_status(store_uri: str, *, as_json: bool = False, file: TextIO | None = None) -> None:
     """Prints a store's status as tables or as one JSON object; raises ConfigError for a store that cannot be read."""
-    status = status_of(Store.open(store_uri))
+    status = status_of(open_store(store_uri))
     console = Console(file=file)
     if as_json:
         print(json.dumps(asdict(status), indent=1), file=console.file)
@@ -123,12 +124,3 @@ def _last_table(status: StoreStatus) -> Table:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stage.at))
         table.add_row(at, stage.state, duration(stage.seconds), Text(stage.stage))
     return table
-
-
-def readable_bytes(count: float) -> str:
-    """Returns bytes for people, in powers of 1000: ``950 B``, ``1.2 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

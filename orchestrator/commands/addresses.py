@@ -18,7 +18,7 @@ def home() -> Path:
 
 
 def default_store_uri() -> str:
-    """Returns the store's place as a plain absolute path, what ``Store.open`` takes."""
+    """Returns the store's place as a plain absolute path, what ``open_store`` takes."""
     return str(home() / "store")
 
 

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.plan.cost import ASSUMED_FLOPS_PER_S, measured_flops_per_s, plan_cost
-from orchestrator.plan.plan import TRAINING_KINDS, Plan
+from orchestrator.plan.kinds import KINDS
+from orchestrator.plan.plan import Plan
 from orchestrator.store import Store
 
 
@@ -78,7 +79,7 @@ def _rates(store: Store) -> list[tuple[str, float, str]]:
     """Measured rates by device first: what finished stages' last attempts reached; then the assumptions."""
     runs: dict[str, list[tuple[float, float]]] = {}
     for m in store.manifests():
-        if m.kind in TRAINING_KINDS and m.result.get("steps_run"):
+        if m.kind in KINDS and KINDS[m.kind].trains and m.result.get("steps_run"):
             share = m.result["steps_run"] / m.result["steps"]
             runs.setdefault(m.result["device"], []).append((m.result["flops"] * share, m.result["seconds"]))
     measured = [

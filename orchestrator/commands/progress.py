@@ -27,7 +27,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.engine.outcomes import (
+from orchestrator.engine.events import (
     Event,
     LaneFailed,
     LaneStarted,
@@ -39,7 +39,8 @@ from orchestrator.engine.outcomes import (
     StageStarted,
     StageWaiting,
 )
-from orchestrator.plan.plan import Plan, PlannedRow, Stage
+from orchestrator.plan.plan import Plan, PlannedRow
+from orchestrator.plan.stage import Stage
 
 LINE_EVERY_S = 30.0
 """How often a run without a terminal says how far it is."""

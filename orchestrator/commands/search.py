@@ -11,53 +11,46 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from orchestrator.commands.addresses import default_storage_url
+from orchestrator.commands.console import exit_code, plain_console
 from orchestrator.commands.flags import Options
 from orchestrator.commands.plan_shown import plan_json, render_plan
 from orchestrator.commands.progress import Progress
-from orchestrator.commands.study import FREE_BYTES_WANTED, TRACKER_WAIT_S, exit_code, plain_console, rejected_input
+from orchestrator.commands.study import FREE_BYTES_WANTED, TRACKER_WAIT_S
+from orchestrator.engine.events import Event
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.on_ray.run import run_plan
-from orchestrator.engine.outcomes import Event
 from orchestrator.plan.cost import plan_cost
 from orchestrator.plan.experiment import Experiment, stages_of
-from orchestrator.plan.plan import Plan, Stage
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
 from orchestrator.plan.study import Scale, Study
-from orchestrator.results.table import duration
+from orchestrator.results.rows import rejected_input
 from orchestrator.search.search import (
-    FIXED,
-    SCORES,
     Ended,
     Listener,
     Running,
     Search,
     average,
     open_study,
-    rates_table,
-    row_name,
     search_name,
-    title,
 )
+from orchestrator.search.shown import render_trials, trials_json
 from orchestrator.search.space import SPACES, Fixed, Space
-from orchestrator.store import StageBusy, Store
+from orchestrator.store import StageBusy, Store, open_store
 from orchestrator.tracking.writer import Tracker
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
-from t5core.tasks import judged, tasks_of
+from t5core.readable import duration
 from t5core.uris import masked
 
 NAME = "mixing_search"
 LANES_AT_MOST = 4
 """Trials side by side, unless ``--lanes`` says otherwise: the more of them, the less each knows of the others."""
-SHOWN = 15
 
 FixedMixtures = Callable[[Experiment], Sequence[Fixed]]
 
@@ -108,7 +101,7 @@ def _search(
     scale = options.scale_of(scales)
     experiment = study.baseline_of(scale)
     mixtures = tuple(fixed(experiment))
-    store = Store.open(options.store)
+    store = open_store(options.store)
     space = Space(name=more["space"], fixed=mixtures, unsupervised=unsupervised)
     starts = _starts(experiment, [start for start, _ in space.starts()] or mixtures, scale.name)
     if options.plan:
@@ -147,9 +140,9 @@ def _search(
         print(f"error: {refused}", file=sys.stderr)
         return 2
     if options.json:
-        print(json.dumps(_as_json(name, trials), ensure_ascii=False))
+        print(json.dumps(trials_json(name, trials), ensure_ascii=False))
     else:
-        _render(trials, experiment, console)
+        render_trials(trials, experiment, console)
         console.print(f"{duration(time.monotonic() - started_s)} in all", highlight=False)
     if search.failed or search.open:
         why = search.error or search.last_error or "no lane was left to run it"
@@ -267,67 +260,3 @@ def _say(
         ("tracking", f"{tracker.uri}, experiment {tracker.experiment}"),
     ):
         console.print(f"{what:12} {value}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _ranked(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials with a score, best first: whole ones, then pruned ones."""
-    trials = [t for t in study.get_trials(deepcopy=False) if t.user_attrs.get(SCORES)]
-    return sorted(trials, key=lambda t: (t.state is not TrialState.COMPLETE, -_average(t)))
-
-
-def _average(trial: FrozenTrial) -> float:
-    return average(trial.user_attrs[SCORES])
-
-
-def _render(study: optuna.Study, experiment: Experiment, console: Console) -> None:
-    trials = _ranked(study)
-    tasks = judged(tasks_of(experiment.tasks))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Trials of {study.study_name}", title_justify="left")
-    table.add_column("trial", no_wrap=True)
-    for head in ("part", *(name.removeprefix("doc_") for name in tasks), "average"):
-        table.add_column(head, justify="right")
-    table.add_column("mixture")
-    for trial in trials[:SHOWN]:
-        scores = trial.user_attrs[SCORES]
-        state = "" if trial.state is TrialState.COMPLETE else "pruned "
-        table.add_row(
-            str(trial.number),
-            f"{state}{len(trial.intermediate_values)}/{experiment.parts}",
-            *(f"{scores[name]:.2f}" for name in tasks),
-            f"{_average(trial):.2f}",
-            title(trial),
-        )
-    console.print(table)
-    whole = [t for t in trials if t.state is TrialState.COMPLETE]
-    if not whole:
-        console.print("no trial has come to its end yet")
-        return
-    best, known = whole[0], [t for t in whole if FIXED in t.user_attrs]
-    shares = ", ".join(f"{name} {rate:.1%}" for name, rate in rates_table(best).items())
-    lines = [f"best: trial {best.number} ({title(best)}), average {_average(best):.2f}; it draws {shares}"]
-    if known:
-        lines.append(f"best of the paper's fixed mixtures: {title(known[0])}, average {_average(known[0]):.2f}")
-    lines.append("averages are over the tasks' main scores on the validation examples, of one seed")
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
-
-
-def _as_json(name: str, study: optuna.Study) -> dict[str, Any]:
-    return {
-        "search": name,
-        "trials": [
-            {
-                "number": trial.number,
-                "row": row_name(trial),
-                "state": trial.state.name.lower(),
-                "mixture": title(trial),
-                "fixed": trial.user_attrs.get(FIXED),
-                "params": trial.params,
-                "rates": rates_table(trial),
-                "scores": trial.user_attrs[SCORES],
-                "average": _average(trial),
-                "parts": len(trial.intermediate_values),
-            }
-            for trial in _ranked(study)
-        ],
-    }

@@ -9,29 +9,31 @@ asked for that cannot be, said in one line before any device was taken.
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import fsspec
-import numpy as np
 from rich.console import Console
 
+from orchestrator.commands.console import exit_code, plain_console
 from orchestrator.commands.flags import Options
 from orchestrator.commands.plan_shown import plan_json, render_plan
 from orchestrator.commands.progress import Progress
-from orchestrator.commands.vocabulary_mix import short_sources
+from orchestrator.engine.events import Event, StageFinished
 from orchestrator.engine.on_ray.run import run_plan
-from orchestrator.engine.outcomes import Accounting, Event, Failed, Finished, Outcomes, Skipped, StageFinished
+from orchestrator.engine.outcomes import Accounting, Outcomes
 from orchestrator.plan.cost import plan_cost
-from orchestrator.plan.plan import Plan, PlannedRow
+from orchestrator.plan.plan import Plan
 from orchestrator.plan.study import Scale, Study, plan_of
-from orchestrator.results.table import PLAIN_WIDTH, RowResult, TaskColumn, compare, duration, render, to_dict, to_json
-from orchestrator.store import Store
+from orchestrator.results.compare import compare, to_dict, to_json
+from orchestrator.results.notes import cut_examples, short_sources, unreadable_outputs
+from orchestrator.results.rows import all_scores, columns_of, majorities, rejected_input, row_result
+from orchestrator.results.table import render
+from orchestrator.store import Store, open_store
 from orchestrator.tracking.writer import Tracker
-from t5core.config import Config, TasksConfig
+from t5core.config import Config
 from t5core.errors import ConfigError
-from t5core.metrics.averages import paper_columns
-from t5core.tasks import judged, tasks_of
+from t5core.readable import duration
 
 TRACKER_WAIT_S = 60.0
 """How long the end of a run waits for MLflow to take what is still in the queue."""
@@ -50,30 +52,12 @@ def main(study: Study, scales: Mapping[str, Scale], argv: Sequence[str] | None =
     return exit_code(run)
 
 
-def exit_code(command: Callable[[], int]) -> int:
-    """Returns a command's exit code: its own, 2 for what cannot be done as asked, 130 when it was stopped."""
-    try:
-        return command()
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped: what is finished is kept; the same command goes on from there", file=sys.stderr)
-        return 130
-
-
-def plain_console(*, to_stderr: bool) -> Console:
-    """Returns where people read: a terminal as it is, anything else in plain lines of one width."""
-    console = Console(stderr=to_stderr)
-    return console if console.is_terminal else Console(stderr=to_stderr, width=PLAIN_WIDTH, highlight=False)
-
-
 def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> int:
     """Plans, checks, runs and compares; raises ConfigError for what cannot be run."""
     started_s = time.monotonic()
     scale = options.scale_of(scales)
     plan = plan_of(study, scale, options.seeds)
-    store = Store.open(options.store)
+    store = open_store(options.store)
     console = plain_console(to_stderr=options.json)
     if options.plan:
         if options.json:
@@ -89,9 +73,9 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
         with Progress(plan, console=console) as progress:
             live = _Live(study, scale, plan, store, tracker, progress)
             outcomes = run_plan(plan, store, accelerator=options.accelerator, num_lanes=options.lanes, events=live)
-        results = [_row_result(study, scale, plan, row, outcomes, store) for row in plan.rows]
+        results = [row_result(study, scale, plan, row, outcomes, store) for row in plan.rows]
         for row, result in zip(plan.rows, results, strict=True):
-            tracker.row_finished(row, "finished" if result.status == "done" else "failed", _all_scores(row, outcomes))
+            tracker.row_finished(row, "finished" if result.status == "done" else "failed", all_scores(row, outcomes))
     except KeyboardInterrupt:
         for row in plan.rows:
             tracker.row_finished(row, "stopped", {})
@@ -102,7 +86,7 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
     if rejected is not None:
         print(f"error: {rejected}", file=sys.stderr)
         return 2
-    columns = columns_of(scale.baseline.tasks, _majorities(plan, outcomes))
+    columns = columns_of(scale.baseline.tasks, majorities(plan, outcomes))
     title = f"{study.title}, scale {scale.name}"
     comparison = compare(
         results,
@@ -110,7 +94,7 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
         baseline=study.baseline,
         title=title,
         paper_sd=study.baseline_sd,
-        notes=(*short_sources(plan, outcomes), *_cut(plan, outcomes), *_unreadable(plan, outcomes)),
+        notes=(*short_sources(plan, outcomes), *cut_examples(plan, outcomes), *unreadable_outputs(plan, outcomes)),
     )
     if options.json:
         print(json.dumps({**to_dict(comparison), "accounting": _accounting(outcomes.accounting)}, ensure_ascii=False))
@@ -159,103 +143,6 @@ class _Live:
             manifest = self._store.finished(stage)
             if manifest is not None:
                 self._tracker.stage_finished(self._plan.rows_of(event.key), stage, manifest)
-
-
-def _row_result(study: Study, scale: Scale, plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) -> RowResult:
-    described = next(r for r in study.rows if r.name == row.name)
-    common: dict[str, Any] = {"name": row.name, "label": described.label, "seed": row.seed, "paper": described.paper}
-    for role, key in row.stages.items():
-        match outcomes[key]:
-            case Failed() as failed:
-                log = f" (log: {failed.log})" if failed.log else ""
-                return RowResult(**common, status="failed", reason=f"{role}: {failed.error}{log}")
-            case Skipped() as skipped:
-                reason = f"{role} was not run because {plan.stages[skipped.because].folder} failed"
-                return RowResult(**common, status="failed", reason=reason)
-            case Finished():
-                pass
-    evaluated = outcomes[row.stages["evaluate"]]
-    assert isinstance(evaluated, Finished)
-    folder = store.path(plan.stages[row.stages["evaluate"]])
-    tasks = judged(tasks_of(scale.baseline.tasks))
-    scores = evaluated.manifest.result["scores"]
-    return RowResult(
-        **common,
-        scores={name: task.main_score(scores[name]) for name, task in tasks.items()},
-        example_scores={name: np.load(folder / f"{name}.scores.npy", allow_pickle=False) for name in tasks},
-        seconds=sum(_seconds(outcomes, key) for role, key in row.stages.items() if plan.stages[key].accelerated),
-    )
-
-
-def _seconds(outcomes: Outcomes, key: str) -> float:
-    outcome = outcomes[key]
-    return outcome.manifest.seconds if isinstance(outcome, Finished) else 0.0
-
-
-def _all_scores(row: PlannedRow, outcomes: Outcomes) -> dict[str, float]:
-    """Returns every metric of every task, and the paper's columns, for MLflow: ``doc_qa/em``, ``column/GLUE``."""
-    evaluated = outcomes[row.stages["evaluate"]]
-    if not isinstance(evaluated, Finished):
-        return {}
-    scores = evaluated.manifest.result["scores"]
-    single = {f"{task}/{metric}": value for task, by_metric in scores.items() for metric, value in by_metric.items()}
-    return {**single, **{f"column/{name}": value for name, value in paper_columns(scores).items()}}
-
-
-def _cut(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
-    """Returns a line about training examples that are longer than the scale's lengths."""
-    shares: dict[str, float] = {}
-    for key in plan.stages:
-        outcome = outcomes[key]
-        if isinstance(outcome, Finished):
-            for task, share in outcome.manifest.result.get("cut", {}).items():
-                shares[task] = max(shares.get(task, 0.0), share)
-    told = [f"{task} {share:.0%}" for task, share in shares.items() if share >= 0.005]
-    return (f"training examples that were cut to the scale's lengths: {', '.join(told)}",) if told else ()
-
-
-def _unreadable(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
-    """Returns a line about outputs that are nothing a target can be, of the row with the most for each task."""
-    worst: dict[str, tuple[int, str]] = {}
-    for row in plan.rows:
-        evaluated = outcomes[row.stages["evaluate"]]
-        if isinstance(evaluated, Finished):
-            for task, count in evaluated.manifest.result["invalid"].items():
-                worst[task] = max(worst.get(task, (0, "")), (count, row.name))
-    told = [f"{task} {count} ({row})" for task, (count, row) in worst.items() if count]
-    return (f"outputs that are no possible answer count as wrong; at most: {', '.join(told)}",) if told else ()
-
-
-def rejected_input(outcomes: Outcomes) -> str | None:
-    """Returns why preparation refused what it was given, if it did: that is the user's to mend, not a failed row."""
-    for outcome in outcomes.values():
-        if isinstance(outcome, Failed) and outcome.refused:
-            return outcome.error
-    return None
-
-
-def columns_of(config: TasksConfig, majorities: Mapping[str, float]) -> list[TaskColumn]:
-    """Returns the table's columns: the tasks that rows are judged by."""
-    return [
-        TaskColumn(
-            task=name,
-            paper_column=task.paper_column,
-            aggregate=task.aggregate,
-            label=f"{name.removeprefix('doc_')} {task.main.name}",
-            majority=majorities.get(name),
-        )
-        for name, task in judged(tasks_of(config)).items()
-    ]
-
-
-def _majorities(plan: Plan, outcomes: Outcomes) -> dict[str, float]:
-    """Returns what always giving training's commonest answer scores, by task."""
-    for stage in plan.stages.values():
-        outcome = outcomes[stage.key]
-        if stage.kind == "tasks" and isinstance(outcome, Finished):
-            ending = ".majority"
-            return {k.removesuffix(ending): v for k, v in outcome.manifest.result.items() if k.endswith(ending)}
-    return {}
 
 
 def _say_what_was_decided(

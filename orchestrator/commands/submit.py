@@ -33,9 +33,9 @@ from urllib.parse import urlsplit
 
 from orchestrator.commands.addresses import HOME_VARIABLE, default_store_uri, default_tracking_uri
 from orchestrator.engine.on_ray.connect import LOOPBACK_VARIABLE
-from orchestrator.results.table import duration
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
+from t5core.readable import duration
 from t5core.uris import masked
 
 ROOT = Path(__file__).resolve().parents[2]

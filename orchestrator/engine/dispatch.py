@@ -30,7 +30,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.engine.outcomes import (
+from orchestrator.engine.events import (
     Event,
     LaneFailed,
     LaneStarted,
@@ -41,7 +41,8 @@ from orchestrator.engine.outcomes import (
     StageStarted,
     StageWaiting,
 )
-from orchestrator.plan.plan import Plan, Stage
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
 
 BUSY_RETRY_S = 2.0
 """How long a stage that another process holds is left alone before it is offered again."""

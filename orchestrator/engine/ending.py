@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.engine.dispatch import Dispatcher, StageReport
-from orchestrator.engine.outcomes import Accounting, Event, Failed, Finished, Outcome, Outcomes, Skipped, StageFinished
+from orchestrator.engine.events import Event, StageFinished
+from orchestrator.engine.outcomes import Accounting, Failed, Finished, Outcome, Outcomes, Skipped
 from orchestrator.plan.plan import Plan
 from orchestrator.store import Store
 

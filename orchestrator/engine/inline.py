@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 from orchestrator.engine.dispatch import Answer, Dispatcher, Wait
 from orchestrator.engine.ending import Summary, all_cached, finished_before, settle
-from orchestrator.engine.outcomes import Event, Outcomes, StageProgress
+from orchestrator.engine.events import Event, StageProgress
+from orchestrator.engine.outcomes import Outcomes
 from orchestrator.engine.steering import Steering, held
-from orchestrator.engine.worker import RUN_STAGE, StageFunction, open_device, resolve, work_through
+from orchestrator.engine.worker import RUN_STAGE, StageFunction, open_device, work_through
+from orchestrator.plan.by_name import resolve
 from orchestrator.plan.plan import Plan
 from orchestrator.store import Store
 

@@ -1,4 +1,4 @@
-"""How a stage ended, and what is told about it on the way: plain frozen values.
+"""How a stage ended, and where the time of a run went: plain frozen values.
 
 Every stage of a plan ends in exactly one `Outcome`, and whoever reads them matches all three:
 
@@ -6,9 +6,6 @@ Every stage of a plan ends in exactly one `Outcome`, and whoever reads them matc
         case Finished(): ...     # its manifest lies in the store
         case Failed(): ...       # it was tried `attempts` times
         case Skipped(): ...      # a stage it reads failed; `because` is the key of the one that failed first
-
-Events are what a progress display and a tracker live on; they come in the order in which things happened and are
-delivered in the driver's main thread.
 """
 
 from collections.abc import Iterator, Mapping
@@ -61,99 +58,6 @@ class Skipped:
 
 
 Outcome = Finished | Failed | Skipped
-
-
-@dataclass(frozen=True, kw_only=True)
-class RayStarted:
-    """Ray is there: its address, its CPUs, and whether this run started it."""
-
-    address: str
-    cpus: int
-    started_here: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class LaneStarted:
-    """A lane's worker group is up; ``seconds`` from the call to start it until its function ran."""
-
-    lane: str
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageStarted:
-    """Attempt ``attempt`` (1, 2, ...) of a stage began in ``lane``."""
-
-    key: str
-    lane: str
-    attempt: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageProgress:
-    """A stage is at ``step`` of ``steps``; None where it did not say."""
-
-    key: str
-    step: int | None
-    steps: int | None
-    loss: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageWaiting:
-    """Another process holds the stage; it is asked for again until that one has finished or gone."""
-
-    key: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageFinished:
-    """A stage's result was committed (or found in the store)."""
-
-    key: str
-    lane: str
-    seconds: float
-    cached: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageFailed:
-    """An attempt failed; ``final`` when there will be no other."""
-
-    key: str
-    error: str
-    attempt: int
-    final: bool
-    log: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageSkipped:
-    """A stage will not run because the stage ``because`` failed."""
-
-    key: str
-    because: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class LaneFailed:
-    """A lane broke down for good; what it was doing goes back to the queue."""
-
-    lane: str
-    error: str
-
-
-Event = (
-    RayStarted
-    | LaneStarted
-    | LaneFailed
-    | StageStarted
-    | StageProgress
-    | StageWaiting
-    | StageFinished
-    | StageFailed
-    | StageSkipped
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ answers with further stages or with nothing, until it says that there will be no
 
 from typing import Protocol
 
-from orchestrator.engine.outcomes import Event
+from orchestrator.engine.events import Event
 from orchestrator.plan.plan import Plan
 from orchestrator.store import Store
 

@@ -1,10 +1,5 @@
 """What a worker does: takes stages from the dispatcher one after another and runs them.
 
-Starting a Ray Train job costs seconds (a controller, a placement group, a worker process and its imports), a stage at
-the smallest scale not much more. So workers are kept: a *lane* is one Ray Train job whose function, `lane_main`, asks
-for stage after stage until there are none. Preparatory stages run in *slots*: plain Ray tasks with one CPU that do
-the same and end when preparation is done.
-
 All ranks of a lane ask for the same turn and get the same stage. Rank 0 alone holds the stage's lease, commits its
 result and reports; the others wait until it has begun, and run the same function.
 
@@ -13,20 +8,15 @@ stage's work folder, and the lane goes on. Only in a lane of several ranks is it
 may hang in a collective: Ray Train then restarts the group.
 """
 
-import importlib
-import os
-import threading
 import time
 import traceback
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from orchestrator.engine.dispatch import Answer, Assignment, Preparatory, Stop, Wait
-from orchestrator.engine.outcomes import StageProgress
-from orchestrator.plan.plan import Stage
+from orchestrator.engine.dispatch import Answer, Assignment, Stop, Wait
+from orchestrator.engine.events import StageProgress
+from orchestrator.plan.stage import Stage
 from orchestrator.store import StageBusy, Store, StoreError
 from t5core.errors import ConfigError, NonFiniteLoss
 
@@ -51,96 +41,6 @@ FAILURE_LOG = "failure.log"
 
 class LaneStopped(BaseException):
     """Raised by ``report`` inside a stage when the run is stopping; not an Exception, so that stages let it through."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LaneConfig:
-    """What one lane's worker group is made of.
-
-    The fields ``use_tpu``, ``topology`` and ``accelerator_type`` go to Ray Train's ScalingConfig as they are. They need
-    real TPU slices (or nodes that declare them); everything else runs on any machine.
-
-    Attributes:
-        device: "cpu", "cuda" or "xla", for ``t5core.devices.open_device``.
-        num_workers: processes; on TPU slices one per host.
-        cpus_per_worker: CPUs that Ray reserves for each; also the threads PyTorch may use.
-        gpus_per_worker: GPUs that Ray reserves for each; one process uses one.
-        use_tpu: reserve TPU hosts.
-        topology: of the slice, like "2x2x2".
-        accelerator_type: like "TPU-V4".
-        tpus_per_worker: chips of each worker; None with a topology, which says it.
-        virtual_devices: how many devices PJRT shows where there is no TPU. For "xla" only.
-    """
-
-    device: str = "cpu"
-    num_workers: int = 1
-    cpus_per_worker: int = 1
-    gpus_per_worker: int = 0
-    use_tpu: bool = False
-    topology: str | None = None
-    accelerator_type: str | None = None
-    tpus_per_worker: int | None = None
-    virtual_devices: int = 1
-
-    def __post_init__(self) -> None:
-        if self.num_workers < 1:
-            raise ConfigError("num_workers", self.num_workers, "give a lane at least one worker")
-        if (self.device == "cuda") != (self.gpus_per_worker == 1):
-            way_out = "a process uses one GPU where the accelerator is cuda, and none elsewhere"
-            raise ConfigError("gpus_per_worker", self.gpus_per_worker, way_out)
-        if self.use_tpu and self.device != "xla":
-            raise ConfigError("use_tpu", self.use_tpu, "TPUs need the accelerator xla")
-        if self.topology is not None and not self.use_tpu:
-            raise ConfigError("topology", self.topology, "a topology belongs to TPU slices: set use_tpu too")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerSpec:
-    """All that a worker process is told, by value: names and addresses, no objects.
-
-    Attributes:
-        dispatcher: name of the dispatcher's actor, in the job's namespace.
-        lane: this lane's name.
-        store_uri: opened by the worker itself.
-        run_stage, open_device: functions as "module:name", imported by the worker.
-        device: as in LaneConfig; "" for slots.
-        threads: for PyTorch.
-        preparatory: whether to take preparatory stages.
-        launched_at: seconds since the epoch when the driver launched the lane.
-    """
-
-    dispatcher: str
-    lane: str
-    store_uri: str
-    run_stage: str
-    open_device: str
-    device: str
-    threads: int
-    preparatory: Preparatory
-    launched_at: float
-
-
-def reference(function: Callable[..., Any]) -> str:
-    """Returns "module:name" of a top-level function.
-
-    Raises:
-        ConfigError: when the function cannot be found again under that name.
-    """
-    name = f"{function.__module__}:{function.__qualname__}"
-    if "<" in name or function.__module__ == "__main__":
-        raise ConfigError("function", name, "workers import functions by name: give a top-level function of a module")
-    return name
-
-
-def resolve(name: str) -> Callable[..., Any]:
-    """Returns the function that `reference` named."""
-    module, _, qualname = name.partition(":")
-    found: Any = importlib.import_module(module)
-    for part in qualname.split("."):
-        found = getattr(found, part)
-    assert callable(found), name
-    function: Callable[..., Any] = found
-    return function
 
 
 def open_device(name: str, threads: int | None) -> Any:
@@ -320,144 +220,3 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, ConfigError | NonFiniteLoss):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-class RayPort:
-    """The way to a dispatcher that is a Ray actor.
-
-    Calls wait for their answer, except ``progress``: that one is sent off, and what the previous one answered is
-    looked at only if it is already there.
-    """
-
-    def __init__(self, dispatcher: Any, lane: str, incarnation: str, preparatory: Preparatory) -> None:
-        self._dispatcher = dispatcher
-        self._me = (lane, incarnation)
-        self._preparatory = preparatory
-        self._pending: Any = None
-
-    def _ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        import ray
-
-        return ray.get(self._dispatcher.call.remote(method, *self._me, *args, **kwargs))
-
-    def join(self, start_s: float) -> None:
-        """Says that this incarnation of the lane is up."""
-        self._ask("join", start_s)
-
-    def give_up(self, error: str) -> None:
-        """Says that this lane cannot work at all."""
-        self._ask("give_up", error)
-
-    def take(self, turn: int) -> Answer:
-        """Returns this turn's answer; waits up to some seconds for something to become ready."""
-        import ray
-
-        answer: Answer = ray.get(self._dispatcher.take.remote(*self._me, turn, self._preparatory))
-        return answer
-
-    def started(self, key: str) -> bool:
-        """See `Port`."""
-        return bool(self._ask("started", key))
-
-    def decided(self, turn: int) -> Literal["begun", "dropped", "open"]:
-        """See `Port`."""
-        decision: Literal["begun", "dropped", "open"] = self._ask("decided", turn)
-        return decision
-
-    def progress(self, event: StageProgress) -> bool:
-        """See `Port`."""
-        import ray
-
-        go_on = True
-        if self._pending is not None:
-            ready, _ = ray.wait([self._pending], timeout=0)
-            if not ready:
-                return True
-            try:
-                go_on = bool(ray.get(ready[0]))
-            except ray.exceptions.RayActorError:  # the driver is gone: nobody waits for this stage
-                return False
-        self._pending = self._dispatcher.call.remote("progress", *self._me, event)
-        return go_on
-
-    def finished(self, key: str, seconds: float, *, cached: bool) -> None:
-        """See `Port`."""
-        self._ask("finished", key, seconds, cached=cached)
-
-    def failed(self, key: str, error: str, seconds: float, *, retry: bool, log: str) -> None:
-        """See `Port`."""
-        self._ask("failed", key, error, seconds, retry=retry, log=log)
-
-    def busy(self, key: str) -> None:
-        """See `Port`."""
-        self._ask("busy", key)
-
-    def interrupted(self, key: str, seconds: float) -> None:
-        """See `Port`."""
-        self._ask("interrupted", key, seconds)
-
-
-def lane_main(values: dict[str, Any]) -> None:
-    """The training function of a lane's Ray Train job; ``values`` are a WorkerSpec's fields."""
-    from ray import train
-    from ray.train.collective import broadcast_from_rank_zero
-
-    context = train.get_context()
-    rank, world_size = context.get_world_rank(), context.get_world_size()
-    incarnation = uuid.uuid4().hex
-    if world_size > 1:
-        incarnation = broadcast_from_rank_zero(incarnation)
-    _serve(WorkerSpec(**values), incarnation, rank, world_size)
-
-
-def slot_main(values: dict[str, Any]) -> None:
-    """The body of a preparatory slot's Ray task; ``values`` are a WorkerSpec's fields."""
-    _serve(WorkerSpec(**values), uuid.uuid4().hex, 0, 1)
-
-
-def _serve(spec: WorkerSpec, incarnation: str, rank: int, world_size: int) -> None:
-    import ray
-
-    dispatcher = ray.get_actor(spec.dispatcher)
-    port = RayPort(dispatcher, spec.lane, incarnation, spec.preparatory)
-    port.join(time.time() - spec.launched_at)
-    done = threading.Event()
-    threading.Thread(target=_watch, args=(dispatcher, done), daemon=True, name="stop-watch").start()
-    opened: list[Any] = []
-
-    def device() -> Any:
-        if not opened:
-            opened.append(resolve(spec.open_device)(spec.device, spec.threads))
-        return opened[0]
-
-    try:
-        try:
-            store, run_stage = Store.open(spec.store_uri), resolve(spec.run_stage)
-            if spec.device:
-                device()  # now, while the first stages are being prepared elsewhere
-        except Exception as error:  # whatever is missing here is missing for every stage
-            port.give_up(one_line(error))
-            return
-        work_through(port, store, run_stage, device, rank=rank, world_size=world_size)
-    finally:
-        done.set()
-
-
-def _watch(dispatcher: Any, done: threading.Event) -> None:
-    """Ends the process when the run stops (or its driver is gone) and the stage does not leave by itself."""
-    import ray
-
-    while not done.wait(2.0):
-        try:
-            stopping = ray.get(dispatcher.is_stopping.remote())
-        except Exception:  # whatever it is: there is nobody left to work for
-            stopping = True
-        if stopping:
-            if not done.wait(STOP_GRACE_S):
-                os._exit(1)
-            return
-
-
-def spec_values(spec: WorkerSpec) -> dict[str, Any]:
-    """Returns a spec as plain values, to be sent to a worker."""
-    return asdict(spec)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from orchestrator.plan.plan import TRAINING_KINDS, Plan, Stage
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
 from t5core.config import ModelConfig, ObjectiveConfig, TrainConfig
 from t5core.model import num_parameters, train_flops
 from t5core.objectives import lengths
@@ -72,7 +73,7 @@ def multitask_flops(model: ModelConfig, objective: ObjectiveConfig, train: Train
 
 def stage_cost(stage: Stage) -> StageCost:
     """Returns the cost of one stage; preparation and evaluation count as nothing beside training."""
-    if stage.kind not in TRAINING_KINDS:
+    if not stage.trains:
         return StageCost(stage=stage, parameters=0, tokens=0, flops=0.0, checkpoint_bytes=0)
     model = ModelConfig.from_dict(dict(stage.settings["model"]))
     train = TrainConfig.from_dict(dict(stage.settings["train"]))

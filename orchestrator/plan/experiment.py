@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from orchestrator.plan.cost import finetune_flops, multitask_flops, pretrain_flops
-from orchestrator.plan.plan import Stage, corpus_role
+from orchestrator.plan.stage import Stage, corpus_role
 from t5core.config import (
     Config,
     CorpusConfig,

@@ -16,94 +16,9 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from types import MappingProxyType
-from typing import Any
+from dataclasses import dataclass, replace
 
-from t5core.config import Config
-
-STAGE_VERSIONS: Mapping[str, int] = MappingProxyType(
-    {
-        "corpus": 1,
-        "vocabulary": 1,
-        "tokens": 2,
-        "tasks": 3,
-        "pretrain": 2,
-        "finetune": 3,
-        "multitask": 1,
-        "evaluate": 3,
-    }
-)
-"""The declared version of each kind's code: raise it when the code comes to give other results."""
-
-ACCELERATED_KINDS = frozenset({"pretrain", "finetune", "multitask", "evaluate"})
-"""Kinds that run on a device, in a lane; the others are plain CPU work."""
-
-TRAINING_KINDS = frozenset({"pretrain", "finetune", "multitask"})
-"""Kinds whose result is a checkpoint."""
-
-
-def corpus_role(number: int) -> str:
-    """Returns the role of a stage's corpus by its number from 0: "corpus", "corpus2", "corpus3", ..."""
-    return "corpus" if number == 0 else f"corpus{number + 1}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One node of the plan.
-
-    Attributes:
-        kind: one of STAGE_VERSIONS; what ``orchestrator.stages`` dispatches on.
-        name: readable, for folders and people; does not count.
-        config: JSON values that determine the result (fingerprints of configs).
-        settings: the same configs whole, with what does not count; what the stage's function is given.
-        inputs: role -> key of the stage read in that role.
-        cost: expected cost in FLOPs (0 for CPU work), for scheduling and plans; does not count.
-    """
-
-    kind: str
-    name: str
-    config: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    cost: float = 0.0
-
-    @cached_property
-    def key(self) -> str:
-        """16 hex digits: the identity of the result."""
-        identity = {
-            "kind": self.kind,
-            "version": STAGE_VERSIONS.get(self.kind, 0),
-            "config": self.config,
-            "inputs": dict(sorted(self.inputs.items())),
-        }
-        text = json.dumps(identity, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    @property
-    def folder(self) -> str:
-        """Where the stage lies below the store's root: ``kind/name-key``."""
-        return f"{self.kind}/{self.name}-{self.key}"
-
-    @property
-    def accelerated(self) -> bool:
-        """Whether the stage runs on a device, in a lane."""
-        return self.kind in ACCELERATED_KINDS
-
-    @classmethod
-    def of(
-        cls, kind: str, name: str, *, cost: float = 0.0, inputs: Mapping[str, "Stage"] | None = None, **configs: Any
-    ) -> "Stage":
-        """Builds a stage from configs by role; plain JSON values are taken as they are."""
-        return cls(
-            kind=kind,
-            name=name,
-            config={k: c.fingerprint() if isinstance(c, Config) else c for k, c in configs.items()},
-            settings={k: c.to_dict() if isinstance(c, Config) else c for k, c in configs.items()},
-            inputs={role: stage.key for role, stage in (inputs or {}).items()},
-            cost=cost,
-        )
+from orchestrator.plan.stage import Stage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,9 +24,10 @@ from typing import Any, Literal
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator.engine.outcomes import Event, StageFailed, StageFinished, StageSkipped
+from orchestrator.engine.events import Event, StageFailed, StageFinished, StageSkipped
 from orchestrator.plan.experiment import Experiment, evaluation, stages_of
-from orchestrator.plan.plan import Plan, PlannedRow, Stage
+from orchestrator.plan.plan import Plan, PlannedRow
+from orchestrator.plan.stage import Stage
 from orchestrator.search.space import Space
 from orchestrator.store import Manifest, Store
 from t5core.config import MixtureConfig

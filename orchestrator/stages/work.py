@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.plan.plan import Stage
+from orchestrator.plan.stage import Stage
 from t5core.config import ModelConfig
 from t5core.feeds import marker_ids
 from t5core.tasks import TextPair

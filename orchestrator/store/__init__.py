@@ -7,7 +7,7 @@
 A stage is finished when its manifest is there, and a manifest is never changed. What identifies a stage is its key
 alone: the name is for people, so a stage that another study finished under another name is found.
 
-    store = Store.open("results")                     # or s3://bucket/results, gs://..., memory://...
+    store = open_store("results")                     # or s3://bucket/results, gs://..., memory://...
     store.check_writable()
     with store.lease(stage):
         if store.finished(stage) is None:
@@ -22,22 +22,24 @@ buckets are best effort: two hosts that start within the same moment may both wo
 not truth, because the same key means the same content.
 """
 
-from orchestrator.store.bucket import RemoteStore
+from orchestrator.store.bucket import BucketStore
 from orchestrator.store.local import LocalStore
 from orchestrator.store.manifest import FileEntry, Manifest, StoreError
+from orchestrator.store.opening import open_store
 from orchestrator.store.store import Store, Unfinished
 from t5core.lease import Busy as StageBusy
 from t5core.lease import Lease, Owner
 
 __all__ = [
+    "BucketStore",
     "FileEntry",
     "Lease",
     "LocalStore",
     "Manifest",
     "Owner",
-    "RemoteStore",
     "StageBusy",
     "Store",
     "StoreError",
     "Unfinished",
+    "open_store",
 ]

@@ -16,20 +16,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.plan.plan import Stage
+from orchestrator.plan.stage import Stage
+from orchestrator.store.lease import BucketLeaseFile
 from orchestrator.store.local import LocalStore
 from orchestrator.store.manifest import MANIFEST_NAME, Manifest, StoreError, check_files, describe, folder_name
-from orchestrator.store.store import Store, Unfinished
+from orchestrator.store.store import NOT_KINDS, Store, Unfinished
 from t5core.errors import ConfigError
-from t5core.lease import HEARTBEAT_S, STALE_AFTER_S, LeaseFile, Owner
-from t5core.lease import Busy as StageBusy
+from t5core.lease import HEARTBEAT_S, STALE_AFTER_S, LeaseFile
 from t5core.uris import file_system, masked
 
-_NOT_KINDS = frozenset({"work", "leases"})
 _logger = logging.getLogger(__name__)
 
 
-class RemoteStore(Store):
+class BucketStore(Store):
     """A store below one address in a bucket. See Store for what the methods give.
 
     Leases are best effort: written if absent and read back. ``partial`` sees this machine's work only.
@@ -112,7 +111,7 @@ class RemoteStore(Store):
     def manifests(self) -> Iterator[Manifest]:
         """See Store."""
         for kind in self._list(self._root):
-            if kind.rpartition("/")[2] in _NOT_KINDS:
+            if kind.rpartition("/")[2] in NOT_KINDS:
                 continue
             for folder in self._list(kind):
                 try:
@@ -138,7 +137,7 @@ class RemoteStore(Store):
             return bytes(self._fs.cat_file(path)).decode()
 
     def _lease_file(self, key: str, folder: str) -> LeaseFile:
-        return RemoteLeaseFile(self._fs, f"{self._root}/leases/{key}.json", folder, self._stale_after_s)
+        return BucketLeaseFile(self._fs, f"{self._root}/leases/{key}.json", folder, self._stale_after_s)
 
     def _found(self, stage: Stage) -> tuple[str, Manifest]:
         found = self._find(stage)
@@ -233,62 +232,6 @@ class RemoteStore(Store):
             raise StoreError(
                 "store", masked(path), f"{reason}; check network and credentials, then run again"
             ) from error
-
-
-class RemoteLeaseFile:
-    """A lease in a bucket: best effort, because not every object store can write only if absent."""
-
-    SETTLE_S = 0.05
-
-    def __init__(self, fs: Any, path: str, folder: str, stale_after_s: float) -> None:
-        self.fs = fs
-        self.path = path
-        self.folder = folder
-        self.stale_after_s = stale_after_s
-
-    def take(self, owner: Owner) -> None:
-        """See LeaseFile."""
-        holder = self.holder()
-        if holder is not None:
-            raise StageBusy(self.folder, holder)
-        self.fs.makedirs(self.path.rpartition("/")[0], exist_ok=True)
-        self._write(owner)
-        time.sleep(self.SETTLE_S)  # whoever wrote last in the same moment has it
-        held = self._read()
-        if held is None or held[0].token != owner.token:
-            raise StageBusy(self.folder, held[0] if held else None)
-
-    def beat(self, owner: Owner) -> bool:
-        """See LeaseFile."""
-        held = self._read()
-        if held is None or held[0].token != owner.token:
-            return False
-        self._write(owner)
-        return True
-
-    def drop(self, owner: Owner) -> None:
-        """See LeaseFile."""
-        held = self._read()
-        if held is not None and held[0].token == owner.token:
-            self.fs.rm_file(self.path)
-
-    def holder(self) -> Owner | None:
-        """See LeaseFile."""
-        held = self._read()
-        if held is None or held[0].is_gone() or time.time() - held[1] > self.stale_after_s:
-            return None
-        return held[0]
-
-    def _write(self, owner: Owner) -> None:
-        self.fs.pipe_file(self.path, f"{owner.to_json()}\n{time.time()}".encode())
-
-    def _read(self) -> tuple[Owner, float] | None:
-        try:
-            first, _, beat = bytes(self.fs.cat_file(self.path)).decode().partition("\n")
-        except FileNotFoundError:
-            return None
-        owner = Owner.from_json(first)
-        return None if owner is None else (owner, float(beat or 0))
 
 
 def user_cache_dir() -> Path:

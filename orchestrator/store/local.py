@@ -18,14 +18,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.plan.plan import Stage
+from orchestrator.plan.stage import Stage
 from orchestrator.store.manifest import MANIFEST_NAME, Manifest, StoreError, check_files, describe, folder_name
-from orchestrator.store.store import Store, Unfinished
+from orchestrator.store.store import NOT_KINDS, Store, Unfinished
 from t5core.errors import ConfigError
 from t5core.lease import HEARTBEAT_S, STALE_AFTER_S, LocalLeaseFile
+from t5core.readable import readable_bytes
 
 _NEW_MANIFEST = f".{MANIFEST_NAME}.new"
-_NOT_KINDS = frozenset({"work", "leases"})
 _logger = logging.getLogger(__name__)
 
 
@@ -52,7 +52,7 @@ class LocalStore(Store):
             raise ConfigError(
                 "store",
                 self.shown_uri,
-                f"needs {_readable(required_bytes)} and its disk has {_readable(free_bytes)} free;"
+                f"needs {readable_bytes(required_bytes)} and its disk has {readable_bytes(free_bytes)} free;"
                 " free some space or name a folder on another disk",
             )
 
@@ -130,7 +130,7 @@ class LocalStore(Store):
     def manifests(self) -> Iterator[Manifest]:
         """See Store."""
         for folder in _folders(self.root):
-            if folder.name not in _NOT_KINDS:
+            if folder.name not in NOT_KINDS:
                 for stage_folder in _folders(folder):
                     if (stage_folder / MANIFEST_NAME).exists():
                         try:
@@ -239,11 +239,3 @@ def _way_out(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "free some space or name a folder on another disk"
     return "name a folder that you may write to"
-
-
-def _readable(number_bytes: float) -> str:
-    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
-        if number_bytes < 1024 or unit == "TiB":
-            break
-        number_bytes /= 1024
-    return f"{number_bytes:,.4g} {unit}"

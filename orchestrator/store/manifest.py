@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from orchestrator.plan.plan import Stage
+from orchestrator.plan.stage import Stage
 from t5core.errors import ConfigError
 
 MANIFEST_NAME = "manifest.json"

@@ -1,4 +1,4 @@
-"""The store as its users see it: ``Store.open`` and what every kind of store can do. See the package's note."""
+"""The store as its users see it: what every kind of store can do. See the package's note."""
 
 import abc
 import contextlib
@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from orchestrator.plan.plan import Stage
+from orchestrator.plan.stage import Stage
 from orchestrator.store.manifest import Manifest, StoreError
-from t5core.errors import ConfigError
 from t5core.lease import HEARTBEAT_S, STALE_AFTER_S, Lease, LeaseFile, Owner
 from t5core.uris import masked
+
+NOT_KINDS = frozenset({"work", "leases", "plans", "runs", "failures", "reports"})
+"""Folders below a store's root that hold no finished stages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class Unfinished:
 
 
 class Store(abc.ABC):
-    """Finished stages, and the work towards them. Open one with ``Store.open``."""
+    """Finished stages, and the work towards them. Open one with ``open_store``."""
 
     def __init__(self, uri: str, *, heartbeat_s: float = HEARTBEAT_S, stale_after_s: float = STALE_AFTER_S) -> None:
         self._uri = uri
@@ -42,44 +43,9 @@ class Store(abc.ABC):
         self._stale_after_s = stale_after_s
         self._held: dict[str, Lease] = {}
 
-    @staticmethod
-    def open(
-        uri: str | Path,
-        *,
-        cache_dir: Path | None = None,
-        heartbeat_s: float = HEARTBEAT_S,
-        stale_after_s: float = STALE_AFTER_S,
-    ) -> "Store":
-        """Opens a store; touches nothing yet.
-
-        Args:
-            uri: a folder, or ``file://``, ``s3://``, ``gs://``, ``memory://``, or what else fsspec knows.
-            cache_dir: for buckets: where work and downloads lie, by default the user's cache folder.
-            heartbeat_s: how often a held lease is refreshed.
-            stale_after_s: without a heartbeat for that long, a lease is taken over.
-
-        Raises:
-            ConfigError: no such kind of store, or its fsspec package is not installed.
-        """
-        from orchestrator.store.bucket import RemoteStore
-        from orchestrator.store.local import LocalStore
-
-        text = str(uri)
-        scheme, colon, _ = text.partition("://")
-        if not text.strip():
-            raise ConfigError("store", text, "name a folder, or a bucket like s3://bucket/folder")
-        if not colon:
-            return LocalStore(Path(text).expanduser(), heartbeat_s=heartbeat_s, stale_after_s=stale_after_s)
-        if scheme in ("file", "local"):
-            parts = urlsplit(text)
-            if parts.netloc not in ("", "localhost"):
-                raise ConfigError("store", text, "a file:// address takes three slashes: file:///absolute/path")
-            return LocalStore(Path(unquote(parts.path)), heartbeat_s=heartbeat_s, stale_after_s=stale_after_s)
-        return RemoteStore(text, cache_dir=cache_dir, heartbeat_s=heartbeat_s, stale_after_s=stale_after_s)
-
     @property
     def uri(self) -> str:
-        """The store's address in full, what ``Store.open`` takes on any process; may hold a password."""
+        """The store's address in full, what ``open_store`` takes on any process; may hold a password."""
         return self._uri
 
     @property

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.tracking.address import check_tracking_uri
-from orchestrator.tracking.view import MlflowExperiment, flat
+from orchestrator.tracking.experiment import MlflowExperiment
+from orchestrator.tracking.view import flat
 from orchestrator.tracking.writer import quiet_mlflow
 from t5core.errors import ConfigError
 from t5core.uris import masked

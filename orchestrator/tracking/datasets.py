@@ -12,7 +12,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING
 
-from orchestrator.plan.plan import Stage
+from orchestrator.plan.stage import Stage
 from orchestrator.store import Manifest
 from t5core.config import TaskContent, TasksConfig
 from t5core.errors import ConfigError

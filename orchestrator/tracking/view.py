@@ -7,53 +7,23 @@ it makes anything, and the timestamps of metrics follow from the manifest, so th
 written twice for one point. A parent is marked as finished last of all.
 """
 
-import json
-import logging
-import math
-import posixpath
-import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.plan.plan import PlannedRow, Stage
+from orchestrator.plan.plan import PlannedRow
+from orchestrator.plan.stage import Stage
 from orchestrator.store import Manifest, Store
+from orchestrator.tracking.curves import CURVE_FILE, curve_points, is_number
 from orchestrator.tracking.datasets import dataset_inputs
+from orchestrator.tracking.experiment import TAG_CHARS, MlflowExperiment, tag_texts
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-    from mlflow.tracking import MlflowClient
 
-T = TypeVar("T")
-
-MAX_POINTS = 200
-"""Points of a curve that are written per metric; the whole curve stays in the store."""
-
-CURVE_FILE = "metrics.jsonl"
-"""Where a stage writes its curve: one JSON object per line, ``step`` and numbers."""
 
 _STATUS: Mapping[str, str] = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "pruned": "KILLED"}
-# MLflow's limits per call and per value (mlflow/utils/validation.py)
-_PARAMS_PER_CALL = 100
-_METRICS_PER_CALL = 1000
-_PARAM_CHARS = 6000
-_TAG_CHARS = 8000
-_KEY_CHARS = 250
-_NOT_IN_KEYS = re.compile(r"[^\w.\-/: ]")
-_OUTAGES = frozenset(
-    {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_DOES_NOT_EXIST", "IO_ERROR"}
-)
-
-
-def is_hopeless(error: Exception) -> bool:
-    """Whether trying again will not help: neither network, nor server, nor database are the reason."""
-    code = getattr(error, "error_code", None)
-    if code is not None:
-        return str(code) not in _OUTAGES
-    return not isinstance(error, OSError | TimeoutError) and not type(error).__module__.startswith("sqlalchemy")
 
 
 @dataclass
@@ -62,66 +32,6 @@ class _Parent:
 
     run_id: str
     complete: bool
-
-
-class MlflowExperiment:
-    """One experiment in MLflow. Not thread-safe."""
-
-    def __init__(self, uri: str, experiment: str, artifact_folder: str) -> None:
-        self.uri = uri
-        self.experiment = experiment
-        self._artifact_folder = artifact_folder
-        self._client: MlflowClient | None = None
-        self._experiment_id = ""
-
-    def connect(self) -> None:
-        """Imports MLflow, migrates a new database and finds or makes the experiment; takes seconds."""
-        if self._client is None:
-            from mlflow.tracking import MlflowClient
-
-            for name in ("mlflow", "alembic"):
-                logging.getLogger(name).setLevel(logging.ERROR)
-            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        if not self._experiment_id:
-            found = self._client.get_experiment_by_name(self.experiment)
-            if found is None:
-                self._experiment_id = self._client.create_experiment(self.experiment, self._artifacts())
-            else:
-                if found.lifecycle_stage == "deleted":  # its name is taken until it is back or purged
-                    self._client.restore_experiment(found.experiment_id)
-                self._experiment_id = found.experiment_id
-
-    def _mlflow(self) -> "MlflowClient":
-        self.connect()
-        assert self._client is not None
-        return self._client
-
-    def _artifacts(self) -> str | None:
-        """Next to a sqlite file, not in whatever folder the driver was started in; a server knows its own place."""
-        if not self.uri.startswith("sqlite"):
-            return None
-        database = Path(unquote(self.uri.partition(":///")[2].partition("?")[0]))
-        return (database.parent / "mlartifacts" / self._artifact_folder).as_uri()
-
-    def _search(self, condition: str) -> "list[Run]":
-        client, runs, token = self._mlflow(), [], None
-        while True:
-            page = client.search_runs([self._experiment_id], condition, max_results=1000, page_token=token)
-            runs += list(page)
-            token = page.token
-            if not token:
-                return runs
-
-    def _log(self, run_id: str, params: Mapping[str, object], points: Sequence[tuple[str, float, int, int]]) -> None:
-        from mlflow.entities import Metric, Param
-
-        client = self._mlflow()
-        texts = [Param(_key(name), _text(value)[:_PARAM_CHARS]) for name, value in params.items()]
-        metrics = [Metric(_key(name), float(value), at, step) for name, value, at, step in points]
-        for chunk in _chunks(texts, _PARAMS_PER_CALL):
-            client.log_batch(run_id, params=chunk)
-        for some in _chunks(metrics, _METRICS_PER_CALL):
-            client.log_batch(run_id, metrics=some)
 
 
 class MlflowView(MlflowExperiment):
@@ -155,7 +65,7 @@ class MlflowView(MlflowExperiment):
         start_ms, end_ms = _milliseconds(manifest.started_at), _milliseconds(manifest.started_at + manifest.seconds)
         for role in (role for role, key in row.stages.items() if key == stage.key):
             params = {f"{role}.{name}": value for name, value in flat(manifest.config, ".").items()}
-            numbers = {f"{role}/{name}": v for name, v in manifest.result.items() if _is_number(v)}
+            numbers = {f"{role}/{name}": v for name, v in manifest.result.items() if is_number(v)}
             self._log(parent.run_id, params, [(name, v, end_ms, 0) for name, v in numbers.items()])
         data = dataset_inputs(stage, manifest)
         if data:  # one that the run has already is not added again
@@ -163,7 +73,7 @@ class MlflowView(MlflowExperiment):
         child = self._child(parent.run_id, row, stage, manifest, start_ms)
         if child.info.status == "FINISHED":
             return
-        numbers = {f"result/{k}": v for k, v in flat(manifest.result, "/").items() if _is_number(v)}
+        numbers = {f"result/{k}": v for k, v in flat(manifest.result, "/").items() if is_number(v)}
         points = [(name, value, end_ms, 0) for name, value in {**numbers, "seconds": manifest.seconds}.items()]
         points += curve_points(self._store.read_text(manifest, CURVE_FILE) or "", start_ms, end_ms)
         self._log(child.info.run_id, flat(manifest.config, "."), points)
@@ -181,7 +91,7 @@ class MlflowView(MlflowExperiment):
         )
         manifests = self._done.get(_identity(row), {})
         client = self._mlflow()
-        client.set_tag(parent.run_id, "mlflow.note.content", note(row, status, scores, manifests)[:_TAG_CHARS])
+        client.set_tag(parent.run_id, "mlflow.note.content", note(row, status, scores, manifests)[:TAG_CHARS])
         client.set_tag(parent.run_id, "t5grid.status", status)
         client.set_tag(parent.run_id, "t5grid.complete", "yes" if complete else "no")
         client.set_terminated(parent.run_id, _STATUS[status], _milliseconds(now))
@@ -214,7 +124,7 @@ class MlflowView(MlflowExperiment):
             run = client.create_run(
                 self._experiment_id,
                 start_time=_milliseconds(now or time.time()),
-                tags=_tags(tags),
+                tags=tag_texts(tags),
                 run_name=f"{row.name} seed {row.seed}",
             )
             parent = _Parent(run_id=run.info.run_id, complete=False)
@@ -238,7 +148,7 @@ class MlflowView(MlflowExperiment):
                 "t5grid.host": str(manifest.host.get("host", "")),
             }
             children[stage.key] = self._mlflow().create_run(
-                self._experiment_id, start_time=start_ms, tags=_tags(tags), run_name=f"{stage.kind} {stage.name}"
+                self._experiment_id, start_time=start_ms, tags=tag_texts(tags), run_name=f"{stage.kind} {stage.name}"
             )
         return children[stage.key]
 
@@ -252,44 +162,6 @@ def flat(values: Mapping[str, Any], separator: str) -> dict[str, Any]:
         else:
             out[name] = value
     return out
-
-
-def curve_points(lines: str, start_ms: int, end_ms: int) -> list[tuple[str, float, int, int]]:
-    """Reads a curve and thins it.
-
-    Args:
-        lines: JSON Lines with ``step`` and numbers. Of a step that a resumed run wrote twice, the last counts;
-            a line that was cut short is passed over, and so are values that are not finite.
-        start_ms: Unix time of the stage's start; the lines carry no time, so points are spread evenly over it.
-        end_ms: and of its end.
-
-    Returns:
-        (metric, value, Unix time in ms, step), at most MAX_POINTS per metric, with its first and last point.
-    """
-    curves: dict[str, dict[int, float]] = {}
-    for line in lines.splitlines():
-        try:
-            values = json.loads(line)
-            step = int(values["step"])
-        except (ValueError, KeyError, TypeError):
-            continue
-        for name, value in values.items():
-            if name != "step" and _is_number(value) and math.isfinite(value):
-                curves.setdefault(name, {})[step] = float(value)
-    points = []
-    for name, curve in curves.items():
-        steps = sorted(curve)
-        last = steps[-1] or 1
-        for step in thinned(steps, MAX_POINTS):
-            points.append((name, curve[step], start_ms + (end_ms - start_ms) * max(step, 0) // max(last, 1), step))
-    return points
-
-
-def thinned(items: Sequence[T], most: int) -> list[T]:
-    """Returns at most ``most`` (2 or more) of ``items``, evenly spaced, the first and the last among them."""
-    if len(items) <= most:
-        return list(items)
-    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
 def note(row: PlannedRow, status: str, scores: Mapping[str, float], manifests: Mapping[str, Manifest]) -> str:
@@ -315,31 +187,9 @@ def _is_complete(run: "Run") -> bool:
     return run.info.status == "FINISHED" and run.data.tags.get("t5grid.complete") != "no"
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _milliseconds(unix_s: float) -> int:
     return round(unix_s * 1000)
 
 
-def _key(name: str) -> str:
-    clean = _NOT_IN_KEYS.sub("_", posixpath.normpath(name).replace("..", "_").strip("/"))
-    return clean[:_KEY_CHARS] or "_"
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _tags(tags: Mapping[str, str]) -> dict[str, str]:
-    return {_key(name): value[:_TAG_CHARS] for name, value in tags.items()}
-
-
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    for begin in range(0, len(items), size):
-        yield list(items[begin : begin + size])

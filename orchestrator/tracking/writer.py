@@ -26,10 +26,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
-from orchestrator.plan.plan import PlannedRow, Stage
+from orchestrator.plan.plan import PlannedRow
+from orchestrator.plan.stage import Stage
 from orchestrator.store import Manifest, Store
 from orchestrator.tracking.address import check_tracking_uri
-from orchestrator.tracking.view import MlflowView, is_hopeless
+from orchestrator.tracking.experiment import is_hopeless
+from orchestrator.tracking.view import MlflowView
 from t5core.uris import masked
 
 RowStatus = Literal["finished", "failed", "stopped", "pruned"]

@@ -10,8 +10,8 @@ import urllib.request
 import pytest
 
 from dashboards.cli import main
-from orchestrator.plan.plan import Stage
-from orchestrator.store import Store
+from orchestrator.plan.stage import Stage
+from orchestrator.store import open_store
 
 
 def finished_stage(store, name="embedded"):
@@ -30,7 +30,7 @@ def test_the_status_of_a_store_that_is_not_there_says_how_to_start(tmp_path, cap
 
 
 def test_the_status_counts_finished_and_interrupted_stages(tmp_path, capsys):
-    store = Store.open(tmp_path)
+    store = open_store(tmp_path)
     done = finished_stage(store)
     begun = Stage.of("pretrain", "span-3", train={"steps": 7})
     (store.work(begun) / "checkpoint").write_text("half")
@@ -46,7 +46,7 @@ def test_the_status_counts_finished_and_interrupted_stages(tmp_path, capsys):
 
 
 def test_a_stage_that_is_worked_on_is_running(tmp_path, capsys):
-    store = Store.open(tmp_path)
+    store = open_store(tmp_path)
     stage = Stage.of("pretrain", "span-3", train={"steps": 7})
     with store.lease(stage):
         (store.work(stage) / "checkpoint").write_text("half")
@@ -55,7 +55,7 @@ def test_a_stage_that_is_worked_on_is_running(tmp_path, capsys):
 
 
 def test_the_status_is_a_table_for_people(tmp_path, capsys):
-    finished_stage(Store.open(tmp_path))
+    finished_stage(open_store(tmp_path))
     main(["status", "--store", str(tmp_path)])
     out = capsys.readouterr().out
     assert "1:05" in out
@@ -63,7 +63,7 @@ def test_the_status_is_a_table_for_people(tmp_path, capsys):
 
 
 def test_names_in_the_tables_are_no_markup(tmp_path, capsys):
-    finished_stage(Store.open(tmp_path / "w[red]x[/b]"), "w")
+    finished_stage(open_store(tmp_path / "w[red]x[/b]"), "w")
     assert main(["status", "--store", str(tmp_path / "w[red]x[/b]")]) == 0
     assert "w[red]x[/b]" in capsys.readouterr().out.replace("\n", "")
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.plan.plan import Plan, Stage
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
 from t5core.errors import DataError
 
 

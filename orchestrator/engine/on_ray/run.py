@@ -33,29 +33,21 @@ from typing import Any, Self
 
 from orchestrator.engine.dispatch import Preparatory
 from orchestrator.engine.ending import Summary, all_cached, finished_before, settle
-from orchestrator.engine.on_ray.connect import RayConnection, connected, data_parallel_trainer, failure_line
-from orchestrator.engine.outcomes import Event, LaneStarted, Outcomes, RayStarted
+from orchestrator.engine.events import Event, LaneStarted, RayStarted
+from orchestrator.engine.on_ray.connect import connected, data_parallel_trainer, failure_line
+from orchestrator.engine.on_ray.crew import Crew, LaneConfig, default_lane
+from orchestrator.engine.on_ray.lanes import WorkerSpec, lane_main, slot_main, spec_values
+from orchestrator.engine.outcomes import Outcomes
 from orchestrator.engine.steering import Steering, held
-from orchestrator.engine.worker import (
-    RUN_STAGE,
-    STOP_GRACE_S,
-    DeviceOpener,
-    LaneConfig,
-    StageFunction,
-    WorkerSpec,
-    lane_main,
-    reference,
-    slot_main,
-    spec_values,
-)
+from orchestrator.engine.worker import RUN_STAGE, STOP_GRACE_S, DeviceOpener, StageFunction
 from orchestrator.engine.worker import open_device as open_t5core_device
-from orchestrator.plan.plan import Plan, Stage
+from orchestrator.plan.by_name import reference
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
 from orchestrator.store import Store
 from t5core.errors import ConfigError
 
 ACCELERATORS = ("auto", "cpu", "cuda", "xla")
-MAX_SLOTS = 4
-"""More preparatory stages than this are hardly ever ready at once."""
 
 EVENTS_WAIT_S = 0.5
 STOP_WAIT_S = STOP_GRACE_S + 20.0
@@ -128,70 +120,6 @@ def run_plan(
             run.drive(events)
             summary = run.summary()
     return settle(run.plan, store, summary, crew.lanes, started_s)
-
-
-def default_lane(accelerator: str, connection: RayConnection) -> LaneConfig:
-    """Returns one CPU per lane, or one GPU, or on a Ray with TPUs one TPU host.
-
-    Raises:
-        ConfigError: "cuda" on a Ray without GPUs.
-    """
-    if accelerator == "cuda" and not connection.gpus:
-        raise ConfigError("accelerator", accelerator, "Ray has no GPU: add a node with one, or take cpu")
-    if accelerator == "cuda" or (accelerator == "auto" and connection.gpus and not connection.tpus and _has_cuda()):
-        return LaneConfig(device="cuda", gpus_per_worker=1)
-    if accelerator in ("cpu", "auto") and not (accelerator == "auto" and connection.tpus):
-        return LaneConfig(device="cpu")
-    if not connection.tpus:
-        return LaneConfig(device="xla")
-    return LaneConfig(device="xla", use_tpu=True, tpus_per_worker=max(1, connection.tpus // connection.nodes))
-
-
-def _has_cuda() -> bool:
-    """Whether the PyTorch that is installed, here as on all nodes, can use GPUs."""
-    import torch
-
-    return bool(torch.backends.cuda.is_built())  # type: ignore[no-untyped-call]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Crew:
-    """How many workers of which kind a run has.
-
-    Attributes:
-        lanes: in all.
-        first: lanes that start at once; the others once the slots run.
-        slots: Ray tasks for preparatory stages.
-    """
-
-    lanes: int
-    first: int
-    slots: int
-
-    @classmethod
-    def of(
-        cls, plan: Plan, finished: set[str], lane: LaneConfig, connection: RayConnection, num_lanes: int | None
-    ) -> "Crew":
-        """Counts what the unfinished stages can use and what there are CPUs for.
-
-        2 CPUs, 4 preparatory stages, 14 chains on CPUs: 2 lanes, one of them at once, and 1 slot.
-        """
-        left = [stage for key, stage in plan.stages.items() if key not in finished]
-        read = {key for stage in left if stage.accelerated for key in stage.inputs.values()}
-        ends = sum(stage.accelerated and stage.key not in read for stage in left)
-        preparatory = sum(not stage.accelerated for stage in left)
-        cpus, cpus_per_lane = max(1, connection.cpus), lane.cpus_per_worker * lane.num_workers
-        fitting = max(1, cpus // cpus_per_lane)
-        if lane.gpus_per_worker:
-            fitting = max(1, min(fitting, connection.gpus // (lane.gpus_per_worker * lane.num_workers)))
-        useful = ends if num_lanes is None else min(num_lanes, ends)
-        if lane.use_tpu:  # how many slices there are, the user knows
-            lanes = min(useful, num_lanes or 1)
-            return cls(lanes=lanes, first=lanes, slots=min(preparatory, MAX_SLOTS, cpus))
-        lanes = min(useful, fitting)
-        slots = min(preparatory, MAX_SLOTS, max(1, cpus - lanes * cpus_per_lane))
-        first = min(lanes, (cpus - slots) // cpus_per_lane) if slots else lanes
-        return cls(lanes=lanes, first=first, slots=slots)
 
 
 @dataclass

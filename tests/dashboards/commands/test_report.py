@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import numpy as np
 
 from dashboards.cli import main
-from dashboards.commands.report import dot_plot, render_page
-from orchestrator.results.table import RowResult, TaskColumn, compare, to_dict, to_json
+from dashboards.pages.page import render_page
+from dashboards.pages.plot import dot_plot
+from orchestrator.results.compare import RowResult, TaskColumn, compare, to_dict, to_json
 
 
 def comparison():

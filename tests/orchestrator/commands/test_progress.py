@@ -6,14 +6,7 @@ import small_stages
 from rich.console import Console
 
 from orchestrator.commands.progress import Progress
-from orchestrator.engine.outcomes import (
-    RayStarted,
-    StageFailed,
-    StageFinished,
-    StageProgress,
-    StageSkipped,
-    StageStarted,
-)
+from orchestrator.engine.events import RayStarted, StageFailed, StageFinished, StageProgress, StageSkipped, StageStarted
 
 
 def _keys() -> tuple[object, dict[str, str]]:

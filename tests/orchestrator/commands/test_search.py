@@ -13,7 +13,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from orchestrator.store import Store
+from orchestrator.store import open_store
 
 HERE = Path(__file__).parents[1]
 ROOT = HERE.parents[1]
@@ -84,7 +84,7 @@ def test_a_search_whose_driver_is_killed_goes_on_and_ends_with_as_many_trials(tm
             driver.wait()
     before = {t.number: t.value for t in trials(storage) if t.state is TrialState.COMPLETE}
 
-    store = Store.open(tmp_path / "home" / "store")
+    store = open_store(tmp_path / "home" / "store")
     kept = {m.key: m.started_at for m in store.manifests()}
     done = run(tmp_path, "--trials", "5")
     assert done.returncode == 0, done.stderr + done.stdout

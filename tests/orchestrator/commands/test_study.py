@@ -15,11 +15,11 @@ import pytest
 
 from orchestrator.commands.flags import Options
 from orchestrator.commands.study import main
+from orchestrator.engine.events import Event, StageStarted
 from orchestrator.engine.inline import run_locally
-from orchestrator.engine.outcomes import Event, StageStarted
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.study import Study, plan_of
-from orchestrator.store import Store
+from orchestrator.store import Store, open_store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -42,7 +42,7 @@ class Place:
         self.corpus = micro_study.write_documents(folder / "text.jsonl")
         self.study: Study = micro_study.study(micro_study.diverging_row(self.corpus))
         self.scales = {"micro": micro_study.scale(self.corpus)}
-        self.store = Store.open(folder / "store")
+        self.store = open_store(folder / "store")
         self.tracking_uri = f"sqlite:///{folder / 'mlflow.db'}"
 
     def command(self, *argv: str) -> list[str]:

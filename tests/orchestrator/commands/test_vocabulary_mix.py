@@ -7,12 +7,13 @@ from pathlib import Path
 
 import micro_study
 
-from orchestrator.commands.vocabulary_mix import short_sources
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.outcomes import Finished
 from orchestrator.plan.experiment import Experiment, stages_of
-from orchestrator.plan.plan import Plan, Stage
-from orchestrator.store import Store
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
+from orchestrator.results.notes import short_sources
+from orchestrator.store import open_store
 from t5core.config import CorpusConfig, VocabularyConfig, VocabularySource
 from t5core.corpora import identify
 from t5core.vocabulary import Vocabulary
@@ -90,7 +91,7 @@ def test_the_own_text_is_what_the_vocabulary_comes_from_without_a_mix(tmp_path: 
 def test_the_vocabulary_reads_what_each_corpus_trains_on_in_proportion(tmp_path: Path) -> None:
     e = experiment(tmp_path)
     other = german(tmp_path / "german.jsonl", 25)
-    store = Store.open(tmp_path / "store")
+    store = open_store(tmp_path / "store")
     vocabularies, rows = {}, {"plain": stages_of(e, "row"), "mix": mixed(e, (None, 2), (other, 1))}
     for name, stages in rows.items():
         wanted = {role: s for role, s in stages.items() if s.kind in ("corpus", "vocabulary")}

@@ -1,8 +1,9 @@
 """The state machine behind every run of a plan: refusals, and plans that grow."""
 
 from orchestrator.engine.dispatch import Assignment, Dispatcher, Stop, Wait
-from orchestrator.engine.outcomes import StageFinished
-from orchestrator.plan.plan import Plan, Stage
+from orchestrator.engine.events import StageFinished
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
 
 
 def test_a_refusal_is_the_reason_also_of_what_waited_for_the_stopped_lanes() -> None:

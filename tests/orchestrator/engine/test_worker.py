@@ -7,19 +7,14 @@ import pytest
 import small_stages
 
 from orchestrator.engine.dispatch import Assignment, Dispatcher, Stop, Wait
+from orchestrator.engine.events import StageFailed, StageProgress, StageStarted, StageWaiting
 from orchestrator.engine.inline import run_locally
-from orchestrator.engine.outcomes import (
-    Failed,
-    Finished,
-    Skipped,
-    StageFailed,
-    StageProgress,
-    StageStarted,
-    StageWaiting,
-)
-from orchestrator.engine.worker import REPORT_INTERVAL_S, LaneConfig, LaneStopped, Reporter, reference, resolve
+from orchestrator.engine.on_ray.crew import LaneConfig
+from orchestrator.engine.outcomes import Failed, Finished, Skipped
+from orchestrator.engine.worker import REPORT_INTERVAL_S, LaneStopped, Reporter
+from orchestrator.plan.by_name import reference, resolve
 from orchestrator.plan.plan import Plan
-from orchestrator.store import Store
+from orchestrator.store import open_store
 from t5core.errors import ConfigError
 
 
@@ -157,7 +152,7 @@ def test_reports_are_thinned_and_end_a_stage_when_the_run_stops() -> None:
 
 def test_without_ray_the_outcomes_are_the_same_and_a_second_run_does_nothing(tmp_path: Path) -> None:
     plan = small_stages.rows("good", "bad", "wrong", bad={"raise": "value"}, wrong={"raise": "data"})
-    store, events = Store.open(str(tmp_path / "store")), list[Any]()
+    store, events = open_store(str(tmp_path / "store")), list[Any]()
     outcomes = run_locally(plan, store, run_stage=small_stages.write, device="d", events=events.append)
     by_name = {stage.name: outcomes[key] for key, stage in plan.stages.items()}
     kinds = {name: type(outcome) for name, outcome in by_name.items()}

@@ -21,7 +21,7 @@ from orchestrator.plan.cost import (
 )
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.study import Row, Study, plan_of
-from orchestrator.store import Store
+from orchestrator.store import open_store
 from studies.objectives import study as objectives
 from studies.scales import SCALES
 from t5core.config import DecodeConfig, ModelConfig, ObjectiveConfig, TrainConfig
@@ -123,7 +123,7 @@ def test_a_plan_as_json_says_what_it_is_and_starts_nothing(
 
 
 def test_a_plan_for_people_names_stages_sharing_and_hours(tmp_path: Path) -> None:
-    store = Store.open(tmp_path / "store")
+    store = open_store(tmp_path / "store")
     out = io.StringIO()
     render_plan(paper_plan(), store, Console(file=out, width=140))
     text = out.getvalue()
@@ -134,7 +134,7 @@ def test_a_plan_for_people_names_stages_sharing_and_hours(tmp_path: Path) -> Non
 
 
 def test_what_is_finished_is_marked_and_gives_the_rate(tmp_path: Path) -> None:
-    store = Store.open(tmp_path / "store")
+    store = open_store(tmp_path / "store")
     plan = plan_of(micro_study.study(), micro_study.scale(tmp_path / "text.jsonl"))
     stage = next(stage for stage in plan.stages.values() if stage.kind == "pretrain")
     work = store.work(stage)

@@ -16,10 +16,11 @@ from orchestrator.commands.study import main
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.outcomes import Failed, Finished, Outcomes, Skipped
 from orchestrator.plan.experiment import Experiment
-from orchestrator.plan.plan import Plan, Stage
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
 from orchestrator.plan.study import Row, Scale, Study, plan_of
 from orchestrator.stages.work import read_pairs
-from orchestrator.store import Store
+from orchestrator.store import Store, open_store
 from t5core.config import MixtureConfig, ModelConfig, ObjectiveConfig, TaskWeight
 from t5core.corpora import identify
 from t5core.errors import ConfigError
@@ -88,7 +89,7 @@ class Place:
         write_set(folder / "own" / "reviews", train=reviews, validation=reviews[:10])
         self.file = folder / "own" / "task.yaml"
         self.file.write_text(REVIEWS, encoding="utf-8")
-        self.store = Store.open(folder / "store")
+        self.store = open_store(folder / "store")
 
     def baseline(self, *tasks: str, data_dir: Path | None = None) -> Experiment:
         """The micro experiment with other tasks, all of it identified."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import micro_study
 import pytest
 
 from orchestrator.plan.experiment import Experiment, stages_of
-from orchestrator.plan.plan import STAGE_VERSIONS, Plan, Stage
+from orchestrator.plan.kinds import KINDS
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
 from t5core.config import (
     CorpusConfig,
     DecodeConfig,
@@ -53,7 +56,7 @@ def test_keys_are_those_of_the_first_release() -> None:
     """Stores outlive code: if this fails, whatever is stored under the old keys is trained again.
 
     So either the change was not meant to change results, and should not change keys, or it was, and the stage's
-    version in STAGE_VERSIONS goes up together with the keys below.
+    version in KINDS goes up together with the keys below.
     """
     keys = {role: stage.key for role, stage in stages_of(baseline(), "row").items()}
     assert {role: keys[role] for role in ("corpus", "pretrain", "evaluate")} == {
@@ -70,7 +73,7 @@ def test_a_key_is_the_hash_of_kind_version_config_and_input_keys() -> None:
         "config": {"seed": 0},
         "inputs": {"corpus": corpus.key},
         "kind": "tokens",
-        "version": STAGE_VERSIONS["tokens"],
+        "version": KINDS["tokens"].version,
     }
     text = json.dumps(identity, separators=(",", ":"), sort_keys=True)
     assert stage.key == hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -139,13 +142,13 @@ def test_name_settings_and_cost_do_not_count_and_kind_version_and_roles_do(monke
     swapped = {"left": "1" * 16, "right": "0" * 16}
     assert Stage(kind="tokens", name="x", **{**values, "inputs": swapped}).key != stage.key
     assert Stage(kind="tasks", name="x", **values).key != stage.key
-    monkeypatch.setattr("orchestrator.plan.plan.STAGE_VERSIONS", {**STAGE_VERSIONS, "tokens": 99})
+    monkeypatch.setattr("orchestrator.plan.stage.KINDS", {**KINDS, "tokens": replace(KINDS["tokens"], version=99)})
     assert Stage(kind="tokens", name="x", **values).key != stage.key
 
 
 def test_every_kind_has_a_version_and_only_training_and_evaluation_take_a_device() -> None:
     stages = stages_of(baseline(), "row")
-    assert tuple(stages) == ROLES and set(STAGE_VERSIONS) == {*ROLES, "multitask"}
+    assert tuple(stages) == ROLES and set(KINDS) == {*ROLES, "multitask"}
     assert all(role == stage.kind for role, stage in stages.items())
     assert {role for role, stage in stages.items() if stage.accelerated} == {"pretrain", "finetune", "evaluate"}
     assert stages["pretrain"].settings["train"]["log_every"] == 20

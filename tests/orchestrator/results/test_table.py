@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from orchestrator.results.table import AVERAGE, RowResult, TaskColumn, compare, duration, render, to_json
+from orchestrator.results.compare import AVERAGE, RowResult, TaskColumn, compare, to_json
+from orchestrator.results.table import render
+from t5core.readable import duration
 
 NAMES = ("acceptability", "same_docstring", "similarity", "summary", "questions", "well_formed", "order")
 COLUMNS = ("GLUE", "GLUE", "GLUE", "CNNDM", "SQuAD", "SGLUE", "SGLUE")

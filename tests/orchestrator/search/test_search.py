@@ -8,14 +8,15 @@ import micro_study
 import pytest
 from optuna.trial import TrialState
 
+from orchestrator.engine.events import Event, StageFinished, StageStarted
 from orchestrator.engine.inline import run_locally
-from orchestrator.engine.outcomes import Event, StageFinished, StageStarted
 from orchestrator.plan.experiment import Experiment
-from orchestrator.plan.plan import Plan, Stage
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
 from orchestrator.search.search import Ended, Listener, Running, Search, open_study, search_name
 from orchestrator.search.space import Fixed, Space
 from orchestrator.stages import run_stage
-from orchestrator.store import Store
+from orchestrator.store import open_store
 from t5core.config import MixtureConfig, ObjectiveConfig
 from t5core.corpora import identify
 from t5core.errors import ConfigError
@@ -71,7 +72,7 @@ def searched(
 ) -> tuple[Search, Log]:
     """Runs a search to its end."""
     log = Log()
-    store = Store.open(folder / "store")
+    store = open_store(folder / "store")
     study = open_study(f"sqlite:///{folder}/search.db", "s", 0)
     search = Search(study, space, experiment, store, total=total, at_once=at_once, listener=log.listener())
     plan = search.begin()
@@ -124,7 +125,7 @@ def test_the_same_mixture_is_answered_from_the_store(done: tuple[Path, Search, L
     folder, _, _ = done
     study = open_study(f"sqlite:///{folder}/search.db", "another", 0)
     log = Log()
-    store = Store.open(folder / "store")
+    store = open_store(folder / "store")
     search = Search(study, MIXTURES, experiment, store, total=3, at_once=2, listener=log.listener())
     assert search.begin() is None, "nothing has to run"
     assert log.ended == [("Equal", "finished"), ("K", "finished"), ("T", "finished")]
@@ -145,7 +146,7 @@ def test_what_a_killed_driver_left_running_is_asked_for_again_and_counts_once(
         if evaluated == 4:
             raise Killed
 
-    store = Store.open(tmp_path / "store")
+    store = open_store(tmp_path / "store")
     study = open_study(f"sqlite:///{tmp_path}/search.db", "s", 0)
     evaluations: set[str] = set()
     search = Search(study, MIXTURES, experiment, store, total=4, at_once=2)
@@ -259,7 +260,7 @@ def test_what_cannot_be_searched_is_refused_by_name(make: Any, start: str) -> No
 def test_the_listener_is_told_the_row_with_all_its_stages(experiment: Experiment, tmp_path: Path) -> None:
     rows: list[Running] = []
     study = open_study(f"sqlite:///{tmp_path}/search.db", "s", 0)
-    store = Store.open(tmp_path / "store")
+    store = open_store(tmp_path / "store")
     search = Search(study, MIXTURES, experiment, store, total=1, at_once=1, listener=Listener(started=rows.append))
     plan = search.begin()
     assert plan is not None
@@ -293,7 +294,7 @@ def test_trials_that_ended_before_can_be_told_again(done: tuple[Path, Search, Lo
     told: list[tuple[str, str, Ended, int]] = []
     listener = Listener(ended=lambda r, how, scores: told.append((r.row.name, r.label, how, len(r.needed()))))
     study = open_study(f"sqlite:///{folder}/search.db", "s", 0)
-    search = Search(study, MIXTURES, experiment, Store.open(folder / "store"), total=5, at_once=1, listener=listener)
+    search = Search(study, MIXTURES, experiment, open_store(folder / "store"), total=5, at_once=1, listener=listener)
     search.replay()
     assert [(name, label) for name, label, *_ in told[:3]] == [
         ("trial-000", "Equal"),

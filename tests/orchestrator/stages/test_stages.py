@@ -15,12 +15,14 @@ import micro_study
 import numpy as np
 import pytest
 
+from orchestrator.engine.events import Event, StageFinished, StageProgress, StageStarted
 from orchestrator.engine.inline import run_locally
-from orchestrator.engine.outcomes import Event, Failed, Finished, Outcomes, StageFinished, StageProgress, StageStarted
-from orchestrator.plan.plan import Plan, Stage
+from orchestrator.engine.outcomes import Failed, Finished, Outcomes
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
 from orchestrator.plan.study import Row, Scale, Study, plan_of
 from orchestrator.stages import run_stage
-from orchestrator.store import Store
+from orchestrator.store import open_store
 from studies import architectures
 from t5core.config import ObjectiveConfig
 from t5core.corpora import identify, read_documents
@@ -46,7 +48,7 @@ class Done:
     def __init__(self, folder: Path) -> None:
         self.corpus = micro_study.write_documents(folder / "text.jsonl")
         self.plan = planned(self.corpus, micro_study.study())
-        self.store = Store.open(folder / "store")
+        self.store = open_store(folder / "store")
         self.outcomes: Outcomes = run_locally(self.plan, self.store)
         self.spans, self.none = (
             {role: self.plan.stages[key] for role, key in row.stages.items()} for row in self.plan.rows
@@ -190,13 +192,13 @@ def test_a_stage_that_was_killed_half_way_is_unfinished_and_goes_on_to_the_same_
         from pathlib import Path
         import micro_study, test_stages
         from orchestrator.engine.inline import run_locally
-        from orchestrator.store import Store
+        from orchestrator.store import open_store
         plan = test_stages.planned(Path({str(done.corpus)!r}), micro_study.study())
-        run_locally(plan, Store.open({str(tmp_path / "store")!r}), run_stage=test_stages.killed_at_15)
+        run_locally(plan, open_store({str(tmp_path / "store")!r}), run_stage=test_stages.killed_at_15)
     """
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, timeout=120, check=False)
     assert killed.returncode == -signal.SIGKILL
-    store, pretrain = Store.open(tmp_path / "store"), done.spans["pretrain"]
+    store, pretrain = open_store(tmp_path / "store"), done.spans["pretrain"]
     assert store.finished(done.spans["tokens"]) is not None
     assert store.finished(pretrain) is None
     assert [left.key for left in store.partial()] == [pretrain.key]
@@ -233,7 +235,7 @@ def test_a_task_that_the_text_gives_no_example_of_is_named(tmp_path: Path) -> No
     prose = [json.dumps({"text": row["text"].partition("\n\nParameters")[0]}) for row in rows]
     (tmp_path / "prose.jsonl").write_text("\n".join(prose))
     plan = planned(tmp_path / "prose.jsonl", micro_study.study().select("none"))
-    outcomes = run_locally(plan, Store.open(tmp_path / "store"))
+    outcomes = run_locally(plan, open_store(tmp_path / "store"))
     failed = [outcome for outcome in outcomes.values() if isinstance(outcome, Failed)]
     assert [f.error for f in failed] == [
         "tasks='doc_qa': the corpus gives no train examples of this task; leave it out"

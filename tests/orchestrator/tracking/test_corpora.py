@@ -8,7 +8,7 @@ import micro_study
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.outcomes import Finished
 from orchestrator.plan.study import Scale, plan_of
-from orchestrator.store import Store
+from orchestrator.store import open_store
 from studies.corpora import study
 from t5core.corpora import identify
 
@@ -18,7 +18,7 @@ def test_two_corpora_are_trained_on_with_one_vocabulary_and_judged_by_what_neith
     baseline = baseline.replace(corpus=identify(baseline.corpus))
     chosen = study(language="none").select("unfiltered")
     plan = plan_of(chosen, Scale(name="micro", purpose="a test", baseline=baseline))
-    store = Store.open(tmp_path / "store")
+    store = open_store(tmp_path / "store")
     outcomes = run_locally(plan, store)
     assert outcomes.ok
     assert all(isinstance(outcomes[key], Finished) for key in plan.stages)

@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.plan.plan import Plan, Stage
-from orchestrator.store import Store
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
+from orchestrator.store import Store, open_store
 from orchestrator.tracking.address import check_tracking_uri
-from orchestrator.tracking.view import MlflowView, curve_points, flat, thinned
+from orchestrator.tracking.curves import curve_points, thinned
+from orchestrator.tracking.view import MlflowView, flat
 from orchestrator.tracking.writer import Tracker
 from t5core.config import CorpusConfig, TaskContent, TasksConfig
 from t5core.errors import ConfigError
@@ -38,7 +40,7 @@ SCORES = {"summary/rougeL": 31.25, "average": 40.0}
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty MLflow database: migrating takes seconds, copying none."""
     path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    store = Store.open(path.parent / "store")
+    store = open_store(path.parent / "store")
     assert Tracker.open(f"sqlite:///{path}", "none", "none", store).close(timeout_s=60) == 0
     return path
 
@@ -51,7 +53,7 @@ def uri(empty_database: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "store")
+    return open_store(tmp_path / "store")
 
 
 def small_plan(store: Store, *names: str, finish: bool = True) -> Plan:

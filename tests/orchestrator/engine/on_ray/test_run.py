@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 import small_stages
 
+from orchestrator.engine.events import Event, StageFailed, StageStarted
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.on_ray.connect import RayConnection
-from orchestrator.engine.on_ray.run import Crew, default_lane, run_plan
-from orchestrator.engine.outcomes import Event, Failed, Finished, Skipped, StageFailed, StageStarted
-from orchestrator.engine.worker import LaneConfig
-from orchestrator.store import Store
+from orchestrator.engine.on_ray.crew import Crew, LaneConfig, default_lane
+from orchestrator.engine.on_ray.run import run_plan
+from orchestrator.engine.outcomes import Failed, Finished, Skipped
+from orchestrator.store import Store, open_store
 from t5core.errors import ConfigError
 
 
@@ -39,7 +40,7 @@ def test_rows_share_isolate_resume_and_leave_nothing_behind(local_ray: str, tmp_
     plan = small_stages.rows(
         "good", "bad", "wrong", "dies", bad={"raise": "value"}, wrong={"raise": "data"}, dies={"die": 1}
     )
-    store, events = Store.open(str(tmp_path / "store")), list[Event]()
+    store, events = open_store(str(tmp_path / "store")), list[Event]()
     outcomes = _run(plan, store, events)
 
     by_name = {stage.name: outcomes[key] for key, stage in plan.stages.items()}
@@ -81,17 +82,17 @@ def test_rows_share_isolate_resume_and_leave_nothing_behind(local_ray: str, tmp_
 
 
 def test_a_finished_plan_runs_nothing_and_does_not_import_ray(tmp_path: Path) -> None:
-    plan, store = small_stages.rows("a"), Store.open(str(tmp_path / "store"))
+    plan, store = small_stages.rows("a"), open_store(str(tmp_path / "store"))
     assert run_locally(plan, store, run_stage=small_stages.write, device="d").ok
     code = f"""
         import sys
         sys.path.insert(0, {str(Path(small_stages.__file__).parent)!r})
         import small_stages
-        from orchestrator.engine.outcomes import StageFinished
+        from orchestrator.engine.events import StageFinished
         from orchestrator.engine.on_ray.run import run_plan
-        from orchestrator.store import Store
+        from orchestrator.store import open_store
         events = []
-        plan, store = small_stages.rows("a"), Store.open({store.uri!r})
+        plan, store = small_stages.rows("a"), open_store({store.uri!r})
         outcomes = run_plan(plan, store, events=events.append, run_stage=small_stages.write)
         assert outcomes.ok and all(o.cached for o in outcomes.values())
         assert [type(e) for e in events] == [StageFinished] * 3 and all(e.cached for e in events)
@@ -102,7 +103,7 @@ def test_a_finished_plan_runs_nothing_and_does_not_import_ray(tmp_path: Path) ->
 
 
 def test_settings_that_cannot_be_used_are_refused_before_ray_is_there(tmp_path: Path) -> None:
-    plan, store = small_stages.rows("a"), Store.open(str(tmp_path / "store"))
+    plan, store = small_stages.rows("a"), open_store(str(tmp_path / "store"))
     with pytest.raises(ConfigError, match=r"accelerator='gpu': choose one of auto, cpu, cuda, xla"):
         run_plan(plan, store, accelerator="gpu")
     with pytest.raises(ConfigError, match=r"num_lanes=0"):
@@ -113,13 +114,13 @@ def test_settings_that_cannot_be_used_are_refused_before_ray_is_there(tmp_path: 
 
 @pytest.mark.faults
 def test_ctrl_c_leaves_no_process_and_no_lease_behind(tmp_path: Path) -> None:
-    store = Store.open(str(tmp_path / "store"))
+    store = open_store(str(tmp_path / "store"))
     code = f"""
         import small_stages
         from orchestrator.engine.on_ray.run import run_plan
-        from orchestrator.store import Store
+        from orchestrator.store import open_store
         plan = small_stages.rows("slow", slow={{"steps": 10_000, "sleep_s": 0.05}})
-        run_plan(plan, Store.open({store.uri!r}), accelerator="cpu", events=lambda event: print(event, flush=True),
+        run_plan(plan, open_store({store.uri!r}), accelerator="cpu", events=lambda event: print(event, flush=True),
                  run_stage=small_stages.write, open_device=small_stages.no_device)
     """
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
@@ -205,12 +206,12 @@ GPU_RUN = """
     import sys
     import ray, small_stages
     from orchestrator.engine.on_ray.run import run_plan
-    from orchestrator.store import Store
+    from orchestrator.store import open_store
 
     # GPUs by declaration: Ray shares them out and names them to the workers, whatever is there
     ray.init(address="local", num_cpus=3, num_gpus=2, include_dashboard=False, log_to_driver=False)
     plan = small_stages.rows("a", "b", "c")
-    store = Store.open(sys.argv[1])
+    store = open_store(sys.argv[1])
     outcomes = run_plan(
         plan, store, accelerator="cuda", run_stage=small_stages.write, open_device=small_stages.visible_gpus
     )

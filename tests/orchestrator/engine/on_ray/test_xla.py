@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import small_stages
 
+from orchestrator.engine.on_ray.crew import LaneConfig
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.engine.outcomes import Finished
-from orchestrator.engine.worker import LaneConfig
-from orchestrator.plan.plan import Plan, Stage
-from orchestrator.store import Store
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
+from orchestrator.store import open_store
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("torch_xla") is None, reason="torch-xla is not installed")
 
@@ -26,7 +27,7 @@ def test_a_lane_computes_on_pjrt_devices(local_ray: str, tmp_path: Path, devices
     plan, stage = _one(steps=1)
     outcomes: Any = run_plan(
         plan,
-        Store.open(str(tmp_path / "store")),
+        open_store(str(tmp_path / "store")),
         lane=LaneConfig(device="xla", virtual_devices=devices),
         run_stage=small_stages.add_on_xla,
         open_device=small_stages.no_device,

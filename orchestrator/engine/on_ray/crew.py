@@ -1,0 +1,116 @@
+"""How many workers of which kind a run on Ray has, and what one is made of."""
+
+from dataclasses import dataclass
+
+from orchestrator.engine.on_ray.connect import RayConnection
+from orchestrator.plan.plan import Plan
+from t5core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneConfig:
+    """What one lane's worker group is made of.
+
+    The fields ``use_tpu``, ``topology`` and ``accelerator_type`` go to Ray Train's ScalingConfig as they are. They need
+    real TPU slices (or nodes that declare them); everything else runs on any machine.
+
+    Attributes:
+        device: "cpu", "cuda" or "xla", for ``t5core.devices.open_device``.
+        num_workers: processes; on TPU slices one per host.
+        cpus_per_worker: CPUs that Ray reserves for each; also the threads PyTorch may use.
+        gpus_per_worker: GPUs that Ray reserves for each; one process uses one.
+        use_tpu: reserve TPU hosts.
+        topology: of the slice, like "2x2x2".
+        accelerator_type: like "TPU-V4".
+        tpus_per_worker: chips of each worker; None with a topology, which says it.
+        virtual_devices: how many devices PJRT shows where there is no TPU. For "xla" only.
+    """
+
+    device: str = "cpu"
+    num_workers: int = 1
+    cpus_per_worker: int = 1
+    gpus_per_worker: int = 0
+    use_tpu: bool = False
+    topology: str | None = None
+    accelerator_type: str | None = None
+    tpus_per_worker: int | None = None
+    virtual_devices: int = 1
+
+    def __post_init__(self) -> None:
+        if self.num_workers < 1:
+            raise ConfigError("num_workers", self.num_workers, "give a lane at least one worker")
+        if (self.device == "cuda") != (self.gpus_per_worker == 1):
+            way_out = "a process uses one GPU where the accelerator is cuda, and none elsewhere"
+            raise ConfigError("gpus_per_worker", self.gpus_per_worker, way_out)
+        if self.use_tpu and self.device != "xla":
+            raise ConfigError("use_tpu", self.use_tpu, "TPUs need the accelerator xla")
+        if self.topology is not None and not self.use_tpu:
+            raise ConfigError("topology", self.topology, "a topology belongs to TPU slices: set use_tpu too")
+
+
+MAX_SLOTS = 4
+"""More preparatory stages than this are hardly ever ready at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crew:
+    """How many workers of which kind a run has.
+
+    Attributes:
+        lanes: in all.
+        first: lanes that start at once; the others once the slots run.
+        slots: Ray tasks for preparatory stages.
+    """
+
+    lanes: int
+    first: int
+    slots: int
+
+    @classmethod
+    def of(
+        cls, plan: Plan, finished: set[str], lane: LaneConfig, connection: RayConnection, num_lanes: int | None
+    ) -> "Crew":
+        """Counts what the unfinished stages can use and what there are CPUs for.
+
+        2 CPUs, 4 preparatory stages, 14 chains on CPUs: 2 lanes, one of them at once, and 1 slot.
+        """
+        left = [stage for key, stage in plan.stages.items() if key not in finished]
+        read = {key for stage in left if stage.accelerated for key in stage.inputs.values()}
+        ends = sum(stage.accelerated and stage.key not in read for stage in left)
+        preparatory = sum(not stage.accelerated for stage in left)
+        cpus, cpus_per_lane = max(1, connection.cpus), lane.cpus_per_worker * lane.num_workers
+        fitting = max(1, cpus // cpus_per_lane)
+        if lane.gpus_per_worker:
+            fitting = max(1, min(fitting, connection.gpus // (lane.gpus_per_worker * lane.num_workers)))
+        useful = ends if num_lanes is None else min(num_lanes, ends)
+        if lane.use_tpu:  # how many slices there are, the user knows
+            lanes = min(useful, num_lanes or 1)
+            return cls(lanes=lanes, first=lanes, slots=min(preparatory, MAX_SLOTS, cpus))
+        lanes = min(useful, fitting)
+        slots = min(preparatory, MAX_SLOTS, max(1, cpus - lanes * cpus_per_lane))
+        first = min(lanes, (cpus - slots) // cpus_per_lane) if slots else lanes
+        return cls(lanes=lanes, first=first, slots=slots)
+
+
+def default_lane(accelerator: str, connection: RayConnection) -> LaneConfig:
+    """Returns one CPU per lane, or one GPU, or on a Ray with TPUs one TPU host.
+
+    Raises:
+        ConfigError: "cuda" on a Ray without GPUs.
+    """
+    if accelerator == "cuda" and not connection.gpus:
+        raise ConfigError("accelerator", accelerator, "Ray has no GPU: add a node with one, or take cpu")
+    if accelerator == "cuda" or (accelerator == "auto" and connection.gpus and not connection.tpus and _has_cuda()):
+        return LaneConfig(device="cuda", gpus_per_worker=1)
+    if accelerator in ("cpu", "auto") and not (accelerator == "auto" and connection.tpus):
+        return LaneConfig(device="cpu")
+    if not connection.tpus:
+        return LaneConfig(device="xla")
+    return LaneConfig(device="xla", use_tpu=True, tpus_per_worker=max(1, connection.tpus // connection.nodes))
+
+
+def _has_cuda() -> bool:
+    """Whether the PyTorch that is installed, here as on all nodes, can use GPUs."""
+    import torch
+
+    return bool(torch.backends.cuda.is_built())  # type: ignore[no-untyped-call]

@@ -1,0 +1,62 @@
+"""The kinds of stages: one table of all that is said of a kind.
+
+A kind's *version* is part of the key of its stages: raise it when its code comes to give other results for all of them.
+Where a change of the code touches only some configs, a `Revision` names it and says which: only their stages get
+another key, and what is stored of the others stays valid.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """A change of a kind's code that touches some configs only.
+
+    Attributes:
+        name: what changed; part of the key of the stages it touches.
+        touches: a stage's config (fingerprints by role, as in ``Stage.config``) -> whether its result is another now.
+    """
+
+    name: str
+    touches: Callable[[Mapping[str, Any]], bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What is said of one kind of stage.
+
+    Attributes:
+        version: of its code, the declared one.
+        function: what does it, as "module:name", imported where it runs; takes an ``orchestrator.stages.work.Work``.
+        accelerated: it runs on a device, in a lane; the others are plain CPU work.
+        trains: its result is a checkpoint.
+        revisions: changes of the code since the version was raised last, each for some configs only.
+    """
+
+    version: int
+    function: str
+    accelerated: bool = False
+    trains: bool = False
+    revisions: tuple[Revision, ...] = ()
+
+    def revised(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Returns the names of the revisions that touch a config, in the table's order."""
+        return tuple(revision.name for revision in self.revisions if revision.touches(config))
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "corpus": Kind(version=1, function="orchestrator.stages.text:corpus"),
+        "vocabulary": Kind(version=1, function="orchestrator.stages.text:vocabulary"),
+        "tokens": Kind(version=2, function="orchestrator.stages.text:tokens"),
+        "tasks": Kind(version=3, function="orchestrator.stages.text:tasks"),
+        "pretrain": Kind(version=2, function="orchestrator.stages.training:pretrain", accelerated=True, trains=True),
+        "finetune": Kind(version=3, function="orchestrator.stages.training:finetune", accelerated=True, trains=True),
+        "multitask": Kind(version=1, function="orchestrator.stages.training:multitask", accelerated=True, trains=True),
+        "evaluate": Kind(version=3, function="orchestrator.stages.evaluation:evaluate", accelerated=True),
+    }
+)
+"""Every kind by its name."""

@@ -1,0 +1,49 @@
+"""What a table should be read with: lines about data that was cut, short or unreadable."""
+
+from orchestrator.engine.outcomes import Finished, Outcomes
+from orchestrator.plan.plan import Plan
+from t5core.uris import masked
+
+
+def cut_examples(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
+    """Returns a line about training examples that are longer than the scale's lengths."""
+    shares: dict[str, float] = {}
+    for key in plan.stages:
+        outcome = outcomes[key]
+        if isinstance(outcome, Finished):
+            for task, share in outcome.manifest.result.get("cut", {}).items():
+                shares[task] = max(shares.get(task, 0.0), share)
+    told = [f"{task} {share:.0%}" for task, share in shares.items() if share >= 0.005]
+    return (f"training examples that were cut to the scale's lengths: {', '.join(told)}",) if told else ()
+
+
+def unreadable_outputs(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
+    """Returns a line about outputs that are nothing a target can be, of the row with the most for each task."""
+    worst: dict[str, tuple[int, str]] = {}
+    for row in plan.rows:
+        evaluated = outcomes[row.stages["evaluate"]]
+        if isinstance(evaluated, Finished):
+            for task, count in evaluated.manifest.result["invalid"].items():
+                worst[task] = max(worst.get(task, (0, "")), (count, row.name))
+    told = [f"{task} {count} ({row})" for task, (count, row) in worst.items() if count]
+    return (f"outputs that are no possible answer count as wrong; at most: {', '.join(told)}",) if told else ()
+
+
+def short_sources(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
+    """Returns a line for each corpus that had less text than its part of the vocabulary's."""
+    told = []
+    for key, stage in plan.stages.items():
+        outcome = outcomes[key]
+        if stage.kind != "vocabulary" or not isinstance(outcome, Finished):
+            continue
+        drawn = outcome.manifest.result.get("sources", ())
+        used, wanted = (sum(source[name] for source in drawn) for name in ("chars", "wanted_chars"))
+        for source in drawn:
+            if source["found_chars"] < source["wanted_chars"]:
+                corpus = plan.stages[source["corpus"]].settings["corpus"]
+                where = ", ".join(map(masked, corpus["paths"])) or corpus["source"]
+                told.append(
+                    f"vocabulary: {where} has {source['found_chars']:,} characters where its part would be "
+                    f"{source['wanted_chars']:,}; to keep the proportions, {used:,} of {wanted:,} were trained on"
+                )
+    return tuple(told)
