@@ -1,14 +1,16 @@
 """The beginning and the end of every run of a plan: what is there already, and what came of the rest."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.engine.dispatch import Dispatcher, StageReport
-from orchestrator.engine.events import Event, StageFinished
+from orchestrator.engine.events import Event, StageFailed, StageFinished
 from orchestrator.engine.outcomes import Accounting, Failed, Finished, Outcome, Outcomes, Skipped
 from orchestrator.plan.plan import Plan
-from orchestrator.store import Store
+from orchestrator.store import Store, StoreError
+from orchestrator.store.failures import read_failure, write_failure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,16 @@ def finished_before(plan: Plan, store: Store, events: Callable[[Event], None]) -
             finished.add(key)
             events(StageFinished(key=key, lane="", seconds=0.0, cached=True))
     return finished
+
+
+def keep_failure(event: Event, plan: Plan, store: Store) -> None:
+    """Writes a failure down of which the worker could not: its process died, or there was none."""
+    if not isinstance(event, StageFailed):
+        return
+    with contextlib.suppress(StoreError):  # a full disk, say: the run tells of it
+        known = read_failure(store, event.key)
+        if known is None or known.attempts != event.attempt:
+            write_failure(store, plan.stages[event.key], event.error, event.attempt, "", host="")
 
 
 def all_cached(plan: Plan, store: Store, started_s: float) -> Outcomes:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from orchestrator.engine.dispatch import Answer, Dispatcher, Wait
-from orchestrator.engine.ending import Summary, all_cached, finished_before, settle
+from orchestrator.engine.ending import Summary, all_cached, finished_before, keep_failure, settle
 from orchestrator.engine.events import Event, StageProgress
 from orchestrator.engine.outcomes import Outcomes
 from orchestrator.engine.steering import Steering, held
@@ -75,6 +75,7 @@ class _LocalPort:
     def deliver(self) -> None:
         fresh, self._cursor = self._dispatcher.events(self._cursor)
         for event in fresh:
+            keep_failure(event, self._dispatcher.plan, self._store)
             self._events(event)
             if self._steering is not None:
                 more = self._steering.after(event)

@@ -8,9 +8,11 @@ stage's work folder, and the lane goes on. Only in a lane of several ranks is it
 may hang in a collective: Ray Train then restarts the group.
 """
 
+import contextlib
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -18,6 +20,7 @@ from orchestrator.engine.dispatch import Answer, Assignment, Stop, Wait
 from orchestrator.engine.events import StageProgress
 from orchestrator.plan.stage import Stage
 from orchestrator.store import StageBusy, Store, StoreError
+from orchestrator.store.failures import write_failure
 from t5core.errors import ConfigError, NonFiniteLoss
 
 Report = Callable[[dict[str, Any]], None]
@@ -171,7 +174,7 @@ def _lead(
             result = run_stage(stage, inputs, work, opened, Reporter(port, stage.key))
             seconds = time.monotonic() - started_s
             (work / FAILURE_LOG).unlink(missing_ok=True)
-            store.commit(stage, work, result, seconds=seconds)
+            store.commit(stage, work, result, seconds=seconds, made_with=made_with(opened, result))
         port.finished(stage.key, seconds, cached=False)
     except StageBusy:
         port.busy(stage.key)
@@ -182,6 +185,8 @@ def _lead(
         # what a store says of itself (a full disk) may pass; what a config or a text says stays true
         retry = isinstance(error, StoreError) or not isinstance(error, ConfigError | NonFiniteLoss)
         log = _write_log(work)
+        with contextlib.suppress(Exception):  # the store may be what failed; the driver hears of it anyway
+            write_failure(store, stage, one_line(error), assignment.attempt, traceback.format_exc())
         port.failed(stage.key, one_line(error), time.monotonic() - started_s, retry=retry, log=log)
         if reraise:
             raise
@@ -212,6 +217,12 @@ def _write_log(work: Path | None) -> str:
     except OSError:  # the disk may be what failed
         return ""
     return str(path)
+
+
+def made_with(device: Any, result: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what was decided for a stage, like device, precision and threads: by its run, else by its device."""
+    told = result.get("decisions") or [asdict(decision) for decision in getattr(device, "decisions", tuple)()]
+    return {str(decision["what"]): str(decision["value"]) for decision in told}
 
 
 def one_line(error: BaseException) -> str:

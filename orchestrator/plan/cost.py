@@ -4,7 +4,7 @@ Operations are counted from the configs (``t5core.model.flops``). Hours divide t
 stages in the store reached on this kind of device, if there are any, else an assumption that is printed with it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -97,6 +97,15 @@ def plan_cost(plan: Plan) -> PlanCost:
         tokens=sum(cost.tokens for cost in costs.values()),
         checkpoint_bytes=sum(cost.checkpoint_bytes for cost in costs.values()),
     )
+
+
+def bytes_left(plan: Plan, finished: Collection[str]) -> int:
+    """Returns what the checkpoints of a plan will still take: those of its unfinished stages, at most.
+
+    A stage that trains holds two beside the one that it leaves, so two of the largest are added.
+    """
+    left = [stage_cost(stage).checkpoint_bytes for key, stage in plan.stages.items() if key not in finished]
+    return sum(left) + 2 * max(left, default=0)
 
 
 def measured_flops_per_s(runs: Iterable[tuple[float, float]]) -> float | None:

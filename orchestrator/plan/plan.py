@@ -9,31 +9,73 @@ same thing therefore name the same stage, and it is done once: within a study, a
 
 Thirteen rows of the objectives study share the first three and the tasks; each has its own last three.
 
-Nothing here runs anything. ``Plan.order`` is a topological order; ``shared()`` says what sharing saves.
+A plan says all that is to be known of its rows, so that whatever happens after a run (the report, MLflow, cleaning up)
+needs no study file: ``to_json`` is what the store keeps of it, in ``plans/``, from before anything runs.
+
+Nothing here runs anything. The stages come in a topological order; ``shared()`` says what sharing saves.
 """
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
 
 from orchestrator.plan.stage import Stage
+
+FORMAT = 1
+"""Of the JSON; a higher one is not read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStudy:
+    """What a comparison has to know of a study besides its rows.
+
+    Attributes:
+        title: head of its table.
+        baseline: name of the row that the others are compared with; "" where there is none.
+        baseline_sd: the paper's standard deviation of the baseline x100 by column.
+    """
+
+    name: str
+    title: str = ""
+    baseline: str = ""
+    baseline_sd: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRow:
-    """One row of a study with one seed: the stages it needs, by role."""
+    """One row of a study with one seed: the stages it needs, by role, and all that is said of it.
+
+    Attributes:
+        study: whose row it is.
+        label: as a table words it.
+        paper: the published scores x100 by column.
+        paper_cell: where they stand: ``Table 7, 3``.
+        axes: what the row changes about the baseline: field -> JSON value, without paths.
+        tasks: names of the tasks it is judged by.
+    """
 
     name: str
-    seed: int
-    stages: Mapping[str, str]
+    seed: int = 0
+    stages: Mapping[str, str] = field(default_factory=dict)
+    study: str = ""
     label: str = ""
+    paper: Mapping[str, float] = field(default_factory=dict)
+    paper_cell: str = ""
+    axes: Mapping[str, Any] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """16 hex digits over the row's stages."""
         return hashlib.sha256(json.dumps(sorted(self.stages.items())).encode()).hexdigest()[:16]
+
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        """Study, name and seed: what makes it this row, whatever its stages are."""
+        return self.study, self.name, self.seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,38 +83,61 @@ class Plan:
     """Rows and the stages they need, each stage once.
 
     Attributes:
+        scale: its name.
+        studies: what the rows belong to.
         stages: key -> stage, in an order in which each comes after what it reads.
     """
 
-    study: str
     scale: str
+    studies: tuple[PlannedStudy, ...]
     rows: tuple[PlannedRow, ...]
     stages: Mapping[str, Stage]
 
     @classmethod
-    def of(cls, study: str, scale: str, rows: Sequence[tuple[str, str, int, Mapping[str, Stage]]]) -> "Plan":
-        """Builds a plan from ``(row name, label, seed, role -> stage)``; roles in the order they run."""
+    def of(cls, study: PlannedStudy | str, scale: str, rows: Iterable[tuple[PlannedRow, Mapping[str, Stage]]]) -> Self:
+        """Builds a plan of one study's rows, each with its stages by role, in the order they run.
+
+        The rows' own ``study`` and ``stages`` are filled in.
+        """
+        about = PlannedStudy(name=study) if isinstance(study, str) else study
         stages: dict[str, Stage] = {}
-        for _, _, _, by_role in rows:
+        planned = []
+        for row, by_role in rows:
             for stage in by_role.values():
                 missing = [key for key in stage.inputs.values() if key not in stages]
                 assert not missing, f"{stage.folder} comes before its inputs {missing}"
                 stages.setdefault(stage.key, stage)
-        planned = tuple(
-            PlannedRow(name=name, label=label, seed=seed, stages={role: s.key for role, s in by_role.items()})
-            for name, label, seed, by_role in rows
-        )
-        return cls(study=study, scale=scale, rows=planned, stages=stages)
+            keys = {role: stage.key for role, stage in by_role.items()}
+            planned.append(replace(row, study=about.name, stages=keys))
+        return cls(studies=(about,), scale=scale, rows=tuple(planned), stages=stages)
+
+    @property
+    def study(self) -> str:
+        """The name of its study; ``all`` where there are several."""
+        return self.studies[0].name if len(self.studies) == 1 else "all"
+
+    @property
+    def key(self) -> str:
+        """16 hex digits over the rows and their stages: the same rows of the same experiments."""
+        rows = sorted([*row.identity, row.key] for row in self.rows)
+        return hashlib.sha256(json.dumps([self.scale, rows]).encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """STUDY-SCALE-KEY: what its file and its report are called."""
+        return f"{self.study}-{self.scale}-{self.key}"
 
     def extended(self, other: "Plan") -> "Plan":
         """Returns this plan with the rows and stages of another added; what is there already stays as it is.
 
-        A row of the same name and seed is replaced: it may have got further stages.
+        A row of the same study, name and seed is replaced: it may have got further stages.
         """
         stages = {**self.stages, **{key: stage for key, stage in other.stages.items() if key not in self.stages}}
-        new = {(row.name, row.seed): row for row in other.rows}
-        rows = [new.pop((row.name, row.seed), row) for row in self.rows]
-        return replace(self, rows=(*rows, *new.values()), stages=stages)
+        new = {row.identity: row for row in other.rows}
+        rows = [new.pop(row.identity, row) for row in self.rows]
+        known = {study.name for study in self.studies}
+        studies = (*self.studies, *(study for study in other.studies if study.name not in known))
+        return replace(self, studies=studies, rows=(*rows, *new.values()), stages=stages)
 
     def shared(self) -> tuple[int, int]:
         """Returns how many stages the rows name in all, and how many there are: the difference is saved."""
@@ -82,3 +147,45 @@ class Plan:
     def rows_of(self, key: str) -> tuple[PlannedRow, ...]:
         """Returns the rows that need the stage ``key``."""
         return tuple(row for row in self.rows if key in row.stages.values())
+
+    def by_role(self, row: PlannedRow) -> dict[str, Stage]:
+        """Returns a row's stages by role."""
+        return {role: self.stages[key] for role, key in row.stages.items()}
+
+    def to_json(self) -> str:
+        """Returns the plan as one JSON object; passwords in addresses are masked."""
+        values = {
+            "format": FORMAT,
+            "key": self.key,
+            "scale": self.scale,
+            "studies": [_values(study) for study in self.studies],
+            "rows": [{"key": row.key, **_values(row)} for row in self.rows],
+            "stages": [stage.to_dict() for stage in self.stages.values()],
+        }
+        return json.dumps(values, indent=1, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Rebuilds a plan. Its stages keep the keys that they were planned under, whatever the code says today.
+
+        Raises:
+            ValueError: no plan, or one of a later format.
+        """
+        try:
+            values = json.loads(text)
+            if values["format"] > FORMAT:
+                raise ValueError(f"is of format {values['format']}: update t5grid to read it")
+            stages = [Stage.from_dict(stage) for stage in values["stages"]]
+            rows = [{name: value for name, value in row.items() if name != "key"} for row in values["rows"]]
+            return cls(
+                scale=values["scale"],
+                studies=tuple(PlannedStudy(**study) for study in values["studies"]),
+                rows=tuple(PlannedRow(**{**row, "tasks": tuple(row["tasks"])}) for row in rows),
+                stages={stage.key: stage for stage in stages},
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"is no plan ({type(error).__name__}: {error})") from None
+
+
+def _values(value: PlannedStudy | PlannedRow) -> dict[str, Any]:
+    return {f.name: getattr(value, f.name) for f in fields(value)}

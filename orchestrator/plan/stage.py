@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from orchestrator.plan.kinds import KINDS
 from t5core.config import Config
+from t5core.uris import masked
 
 
 def corpus_role(number: int) -> str:
@@ -27,6 +28,8 @@ class Stage:
         settings: the same configs whole, with what does not count; what the stage's function is given.
         inputs: role -> key of the stage read in that role.
         cost: expected cost in FLOPs (0 for CPU work), for scheduling and plans; does not count.
+        planned_as: the key and the code's version and revisions that it was planned under, where a stored plan says
+            so and today's code would say something else; None: today's.
     """
 
     kind: str
@@ -35,10 +38,13 @@ class Stage:
     settings: Mapping[str, Any]
     inputs: Mapping[str, str] = field(default_factory=dict)
     cost: float = 0.0
+    planned_as: tuple[str, int, tuple[str, ...]] | None = None
 
     @cached_property
     def key(self) -> str:
         """16 hex digits: the identity of the result."""
+        if self.planned_as is not None:
+            return self.planned_as[0]
         identity: dict[str, Any] = {
             "kind": self.kind,
             "version": self.version,
@@ -53,12 +59,16 @@ class Stage:
     @property
     def version(self) -> int:
         """The declared version of the kind's code; 0 for a kind that is not in the table."""
+        if self.planned_as is not None:
+            return self.planned_as[1]
         known = KINDS.get(self.kind)
         return 0 if known is None else known.version
 
     @property
     def revisions(self) -> tuple[str, ...]:
         """Names of the changes of the kind's code that touch this stage's config."""
+        if self.planned_as is not None:
+            return self.planned_as[2]
         known = KINDS.get(self.kind)
         return () if known is None else known.revised(self.config)
 
@@ -92,3 +102,35 @@ class Stage:
             inputs={role: stage.key for role, stage in (inputs or {}).items()},
             cost=cost,
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the stage as JSON values, for a stored plan; passwords in addresses are masked."""
+        values: dict[str, Any] = {
+            "kind": self.kind,
+            "name": self.name,
+            "key": self.key,
+            "version": self.version,
+            "revisions": list(self.revisions),
+            "config": _masked(dict(self.config)),
+            "settings": _masked(dict(self.settings)),
+            "inputs": dict(self.inputs),
+            "cost": self.cost,
+        }
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Stage":
+        """Rebuilds a stage. It keeps the key that it was planned under, whatever the code says today."""
+        names = ("kind", "name", "config", "settings", "inputs", "cost")
+        today = cls(**{name: values[name] for name in names})
+        then = values["key"], values["version"], tuple(values["revisions"])
+        return today if (today.key, today.version, today.revisions) == then else replace(today, planned_as=then)
+
+
+def _masked(value: Any) -> Any:
+    """Returns JSON values with the passwords in their texts masked."""
+    if isinstance(value, Mapping):
+        return {name: _masked(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(inner) for inner in value]
+    return masked(value) if isinstance(value, str) and "://" in value else value

@@ -10,13 +10,14 @@ A study reads like the table of the paper it stands for:
 """
 
 import fnmatch
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.plan.experiment import Experiment, stages_of
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import Plan, PlannedRow, PlannedStudy
 from t5core.errors import ConfigError
+from t5core.tasks import judged, tasks_of
 
 Changes = Mapping[str, Any] | Callable[[Experiment], Mapping[str, Any]]
 """Fields of Experiment and their values; a function, where they depend on the scale's experiment."""
@@ -80,6 +81,13 @@ class Study:
         baseline = self.baseline_of(scale)
         return baseline.replace(**row.changed_fields(baseline), seed=seed)
 
+    @property
+    def planned(self) -> PlannedStudy:
+        """What a plan says of the study beside its rows."""
+        return PlannedStudy(
+            name=self.name, title=self.title, baseline=self.baseline, baseline_sd=dict(self.baseline_sd)
+        )
+
     def baseline_of(self, scale: "Scale") -> Experiment:
         """Returns what the rows change: the scale's experiment with the study's own changes."""
         changes = self.changes(scale.baseline) if callable(self.changes) else self.changes
@@ -99,8 +107,31 @@ def plan_of(study: Study, scale: Scale, seeds: int = 1) -> Plan:
     """Expands every row with every seed into stages."""
     if seeds < 1:
         raise ConfigError("seeds", seeds, "give 1 or more")
+    baseline = study.baseline_of(scale)
     rows = []
     for seed in range(seeds):
         for row in study.rows:
-            rows.append((row.name, row.label, seed, stages_of(study.experiment(scale, row, seed), row.name)))
-    return Plan.of(study.name, scale.name, rows)
+            changes = row.changed_fields(baseline)
+            experiment = baseline.replace(**changes, seed=seed)
+            rows.append((planned(row, experiment, tuple(changes)), stages_of(experiment, row.name)))
+    return Plan.of(study.planned, scale.name, rows)
+
+
+def planned(row: Row, experiment: Experiment, changed: Sequence[str]) -> PlannedRow:
+    """Returns what a plan says of a row beside its stages.
+
+    Args:
+        row: of a study.
+        experiment: with the row's changes and seed.
+        changed: names of the fields that the row changes.
+    """
+    says = experiment.fingerprint()  # it holds no paths
+    return PlannedRow(
+        name=row.name,
+        seed=experiment.seed,
+        label=row.label,
+        paper=dict(row.paper),
+        paper_cell=row.paper_cell,
+        axes={name: says.get(name) for name in changed},
+        tasks=tuple(judged(tasks_of(experiment.tasks))),
+    )

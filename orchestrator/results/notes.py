@@ -5,6 +5,11 @@ from orchestrator.plan.plan import Plan
 from t5core.uris import masked
 
 
+def notes_on(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
+    """Returns all lines that a table should be read with."""
+    return (*short_sources(plan, outcomes), *cut_examples(plan, outcomes), *unreadable_outputs(plan, outcomes))
+
+
 def cut_examples(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
     """Returns a line about training examples that are longer than the scale's lengths."""
     shares: dict[str, float] = {}

@@ -1,84 +1,91 @@
-"""From the outcomes of a plan to the rows and columns of a comparison."""
+"""From a plan and its outcomes to the rows and columns of a comparison.
+
+Rows say themselves what they are judged by, so a study may have rows with other tasks than its baseline: the columns
+are those of all rows, and a row has no cell where a task is not its own.
+"""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from orchestrator.engine.outcomes import Failed, Finished, Outcomes, Skipped
 from orchestrator.plan.plan import Plan, PlannedRow
-from orchestrator.plan.study import Scale, Study
-from orchestrator.results.compare import RowResult, TaskColumn
-from orchestrator.store import Store
+from orchestrator.results.compare import Comparison, RowResult, TaskColumn, compare
+from orchestrator.results.notes import notes_on
+from orchestrator.store import Manifest, Store
 from t5core.config import TasksConfig
-from t5core.metrics.averages import paper_columns
-from t5core.tasks import judged, tasks_of
+from t5core.tasks import Task, judged, tasks_of
+
+EVALUATED = "evaluate"
+"""The role of the stage whose scores are a row's."""
 
 
-def row_result(study: Study, scale: Scale, plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) -> RowResult:
-    """Returns what a row came to; its reason where a stage failed or was not run."""
-    described = next(r for r in study.rows if r.name == row.name)
-    common: dict[str, Any] = {"name": row.name, "label": described.label, "seed": row.seed, "paper": described.paper}
-    for role, key in row.stages.items():
-        match outcomes[key]:
-            case Failed() as failed:
-                log = f" (log: {failed.log})" if failed.log else ""
-                return RowResult(**common, status="failed", reason=f"{role}: {failed.error}{log}")
-            case Skipped() as skipped:
-                reason = f"{role} was not run because {plan.stages[skipped.because].folder} failed"
-                return RowResult(**common, status="failed", reason=reason)
-            case Finished():
-                pass
-    evaluated = outcomes[row.stages["evaluate"]]
-    assert isinstance(evaluated, Finished)
-    folder = store.path(plan.stages[row.stages["evaluate"]])
-    tasks = judged(tasks_of(scale.baseline.tasks))
-    scores = evaluated.manifest.result["scores"]
-    return RowResult(
-        **common,
-        scores={name: task.main_score(scores[name]) for name, task in tasks.items()},
-        example_scores={name: np.load(folder / f"{name}.scores.npy", allow_pickle=False) for name in tasks},
-        seconds=sum(_seconds(outcomes, key) for role, key in row.stages.items() if plan.stages[key].accelerated),
+def tasks_of_row(plan: Plan, row: PlannedRow) -> dict[str, Task]:
+    """Returns the tasks that a row is judged by, by name."""
+    settings = plan.stages[row.stages[EVALUATED]].settings
+    return judged(tasks_of(TasksConfig.from_dict(dict(settings["tasks"]))))
+
+
+def comparison_of(plan: Plan, outcomes: Outcomes, store: Store) -> Comparison:
+    """Returns the comparison of a study's rows, from its plan and what came of it alone."""
+    study = plan.studies[0]
+    return compare(
+        row_results(plan, outcomes, store),
+        columns_of(plan, outcomes),
+        baseline=study.baseline,
+        title=f"{study.title or study.name}, scale {plan.scale}",
+        paper_sd=study.baseline_sd,
+        notes=notes_on(plan, outcomes),
     )
 
 
-def _seconds(outcomes: Outcomes, key: str) -> float:
-    outcome = outcomes[key]
-    return outcome.manifest.seconds if isinstance(outcome, Finished) else 0.0
+def row_results(plan: Plan, outcomes: Outcomes, store: Store) -> list[RowResult]:
+    """Returns what every row of a plan came to, in the plan's order."""
+    return [row_result(plan, row, outcomes, store) for row in plan.rows]
 
 
-def all_scores(row: PlannedRow, outcomes: Outcomes) -> dict[str, float]:
-    """Returns every metric of every task, and the paper's columns, for MLflow: ``doc_qa/em``, ``column/GLUE``."""
-    evaluated = outcomes[row.stages["evaluate"]]
-    if not isinstance(evaluated, Finished):
-        return {}
-    scores = evaluated.manifest.result["scores"]
-    single = {f"{task}/{metric}": value for task, by_metric in scores.items() for metric, value in by_metric.items()}
-    return {**single, **{f"column/{name}": value for name, value in paper_columns(scores).items()}}
+def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) -> RowResult:
+    """Returns what a row came to; its reason where a stage failed or was not run."""
+    reason = _reason(plan, row, outcomes)
+    if reason:
+        return RowResult(name=row.name, label=row.label, seed=row.seed, paper=row.paper, status="failed", reason=reason)
+    evaluated = outcomes[row.stages[EVALUATED]]
+    assert isinstance(evaluated, Finished)
+    folder = store.path(plan.stages[row.stages[EVALUATED]])
+    tasks = tasks_of_row(plan, row)
+    return RowResult(
+        name=row.name,
+        label=row.label,
+        seed=row.seed,
+        paper=row.paper,
+        scores=main_scores(tasks, evaluated.manifest),
+        example_scores={name: np.load(folder / f"{name}.scores.npy", allow_pickle=False) for name in tasks},
+        seconds=sum(_seconds(outcomes, key) for key in row.stages.values() if plan.stages[key].accelerated),
+    )
 
 
-def columns_of(config: TasksConfig, majorities: Mapping[str, float]) -> list[TaskColumn]:
-    """Returns the table's columns: the tasks that rows are judged by."""
+def main_scores(tasks: Mapping[str, Task], evaluated: Manifest) -> dict[str, float]:
+    """Returns each task's main score x100 out of an evaluation's manifest."""
+    scores = evaluated.result["scores"]
+    return {name: task.main_score(scores[name]) for name, task in tasks.items()}
+
+
+def columns_of(plan: Plan, outcomes: Outcomes) -> list[TaskColumn]:
+    """Returns the table's columns: the tasks that some row is judged by, in the order in which rows name them."""
+    tasks: dict[str, Task] = {}
+    for row in plan.rows:
+        tasks |= {name: task for name, task in tasks_of_row(plan, row).items() if name not in tasks}
+    commonest = _majorities(plan, outcomes)
     return [
         TaskColumn(
             task=name,
             paper_column=task.paper_column,
             aggregate=task.aggregate,
             label=f"{name.removeprefix('doc_')} {task.main.name}",
-            majority=majorities.get(name),
+            majority=commonest.get(name),
         )
-        for name, task in judged(tasks_of(config)).items()
+        for name, task in tasks.items()
     ]
-
-
-def majorities(plan: Plan, outcomes: Outcomes) -> dict[str, float]:
-    """Returns what always giving training's commonest answer scores, by task."""
-    for stage in plan.stages.values():
-        outcome = outcomes[stage.key]
-        if stage.kind == "tasks" and isinstance(outcome, Finished):
-            ending = ".majority"
-            return {k.removesuffix(ending): v for k, v in outcome.manifest.result.items() if k.endswith(ending)}
-    return {}
 
 
 def rejected_input(outcomes: Outcomes) -> str | None:
@@ -87,3 +94,33 @@ def rejected_input(outcomes: Outcomes) -> str | None:
         if isinstance(outcome, Failed) and outcome.refused:
             return outcome.error
     return None
+
+
+def _reason(plan: Plan, row: PlannedRow, outcomes: Outcomes) -> str:
+    for role, key in row.stages.items():
+        match outcomes[key]:
+            case Failed() as failed:
+                log = f" (log: {failed.log})" if failed.log else ""
+                return f"{role}: {failed.error}{log}"
+            case Skipped() as skipped:
+                return f"{role} was not run because {plan.stages[skipped.because].folder} failed"
+            case Finished():
+                pass
+    return ""
+
+
+def _seconds(outcomes: Outcomes, key: str) -> float:
+    outcome = outcomes[key]
+    return outcome.manifest.seconds if isinstance(outcome, Finished) else 0.0
+
+
+def _majorities(plan: Plan, outcomes: Outcomes) -> dict[str, float]:
+    """Returns what always giving training's commonest answer scores, by task."""
+    ending = ".majority"
+    found: dict[str, float] = {}
+    for key, stage in plan.stages.items():
+        outcome = outcomes[key]
+        if stage.kind == "tasks" and isinstance(outcome, Finished):
+            result = outcome.manifest.result
+            found |= {k.removesuffix(ending): v for k, v in result.items() if k.endswith(ending)}
+    return found

@@ -36,6 +36,9 @@ from t5core.mixing import UNSUPERVISED
 from t5core.tasks import judged, tasks_of
 from t5core.uris import masked
 
+STUDY = "mixing_search"
+"""What a search's trials are rows of: the name of its plan and of its experiment in MLflow."""
+
 MAX_FAILURES = 3
 """So many failed trials in a row end the search: the next would fail as well."""
 
@@ -93,6 +96,7 @@ class Search:
         total: trials in all, those of earlier runs counted, failed ones too.
         at_once: trials side by side.
         listener: is told of every trial.
+        scale: name of the experiment's scale, for the plan.
 
     Attributes:
         error: why it ended early; "" as long as it did not.
@@ -110,6 +114,7 @@ class Search:
         total: int,
         at_once: int,
         listener: Listener | None = None,
+        scale: str = "",
     ) -> None:
         if total < 1:
             raise ConfigError("trials", total, "give 1 or more")
@@ -120,6 +125,7 @@ class Search:
         self._total = total
         self._at_once = at_once
         self._listener = listener or Listener()
+        self._scale = scale
         self._tasks = judged(tasks_of(experiment.tasks))
         self._running: dict[int, Running] = {}
         self._failures = 0
@@ -206,8 +212,8 @@ class Search:
             if self.done() + len(self._running) >= self._total:
                 break
             rows = [*rows, *self._advanced(self._asked())]
-        plan = [(r.row.name, r.label, 0, r.needed()) for r in rows if r.trial.number in self._running]
-        return Plan.of("search", "", plan) if plan else None
+        plan = [(r.row, r.needed()) for r in rows if r.trial.number in self._running]
+        return Plan.of(STUDY, self._scale, plan) if plan else None
 
     def _asked(self) -> Running:
         trial = self.study.ask()
@@ -236,7 +242,7 @@ class Search:
             trial=trial,
             label=label,
             fixed=fixed,
-            row=PlannedRow(name=name, seed=0, stages=keys, label=label),
+            row=PlannedRow(name=name, stages=keys, label=label, axes=dict(trial.params), tasks=tuple(self._tasks)),
             common=common,
             parts=tuple(parts),
         )

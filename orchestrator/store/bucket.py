@@ -90,10 +90,11 @@ class BucketStore(Store):
         *,
         started_at: float | None = None,
         seconds: float | None = None,
+        made_with: Mapping[str, Any] | None = None,
     ) -> Manifest:
         """See Store."""
         started_at, seconds = self._times(stage, time.time(), started_at, seconds)
-        manifest = describe(stage, work, result, started_at=started_at, seconds=seconds)
+        manifest = describe(stage, work, result, started_at=started_at, seconds=seconds, made_with=made_with or {})
         text = manifest.to_json()
         earlier = self.finished(stage)
         if earlier is not None:
@@ -105,6 +106,7 @@ class BucketStore(Store):
                 self._fs.makedirs(f"{folder}/{name}".rpartition("/")[0], exist_ok=True)
                 self._fs.put_file(str(work / name), f"{folder}/{name}")
             self._fs.pipe_file(f"{folder}/{MANIFEST_NAME}", text.encode())
+        self._forget_failure(stage.key)
         self._drop_cached(stage)
         return self.cache.install(manifest, work)
 
@@ -135,6 +137,39 @@ class BucketStore(Store):
         path = f"{self._root}/{manifest.folder}/{name}"
         with self._as_store_errors(path):
             return bytes(self._fs.cat_file(path)).decode()
+
+    def write_record(self, path: str, text: str) -> None:
+        """See Store."""
+        place = f"{self._root}/{path}"
+        with self._as_store_errors(place):
+            self._fs.makedirs(place.rpartition("/")[0], exist_ok=True)
+            self._fs.pipe_file(place, text.encode())
+
+    def read_record(self, path: str) -> str | None:
+        """See Store."""
+        place = f"{self._root}/{path}"
+        with self._as_store_errors(place):
+            try:
+                return bytes(self._fs.cat_file(place)).decode(errors="replace")
+            except FileNotFoundError:
+                return None
+
+    def record_names(self, folder: str) -> list[str]:
+        """See Store."""
+        place = f"{self._root}/{folder}"
+        with self._as_store_errors(place):
+            self._fs.invalidate_cache()
+            try:
+                entries = self._fs.ls(place, detail=False)
+            except FileNotFoundError:
+                return []
+        return sorted(name for name in (str(e).rpartition("/")[2] for e in entries) if name.endswith(".json"))
+
+    def remove_record(self, path: str) -> None:
+        """See Store."""
+        place = f"{self._root}/{path}"
+        with self._as_store_errors(place), contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(place)
 
     def _lease_file(self, key: str, folder: str) -> LeaseFile:
         return BucketLeaseFile(self._fs, f"{self._root}/leases/{key}.json", folder, self._stale_after_s)

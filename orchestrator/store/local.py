@@ -98,13 +98,17 @@ class LocalStore(Store):
         *,
         started_at: float | None = None,
         seconds: float | None = None,
+        made_with: Mapping[str, Any] | None = None,
     ) -> Manifest:
         """See Store."""
         if not work.absolute().is_relative_to(self.root):
             raise StoreError("work", str(work), f"give the folder that work() gave, below {self.root}")
         started_at, seconds = self._times(stage, time.time(), started_at, seconds)
         with _as_store_errors(self.shown_uri):
-            return self.install(describe(stage, work, result, started_at=started_at, seconds=seconds), work)
+            made = describe(stage, work, result, started_at=started_at, seconds=seconds, made_with=made_with or {})
+            installed = self.install(made, work)
+        self._forget_failure(stage.key)
+        return installed
 
     def install(self, manifest: Manifest, work: Path) -> Manifest:
         """Moves ``work``, a folder on the store's file system, into place as the content of ``manifest``."""
@@ -164,6 +168,38 @@ class LocalStore(Store):
         except OSError as error:
             way_out = f"cannot be read ({error.strerror}); remove {folder} to have the stage done again"
             raise StoreError("store", str(folder / name), way_out) from None
+
+    def write_record(self, path: str, text: str) -> None:
+        """See Store."""
+        target = self.root / path
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        with _as_store_errors(self.shown_uri):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                temporary.write_text(text, encoding="utf-8")
+                _flush(temporary)
+                temporary.replace(target)
+            finally:
+                temporary.unlink(missing_ok=True)
+            _flush(target.parent)
+
+    def read_record(self, path: str) -> str | None:
+        """See Store."""
+        try:
+            return (self.root / path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError("store", str(self.root / path), f"cannot be read ({error})") from None
+
+    def record_names(self, folder: str) -> list[str]:
+        """See Store."""
+        return sorted(path.name for path in (self.root / folder).glob("*.json") if not path.name.startswith("."))
+
+    def remove_record(self, path: str) -> None:
+        """See Store."""
+        with _as_store_errors(self.shown_uri):
+            (self.root / path).unlink(missing_ok=True)
 
     def _lease_file(self, key: str, folder: str) -> LocalLeaseFile:
         return LocalLeaseFile(self.root / "leases" / f"{key}.json", folder, self._stale_after_s)

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from orchestrator.plan.stage import Stage
+from orchestrator.store.provenance import software
 from t5core.errors import ConfigError
 
 MANIFEST_NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
+"""1 had no code version, no revisions and no ``made_with``; it is read as before."""
 _CHUNK_BYTES = 1 << 20
 _MAX_NAME_BYTES = 180
 
@@ -46,6 +48,10 @@ class Manifest:
         started_at: Unix time of the start of the attempt that finished, in seconds.
         seconds: how long that attempt took.
         host: where it ran: host, platform, python, cpus.
+        version: of the kind's code; None in manifests of the first release, which did not say.
+        revisions: of the kind's code that touch this stage's config.
+        made_with: versions of the software, ``commit`` of the code; of a stage on a device what was decided, like
+            ``device``, ``threads``, ``precision``.
     """
 
     kind: str
@@ -58,6 +64,9 @@ class Manifest:
     started_at: float
     seconds: float
     host: Mapping[str, Any] = field(default_factory=dict)
+    version: int | None = None
+    revisions: tuple[str, ...] = ()
+    made_with: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:
@@ -88,7 +97,7 @@ class Manifest:
             if digest != _digest({"format": number, **values}):
                 raise ValueError("its digest does not fit")
             files = {path: FileEntry(**entry) for path, entry in values.pop("files").items()}
-            return cls(**values, files=files)
+            return cls(**{**values, "revisions": tuple(values.get("revisions", ()))}, files=files)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             if isinstance(error, StoreError):
                 raise
@@ -99,7 +108,15 @@ class Manifest:
             ) from None
 
 
-def describe(stage: Stage, work: Path, result: Mapping[str, Any], *, started_at: float, seconds: float) -> Manifest:
+def describe(
+    stage: Stage,
+    work: Path,
+    result: Mapping[str, Any],
+    *,
+    started_at: float,
+    seconds: float,
+    made_with: Mapping[str, Any],
+) -> Manifest:
     """Returns the manifest of what lies in ``work``, with checksums; reads every file once."""
     return Manifest(
         kind=stage.kind,
@@ -112,6 +129,9 @@ def describe(stage: Stage, work: Path, result: Mapping[str, Any], *, started_at:
         started_at=started_at,
         seconds=seconds,
         host=host_info(),
+        version=stage.version,
+        revisions=stage.revisions,
+        made_with={**software(), **made_with},
     )
 
 

@@ -12,7 +12,11 @@ from orchestrator.store.manifest import Manifest, StoreError
 from t5core.lease import HEARTBEAT_S, STALE_AFTER_S, Lease, LeaseFile, Owner
 from t5core.uris import masked
 
-NOT_KINDS = frozenset({"work", "leases", "plans", "runs", "failures", "reports"})
+FAILURES = "failures"
+RECORDS = ("plans", "runs", FAILURES, "reports")
+"""Folders of files that are no part of any stage: see plans.py, runs.py, failures.py, reports.py."""
+
+NOT_KINDS = frozenset({"work", "leases", *RECORDS})
 """Folders below a store's root that hold no finished stages."""
 
 
@@ -90,6 +94,7 @@ class Store(abc.ABC):
         *,
         started_at: float | None = None,
         seconds: float | None = None,
+        made_with: Mapping[str, Any] | None = None,
     ) -> Manifest:
         """Makes ``work``, as ``work(stage)`` gave it, the content of a finished stage; it is gone afterwards.
 
@@ -101,6 +106,7 @@ class Store(abc.ABC):
             result: JSON values.
             started_at: Unix time in seconds; by default when this store's lease was taken, else now.
             seconds: by default from then to now.
+            made_with: what to tell besides the software: device, threads, precision.
 
         Raises:
             StoreError: no space, no permission, links in ``work``, a lost lease.
@@ -117,6 +123,31 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def read_text(self, manifest: Manifest, name: str) -> str | None:
         """Returns one file of a finished stage without fetching the others; None if it has no such file."""
+
+    @abc.abstractmethod
+    def write_record(self, path: str, text: str) -> None:
+        """Writes a file of the store's own, ``FOLDER/NAME.json`` with a folder of RECORDS, at once or not at all.
+
+        Raises:
+            StoreError: no space, no permission.
+        """
+
+    @abc.abstractmethod
+    def read_record(self, path: str) -> str | None:
+        """Returns such a file's text; None if it is not there."""
+
+    @abc.abstractmethod
+    def record_names(self, folder: str) -> list[str]:
+        """Returns the names of the files in a folder of RECORDS, in order."""
+
+    @abc.abstractmethod
+    def remove_record(self, path: str) -> None:
+        """Removes such a file if it is there."""
+
+    def _forget_failure(self, key: str) -> None:
+        """Removes what is kept of a stage's failure, now that it is finished; a store that cannot be written may."""
+        with contextlib.suppress(StoreError):
+            self.remove_record(f"{FAILURES}/{key}.json")
 
     @contextlib.contextmanager
     def lease(self, stage: Stage) -> Iterator[Lease]:

@@ -7,6 +7,7 @@ it makes anything, and the timestamps of metrics follow from the manifest, so th
 written twice for one point. A parent is marked as finished last of all.
 """
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,9 +53,9 @@ class MlflowView(MlflowExperiment):
         self._parents.clear()
         self._children.clear()
 
-    def row_started(self, row: PlannedRow, axes: Mapping[str, object], now: float) -> None:
+    def row_started(self, row: PlannedRow, now: float) -> None:
         """Opens the parent run of a row, or finds it; ``now`` is Unix time in seconds."""
-        self._parent(row, axes, now)
+        self._parent(row, now)
 
     def stage_finished(self, row: PlannedRow, stage: Stage, manifest: Manifest) -> None:
         """Writes a stage's child run, and its config, numbers and data to the parent; nothing if they are there."""
@@ -96,7 +97,7 @@ class MlflowView(MlflowExperiment):
         client.set_tag(parent.run_id, "t5grid.complete", "yes" if complete else "no")
         client.set_terminated(parent.run_id, _STATUS[status], _milliseconds(now))
 
-    def _parent(self, row: PlannedRow, axes: Mapping[str, object] | None = None, now: float = 0.0) -> _Parent:
+    def _parent(self, row: PlannedRow, now: float = 0.0) -> _Parent:
         known = self._parents.get(_identity(row))
         if known is not None:
             return known
@@ -113,13 +114,14 @@ class MlflowView(MlflowExperiment):
             if not parent.complete and runs[0].info.status != "RUNNING":
                 client.update_run(parent.run_id, status="RUNNING")
         else:
+            axes = {**({"paper_cell": row.paper_cell} if row.paper_cell else {}), **row.axes}
             tags = {
                 **wanted,
                 "t5grid.key": row.key,
                 "t5grid.kind": "row",
                 "t5grid.scale": self.scale,
                 "t5grid.label": row.label or row.name,
-                **{f"axis.{name}": str(value) for name, value in (axes or {}).items()},
+                **{f"axis.{name}": _axis(value) for name, value in axes.items()},
             }
             run = client.create_run(
                 self._experiment_id,
@@ -177,6 +179,10 @@ def note(row: PlannedRow, status: str, scores: Mapping[str, float], manifests: M
             if key in manifests:
                 lines.append(f"| {role} | {manifests[key].seconds:.1f} | `{_cell(manifests[key].folder)}` |")
     return "\n".join(lines)
+
+
+def _axis(value: object) -> str:
+    return json.dumps(value) if isinstance(value, Mapping | list) else str(value)
 
 
 def _identity(row: PlannedRow) -> tuple[str, int, str]:

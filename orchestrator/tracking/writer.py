@@ -24,7 +24,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from types import TracebackType
+from typing import Literal, Self
 
 from orchestrator.plan.plan import PlannedRow
 from orchestrator.plan.stage import Stage
@@ -35,6 +36,11 @@ from orchestrator.tracking.view import MlflowView
 from t5core.uris import masked
 
 RowStatus = Literal["finished", "failed", "stopped", "pruned"]
+
+CLOSE_WAIT_S = 60.0
+"""How long the end of a run waits for MLflow to take what is still in the queue."""
+STOPPED_WAIT_S = 10.0
+"""The same for a run that was stopped."""
 
 _RETRY_S = (0.5, 1.0, 2.0, 4.0)
 _HOPELESS_TRIES = 3
@@ -90,6 +96,14 @@ class Tracker:
         quiet_mlflow()
         return cls(MlflowView(uri, study, scale, store))
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(CLOSE_WAIT_S if kind is None else STOPPED_WAIT_S)
+
     @property
     def uri(self) -> str:
         """The tracking URI as it may be shown."""
@@ -100,15 +114,10 @@ class Tracker:
         """The name of the experiment that is written to."""
         return self._view.experiment
 
-    def row_started(self, row: PlannedRow, axes: Mapping[str, object] | None = None) -> None:
-        """Opens the row's parent run.
-
-        Args:
-            row: the row.
-            axes: what the row varies and its value, for the tags ``axis.*`` by which the runs can be grouped.
-        """
-        now, tags = time.time(), dict(axes or {})
-        self._put(row, lambda view: view.row_started(row, tags, now))
+    def row_started(self, row: PlannedRow) -> None:
+        """Opens the row's parent run."""
+        now = time.time()
+        self._put(row, lambda view: view.row_started(row, now))
 
     def stage_finished(self, rows: PlannedRow | Iterable[PlannedRow], stage: Stage, manifest: Manifest) -> None:
         """Writes a finished stage as a child run of each of ``rows``, also if it was finished long ago."""

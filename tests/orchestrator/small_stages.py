@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from t5core.errors import DataError
 
@@ -65,7 +65,7 @@ def rows(*names: str, **configs: Mapping[str, Any]) -> Plan:
     for name in names:
         pretrain = stage("pretrain", name, {"corpus": corpus}, **configs.get(name, {}))
         finetune = stage("finetune", f"{name}-fine", {"pretrain": pretrain})
-        out.append((name, name, 0, {"corpus": corpus, "pretrain": pretrain, "finetune": finetune}))
+        out.append((PlannedRow(name=name, label=name), {"corpus": corpus, "pretrain": pretrain, "finetune": finetune}))
     return Plan.of("trial", "tiny", out)
 
 

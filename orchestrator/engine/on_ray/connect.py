@@ -14,7 +14,9 @@ import contextlib
 import importlib
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -82,12 +84,27 @@ def connected(address: str | None = None, *, num_cpus: int | None = None) -> Ite
     started_here = not already and wanted is None
     with _environment(DRIVER_ENVIRONMENT | (LOCAL_ENVIRONMENT if started_here else {})):
         if not already:
-            _connect(wanted, num_cpus)
+            with _own_sigterm():
+                _connect(wanted, num_cpus)
         try:
             yield _describe(started_here)
         finally:
             if not already:
                 sys.modules["ray"].shutdown()
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keeps this process's answer to SIGTERM: ``ray.init`` puts one of its own in its place, which exits at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if earlier not in (None, signal.SIG_DFL):
+            signal.signal(signal.SIGTERM, earlier)
 
 
 def _connect(wanted: str | None, num_cpus: int | None) -> None:

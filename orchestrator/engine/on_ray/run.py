@@ -32,7 +32,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.engine.dispatch import Preparatory
-from orchestrator.engine.ending import Summary, all_cached, finished_before, settle
+from orchestrator.engine.ending import Summary, all_cached, finished_before, keep_failure, settle
 from orchestrator.engine.events import Event, LaneStarted, RayStarted
 from orchestrator.engine.on_ray.connect import connected, data_parallel_trainer, failure_line
 from orchestrator.engine.on_ray.crew import Crew, LaneConfig, default_lane
@@ -71,6 +71,7 @@ def run_plan(
     open_device: DeviceOpener | None = None,
     cost: Callable[[Stage], float] | None = None,
     steering: Steering | None = None,
+    stopped: Callable[[], None] = lambda: None,
 ) -> Outcomes:
     """Runs what is not finished of a plan on Ray and returns how every stage ended.
 
@@ -90,6 +91,7 @@ def run_plan(
         open_device: a top-level function; None for ``t5core.devices.open_device``.
         cost: expected cost of a stage, for the order of work; None for the stages' own.
         steering: adds stages while the plan runs; the outcomes are then of all that there was.
+        stopped: called first of all when the run is stopped: ending its workers may take longer than it has left.
 
     Raises:
         ConfigError: for settings that cannot be used, before anything is started.
@@ -117,7 +119,11 @@ def run_plan(
         with _Run(
             plan, finished, store, config, crew, functions, max_attempts, costs, steering, connection.nodes == 1
         ) as run:
-            run.drive(events)
+            try:
+                run.drive(events)
+            except BaseException:
+                stopped()
+                raise
             summary = run.summary()
     return settle(run.plan, store, summary, crew.lanes, started_s)
 
@@ -198,6 +204,7 @@ class _Run:
         while True:
             fresh, cursor, over = ray.get(self._actor.events.remote(cursor, EVENTS_WAIT_S))
             for event in fresh:
+                keep_failure(event, self.plan, self.store)
                 events(event)
                 self._steer(event)
                 slots_up += isinstance(event, LaneStarted) and event.lane.startswith("slot")

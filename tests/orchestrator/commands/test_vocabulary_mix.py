@@ -10,7 +10,7 @@ import micro_study
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.outcomes import Finished
 from orchestrator.plan.experiment import Experiment, stages_of
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.results.notes import short_sources
 from orchestrator.store import open_store
@@ -95,7 +95,7 @@ def test_the_vocabulary_reads_what_each_corpus_trains_on_in_proportion(tmp_path:
     vocabularies, rows = {}, {"plain": stages_of(e, "row"), "mix": mixed(e, (None, 2), (other, 1))}
     for name, stages in rows.items():
         wanted = {role: s for role, s in stages.items() if s.kind in ("corpus", "vocabulary")}
-        plan = Plan.of("trial", "micro", [(name, name, 0, wanted)])
+        plan = Plan.of("trial", "micro", [(PlannedRow(name=name, label=name), wanted)])
         outcomes = run_locally(plan, store)
         assert outcomes.ok
         vocabularies[name] = Vocabulary.load(store.path(stages["vocabulary"]) / "vocabulary.model")

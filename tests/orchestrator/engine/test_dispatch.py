@@ -2,14 +2,14 @@
 
 from orchestrator.engine.dispatch import Assignment, Dispatcher, Stop, Wait
 from orchestrator.engine.events import StageFinished
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 
 
 def test_a_refusal_is_the_reason_also_of_what_waited_for_the_stopped_lanes() -> None:
     corpus, tasks = Stage.of("corpus", "c"), Stage.of("tasks", "t")
     tokens = Stage.of("tokens", "k", inputs={"corpus": corpus})
-    plan = Plan.of("s", "tiny", [("row", "", 0, {"corpus": corpus, "tasks": tasks, "tokens": tokens})])
+    plan = Plan.of("s", "tiny", [(PlannedRow(name="row"), {"corpus": corpus, "tasks": tasks, "tokens": tokens})])
     dispatcher = Dispatcher(plan, set(), num_lanes=2, max_attempts=2)
     for lane in ("a", "b"):
         dispatcher.join(lane, lane)
@@ -25,13 +25,13 @@ def test_a_refusal_is_the_reason_also_of_what_waited_for_the_stopped_lanes() -> 
 def test_a_plan_that_may_grow_keeps_its_lanes_until_it_is_sealed() -> None:
     first, second = Stage.of("pretrain", "a", seed=0), Stage.of("pretrain", "b", seed=1)
     third = Stage.of("finetune", "c", inputs={"pretrain": second})
-    plan = Plan.of("s", "tiny", [("row", "", 0, {"pretrain": first})])
+    plan = Plan.of("s", "tiny", [(PlannedRow(name="row"), {"pretrain": first})])
     dispatcher = Dispatcher(plan, {first.key}, num_lanes=1, max_attempts=1, open_ended=True)
     dispatcher.join("a", "a")
     fresh, cursor = dispatcher.events(0)
     assert [event.key for event in fresh if isinstance(event, StageFinished)] == [first.key], "what was there is told"
     assert isinstance(dispatcher.take("a", "a", 0, preparatory="too"), Wait) and not dispatcher.is_over()
-    more = Plan.of("s", "tiny", [("row", "", 0, {"pretrain": second, "finetune": third})])
+    more = Plan.of("s", "tiny", [(PlannedRow(name="row"), {"pretrain": second, "finetune": third})])
     dispatcher.extend(more, {second.key})
     assert [event.key for event in dispatcher.events(cursor)[0]] == [second.key]
     given = dispatcher.take("a", "a", 0, preparatory="too")
@@ -39,7 +39,9 @@ def test_a_plan_that_may_grow_keeps_its_lanes_until_it_is_sealed() -> None:
     dispatcher.started("a", "a", third.key)
     dispatcher.failed("a", "a", third.key, "broken", 0.0, retry=False)
     fourth = Stage.of("evaluate", "d", inputs={"trained": third})
-    dispatcher.extend(Plan.of("s", "tiny", [("x", "", 0, {"p": second, "f": third, "e": fourth})]), {second.key})
+    dispatcher.extend(
+        Plan.of("s", "tiny", [(PlannedRow(name="x"), {"p": second, "f": third, "e": fourth})]), {second.key}
+    )
     assert dispatcher.reports()[fourth.key].because == third.key, "what reads a failed stage is skipped"
     dispatcher.seal()
     assert dispatcher.is_over() and isinstance(dispatcher.take("a", "a", 1, preparatory="too"), Stop)

@@ -16,7 +16,7 @@ from orchestrator.commands.study import main
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.outcomes import Failed, Finished, Outcomes, Skipped
 from orchestrator.plan.experiment import Experiment
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.plan.study import Row, Scale, Study, plan_of
 from orchestrator.stages.work import read_pairs
@@ -293,7 +293,7 @@ def test_a_data_directory_and_a_users_file_train_and_evaluate_without_the_corpus
 def test_the_tasks_stage_alone_needs_no_other(place: Place) -> None:
     baseline = place.baseline("glue_cola", data_dir=place.data)
     stage = roles_of(place.plan(row("own", objective=None), baseline=baseline))["own"]["tasks"]
-    outcomes = run_locally(Plan.of("multi", "micro", [("own", "", 0, {"tasks": stage})]), place.store)
+    outcomes = run_locally(Plan.of("multi", "micro", [(PlannedRow(name="own"), {"tasks": stage})]), place.store)
     assert outcomes.ok and list(outcomes) == [stage.key]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.plan.experiment import Experiment, stages_of
 from orchestrator.plan.kinds import KINDS
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from t5core.config import (
     CorpusConfig,
@@ -171,7 +171,10 @@ def test_a_seed_changes_training_and_leaves_text_and_tasks_alone() -> None:
 
 def test_a_plan_holds_each_stage_once_and_after_what_it_reads() -> None:
     objectives = {"a": ObjectiveConfig(), "b": ObjectiveConfig(kind="deshuffling"), "c": None}
-    rows = [(name, name, 0, stages_of(baseline().replace(objective=o), name)) for name, o in objectives.items()]
+    rows = [
+        (PlannedRow(name=name, label=name), stages_of(baseline().replace(objective=o), name))
+        for name, o in objectives.items()
+    ]
     plan = Plan.of("trial", "some", rows)
     # corpus, vocabulary, tasks and tokens once; two pre-trainings; three times fine-tuning and evaluation
     assert plan.shared() == (7 + 7 + 5, 4 + 2 + 6)
@@ -191,7 +194,7 @@ def test_a_plan_refuses_a_stage_before_its_inputs() -> None:
     stages = stages_of(baseline(), "row")
     backwards = dict(reversed(stages.items()))
     with pytest.raises(AssertionError, match="comes before its inputs"):
-        Plan.of("trial", "some", [("row", "Row", 0, backwards)])
+        Plan.of("trial", "some", [(PlannedRow(name="row", label="Row"), backwards)])
 
 
 def test_moving_a_corpus_of_files_changes_no_key(tmp_path: Path) -> None:

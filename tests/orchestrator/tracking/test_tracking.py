@@ -15,12 +15,13 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.store import Store, open_store
 from orchestrator.tracking.address import check_tracking_uri
@@ -62,7 +63,7 @@ def small_plan(store: Store, *names: str, finish: bool = True) -> Plan:
     rows = []
     for name in names:
         pretrain = Stage.of("pretrain", name, inputs={"corpus": corpus}, train={"steps": 1000, "row": name})
-        rows.append((name, name.title(), 0, {"corpus": corpus, "pretrain": pretrain}))
+        rows.append((PlannedRow(name=name, label=name.title()), {"corpus": corpus, "pretrain": pretrain}))
     plan = Plan.of("objectives", "tiny", rows)
     for stage in plan.stages.values() if finish else ():
         work = store.work(stage)
@@ -76,7 +77,7 @@ def small_plan(store: Store, *names: str, finish: bool = True) -> Plan:
 
 def project(tracker: Tracker, plan: Plan, store: Store, status: str = "finished") -> None:
     for row in plan.rows:
-        tracker.row_started(row, {"objective": row.name})
+        tracker.row_started(replace(row, axes={"objective": row.name}))
     for stage in plan.stages.values():
         manifest = store.finished(stage)
         assert manifest is not None
@@ -232,7 +233,7 @@ def test_what_mlflow_refuses_is_told_and_the_rest_is_written(
 def test_more_params_and_points_than_a_call_takes_are_written_in_several(uri: str, store: Store) -> None:
     config = {f"p{i}": "x" * 7000 if i == 0 else [i, None] for i in range(250)}
     stage = Stage.of("pretrain", "big", config={"odd (name)": 1, "../up": 2, **config})
-    plan = Plan.of("objectives", "tiny", [("big", "", 0, {"pretrain": stage})])
+    plan = Plan.of("objectives", "tiny", [(PlannedRow(name="big"), {"pretrain": stage})])
     work = store.work(stage)
     names = [f"m{i}" for i in range(8)]
     rows = [{"step": step, **dict.fromkeys(names, float(step))} for step in range(300)]
@@ -280,7 +281,7 @@ def planned_tasks(folder: Path, *, data_dir: str | None) -> Plan:
     text = CorpusConfig(source="files", paths=(str(folder / "secret" / "text.jsonl"),), content="0123456789abcdef")
     corpus = Stage.of("corpus", "files", corpus=text)
     stage = Stage.of("tasks", "4-tasks", inputs={"corpus": corpus}, tasks=tasks)
-    return Plan.of("objectives", "tiny", [("row", "Row", 0, {"corpus": corpus, "tasks": stage})])
+    return Plan.of("objectives", "tiny", [(PlannedRow(name="row", label="Row"), {"corpus": corpus, "tasks": stage})])
 
 
 def committed(plan: Plan, store: Store) -> None:
@@ -383,7 +384,9 @@ def test_rows_with_the_same_data_name_the_same_datasets(uri: str, store: Store, 
     (one,) = planned_tasks(tmp_path, data_dir=None).rows
     stages = planned_tasks(tmp_path, data_dir=None).stages
     by_role = {role: stages[key] for role, key in one.stages.items()}
-    plan = Plan.of("objectives", "tiny", [(name, "", seed, by_role) for name in "ab" for seed in (0, 1)])
+    plan = Plan.of(
+        "objectives", "tiny", [(PlannedRow(name=name, seed=seed), by_role) for name in "ab" for seed in (0, 1)]
+    )
     committed(plan, store)
     tracker = Tracker.open(uri, "objectives", "tiny", store)
     project(tracker, plan, store)

@@ -10,7 +10,7 @@ import small_stages
 from orchestrator.engine.on_ray.crew import LaneConfig
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.engine.outcomes import Finished
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.store import open_store
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("torch_xla") is None, r
 
 def _one(steps: int) -> tuple[Plan, Stage]:
     stage = small_stages.stage("pretrain", "xla", steps=steps)
-    return Plan.of("trial", "tiny", [("xla", "xla", 0, {"pretrain": stage})]), stage
+    return Plan.of("trial", "tiny", [(PlannedRow(name="xla", label="xla"), {"pretrain": stage})]), stage
 
 
 @pytest.mark.parametrize(("devices", "spmd"), [(2, True)])
