@@ -32,10 +32,10 @@ def main(argv: list[str] | None = None) -> int:
         elif args.verb == "corpus":
             return make_corpus(args)
         else:
-            from dashboards.commands.report import write_report
+            from dashboards.commands.report import write_page
 
             out = Path(args.out or f"{args.study}-{args.scale}.html")
-            print(write_report(args.store, args.study, args.scale, out))
+            print(write_page(args.store, args.study, args.scale, out, key=args.plan))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -48,7 +48,9 @@ def _parser() -> OneLineParser:
     parser = OneLineParser(prog="t5grid", description="Looks at the results of t5grid's studies; makes corpora on Ray.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    status = verbs.add_parser("status", help="what lies in the store: finished, running and interrupted stages")
+    status = verbs.add_parser(
+        "status", help="what lies in the store: finished, running, failed and interrupted stages, and runs"
+    )
     status.add_argument("--json", action="store_true", help="as one JSON object")
 
     ui = verbs.add_parser("ui", help="MLflow's pages on 127.0.0.1, until Ctrl-C")
@@ -58,6 +60,7 @@ def _parser() -> OneLineParser:
     report = verbs.add_parser("report", help="one HTML page with a study's table and plot")
     report.add_argument("study", metavar="STUDY", help="like objectives")
     report.add_argument("--scale", default="tiny", help="default: %(default)s")
+    report.add_argument("--plan", default="", metavar="KEY", help="of this plan's rows (default: the newest report)")
     report.add_argument("--out", metavar="FILE", help="default: STUDY-SCALE.html in this folder")
 
     add_corpus_to(verbs)

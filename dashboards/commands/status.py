@@ -13,9 +13,13 @@ from rich.text import Text
 
 from orchestrator.results.table import PLAIN_WIDTH
 from orchestrator.store import Store, open_store
+from orchestrator.store.failures import read_failures
+from orchestrator.store.runs import read_runs
 from t5core.readable import duration, readable_bytes
 
 LAST = 10
+STATES = ("finished", "running", "failed", "interrupted")
+"""Of a stage. Failed: it was tried, and the reason is kept. Interrupted: it was begun, and nobody is at it now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,7 @@ class KindStatus:
     kind: str
     finished: int
     running: int
+    failed: int
     interrupted: int
     seconds: float
     bytes: int
@@ -32,21 +37,41 @@ class KindStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class StageStatus:
-    """One stage: ``at`` is its end (finished) or last change (others) in Unix seconds."""
+    """One stage: ``at`` is its end (finished, failed) or last change (others) in Unix seconds.
+
+    ``error`` is why it failed the last time, "" for others.
+    """
 
     stage: str
     state: str
     at: float
     seconds: float | None
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStatus:
+    """One run of a plan: ``state`` is alive, lost, finished, failed, refused or stopped; times in Unix seconds."""
+
+    plan: str
+    state: str
+    host: str
+    pid: int
+    started_at: float
+    seen_at: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoreStatus:
-    """The store in numbers; ``last`` holds the latest stages, newest first."""
+    """The store in numbers; ``last`` holds the latest stages and ``runs`` the latest runs, newest first.
+
+    Runs that are alive are all there.
+    """
 
     store: str
     kinds: tuple[KindStatus, ...]
     last: tuple[StageStatus, ...]
+    runs: tuple[RunStatus, ...]
 
 
 def status_of(store: Store) -> StoreStatus:
@@ -54,28 +79,55 @@ def status_of(store: Store) -> StoreStatus:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     seconds: dict[str, float] = defaultdict(float)
     stages: list[StageStatus] = []
+    finished: set[str] = set()
     for m in store.manifests():
-        counts[m.kind].update(finished=1, bytes=sum(entry.bytes for entry in m.files.values()))
+        finished.add(m.key)
+        counts[m.kind].update(finished=1, bytes=m.total_bytes)
         seconds[m.kind] += m.seconds
         stage = f"{m.kind}/{m.name}-{m.key}"
         stages.append(StageStatus(stage=stage, state="finished", at=m.started_at + m.seconds, seconds=m.seconds))
+    failures = {failure.key: failure for failure in read_failures(store) if failure.key not in finished}
     for u in store.partial():
+        if u.owner:
+            failures.pop(u.key, None)  # it is tried again
+        elif u.key in failures:
+            continue
         state = "running" if u.owner else "interrupted"
         counts[u.kind].update([state])
         stages.append(StageStatus(stage=f"{u.kind}/{u.name}-{u.key}", state=state, at=u.modified_at, seconds=None))
+    for failure in failures.values():
+        counts[failure.stage.partition("/")[0]].update(["failed"])
+        stages.append(
+            StageStatus(stage=failure.stage, state="failed", at=failure.at, seconds=None, error=failure.error)
+        )
     kinds = tuple(
         KindStatus(
             kind=kind,
-            finished=count["finished"],
-            running=count["running"],
-            interrupted=count["interrupted"],
+            **{state: count[state] for state in STATES},
             seconds=round(seconds[kind], 3),
             bytes=count["bytes"],
         )
         for kind, count in sorted(counts.items())
     )
     last = tuple(sorted(stages, key=lambda stage: -stage.at)[:LAST])
-    return StoreStatus(store=store.shown_uri, kinds=kinds, last=last)
+    return StoreStatus(store=store.shown_uri, kinds=kinds, last=last, runs=_runs(store))
+
+
+def _runs(store: Store) -> tuple[RunStatus, ...]:
+    now = time.time()
+    runs = [
+        RunStatus(
+            plan=run.plan,
+            state=run.state(now),
+            host=run.owner.host,
+            pid=run.owner.pid,
+            started_at=run.owner.started,
+            seen_at=run.beat_at,
+        )
+        for run in read_runs(store)
+    ]
+    runs.sort(key=lambda run: -run.started_at)
+    return tuple(run for number, run in enumerate(runs) if number < LAST or run.state == "alive")
 
 
 def show_status(store_uri: str, *, as_json: bool = False, file: TextIO | None = None) -> None:
@@ -87,11 +139,16 @@ def show_status(store_uri: str, *, as_json: bool = False, file: TextIO | None = 
         return
     if not console.is_terminal:
         console = Console(file=file, width=PLAIN_WIDTH, no_color=True, highlight=False)
-    if not status.kinds:
+    if not status.kinds and not status.runs:
         console.print(f"nothing in {status.store} yet: start with `make demo`", soft_wrap=True, markup=False)
         return
     console.print(_kinds_table(status))
     console.print(_last_table(status))
+    for stage in status.last:
+        if stage.error:
+            console.print(Text(f"{stage.stage}: {stage.error}", style="red"))
+    if status.runs:
+        console.print(_runs_table(status))
 
 
 def _kinds_table(status: StoreStatus) -> Table:
@@ -102,16 +159,12 @@ def _kinds_table(status: StoreStatus) -> Table:
         show_footer=True,
     )
     table.add_column("kind", "all")
-    for name, total in (
-        ("finished", sum(k.finished for k in status.kinds)),
-        ("running", sum(k.running for k in status.kinds)),
-        ("interrupted", sum(k.interrupted for k in status.kinds)),
-    ):
-        table.add_column(name, str(total), justify="right")
+    for state in STATES:
+        table.add_column(state, str(sum(getattr(k, state) for k in status.kinds)), justify="right")
     table.add_column("work", duration(sum(k.seconds for k in status.kinds)), justify="right")
     table.add_column("size", readable_bytes(sum(k.bytes for k in status.kinds)), justify="right")
     for k in status.kinds:
-        numbers = (str(k.finished), str(k.running), str(k.interrupted))
+        numbers = [str(getattr(k, state)) for state in STATES]
         table.add_row(Text(k.kind), *numbers, duration(k.seconds), readable_bytes(k.bytes))
     return table
 
@@ -121,6 +174,19 @@ def _last_table(status: StoreStatus) -> Table:
     for name in ("at", "state", "work", "stage"):
         table.add_column(name, justify="right" if name == "work" else "left", no_wrap=name != "stage")
     for stage in status.last:
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stage.at))
-        table.add_row(at, stage.state, duration(stage.seconds), Text(stage.stage))
+        table.add_row(_time(stage.at), stage.state, duration(stage.seconds), Text(stage.stage))
     return table
+
+
+def _runs_table(status: StoreStatus) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="last runs", title_justify="left")
+    for name in ("since", "state", "seen", "process", "plan"):
+        table.add_column(name, no_wrap=name != "plan")
+    for run in status.runs:
+        process = Text(f"{run.pid} on {run.host}")
+        table.add_row(_time(run.started_at), run.state, _time(run.seen_at), process, Text(run.plan))
+    return table
+
+
+def _time(unix_s: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_s))

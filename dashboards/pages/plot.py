@@ -1,12 +1,13 @@
 """The plot of a study: a dot for each score, its noise as a bar, the baseline as a line."""
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 THRESHOLD_SD = 1.96
 
 
-def dot_plot(comparison: dict[str, Any]) -> str:
+def dot_plot(comparison: Mapping[str, Any]) -> str:
     """Returns an SVG with one panel per task, one line per row; "" when no row has a score."""
     rows = [row for row in comparison["rows"] if row["cells"]][::-1]  # matplotlib counts from below
     tasks = comparison["tasks"]

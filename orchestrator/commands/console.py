@@ -1,24 +1,52 @@
 """What every command does around its work: errors in one line, exit codes, where people read."""
 
+import contextlib
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 from rich.console import Console
 
 from orchestrator.results.table import PLAIN_WIDTH
 from t5core.errors import ConfigError
 
+STOPPED = "stopped: what is finished is kept; the same command goes on from there"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what a job's scheduler sends. It stops a command as Ctrl-C does."""
+
 
 def exit_code(command: Callable[[], int]) -> int:
-    """Returns a command's exit code: its own, 2 for what cannot be done as asked, 130 when it was stopped."""
+    """Returns a command's exit code: its own, 2 for what cannot be done as asked, 130 or 143 when it was stopped."""
     try:
-        return command()
+        with _terminable():
+            return command()
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("stopped: what is finished is kept; the same command goes on from there", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stopped:
+        print(STOPPED, file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(stopped, Terminated) else signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Turns SIGTERM into an exception, so that runs, rows and workers are ended in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(_signal: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    earlier = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def plain_console(*, to_stderr: bool) -> Console:

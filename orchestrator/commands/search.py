@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import optuna
 from rich.console import Console
@@ -20,17 +21,18 @@ from orchestrator.commands.console import exit_code, plain_console
 from orchestrator.commands.flags import Options
 from orchestrator.commands.plan_shown import plan_json, render_plan
 from orchestrator.commands.progress import Progress
-from orchestrator.commands.study import FREE_BYTES_WANTED, TRACKER_WAIT_S
+from orchestrator.commands.study import FREE_BYTES_WANTED
 from orchestrator.engine.events import Event
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.on_ray.run import run_plan
-from orchestrator.plan.cost import plan_cost
+from orchestrator.plan.cost import bytes_left
 from orchestrator.plan.experiment import Experiment, stages_of
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.plan.study import Scale, Study
 from orchestrator.results.rows import rejected_input
 from orchestrator.search.search import (
+    STUDY,
     Ended,
     Listener,
     Running,
@@ -42,13 +44,14 @@ from orchestrator.search.search import (
 from orchestrator.search.shown import render_trials, trials_json
 from orchestrator.search.space import SPACES, Fixed, Space
 from orchestrator.store import StageBusy, Store, open_store
+from orchestrator.store.plans import write_plan
+from orchestrator.store.runs import running
 from orchestrator.tracking.writer import Tracker
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
 from t5core.readable import duration
 from t5core.uris import masked
 
-NAME = "mixing_search"
 LANES_AT_MOST = 4
 """Trials side by side, unless ``--lanes`` says otherwise: the more of them, the less each knows of the others."""
 
@@ -110,66 +113,102 @@ def _search(
         else:
             render_plan(starts, store, console)
         return 0
-    checkpoints = plan_cost(starts).checkpoint_bytes * max(1.0, more["trials"] / len(starts.rows))
-    store.check_writable(FREE_BYTES_WANTED + int(checkpoints))
-    name = search_name(NAME, scale.name, space.name, experiment, store.uri)
-    with _held(store, name):
+    name = search_name(STUDY, scale.name, space.name, experiment, store.uri)
+    store.check_writable(FREE_BYTES_WANTED)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_held(store, name))
         if space.name == "rates":
             space = _with_sizes(space, experiment, store, options)
         trials = open_study(more["storage"], name, more["sampler_seed"])
-        tracker = Tracker.open(options.tracking_uri, NAME, scale.name, store)
+        tracker = stack.enter_context(Tracker.open(options.tracking_uri, STUDY, scale.name, store))
         at_once = options.lanes or min(LANES_AT_MOST, os.cpu_count() or 1)
-        search: Search | None = None
-        try:
-            listener = _told(tracker, store, {"search": name, "space": space.name})
-            search = Search(trials, space, experiment, store, total=more["trials"], at_once=at_once, listener=listener)
-            search.replay()
-            _say(console, name, scale, space, search, options, tracker, at_once)
-            refused = _driven(search, store, options, console)
-        except optuna.exceptions.StorageInternalError as error:
-            reason = masked(" ".join(str(error).split())[:200])
-            way_out = f"the database failed ({reason}); what is finished is kept, the same command goes on from there"
-            raise ConfigError("storage", masked(more["storage"]), way_out) from error
-        except KeyboardInterrupt:
-            for running in [] if search is None else search.running():
-                tracker.row_finished(running.row, "stopped", {})
-            raise
-        finally:
-            tracker.close(TRACKER_WAIT_S)
-    if refused is not None:
-        print(f"error: {refused}", file=sys.stderr)
-        return 2
-    if options.json:
-        print(json.dumps(trials_json(name, trials), ensure_ascii=False))
-    else:
-        render_trials(trials, experiment, console)
-        console.print(f"{duration(time.monotonic() - started_s)} in all", highlight=False)
-    if search.failed or search.open:
-        why = search.error or search.last_error or "no lane was left to run it"
-        print(f"{search.failed} trial(s) failed: {why}; the same command tries fixed mixtures again", file=sys.stderr)
-        return 1
-    return 0
+        stack.enter_context(_database_errors(more["storage"]))
+        search = Search(
+            trials,
+            space,
+            experiment,
+            store,
+            total=more["trials"],
+            at_once=at_once,
+            listener=_told(tracker, store, {"search": name, "space": space.name}),
+            scale=scale.name,
+        )
+        stack.callback(_stop_trials, search, tracker)
+        left = max(0, more["trials"] - search.done())
+        store.check_writable(FREE_BYTES_WANTED + left * bytes_left(starts, ()) // len(starts.rows))
+        search.replay()
+        _say(console, name, scale, space, search, options, tracker, at_once)
+        refused = _driven(name, search, tracker, store, options, console)
+        if refused is not None:
+            print(f"error: {refused}", file=sys.stderr)
+            return 2
+        if options.json:
+            print(json.dumps(trials_json(name, trials), ensure_ascii=False), flush=True)
+        else:
+            render_trials(trials, experiment, console)
+            console.print(f"{duration(time.monotonic() - started_s)} in all", highlight=False)
+        if search.failed or search.open:
+            why = search.error or search.last_error or "no lane was left to run it"
+            again = "the same command tries fixed mixtures again"
+            print(f"{search.failed} trial(s) failed: {why}; {again}", file=sys.stderr)
+            return 1
+        return 0
 
 
-def _driven(search: Search, store: Store, options: Options, console: Console) -> str | None:
+@contextlib.contextmanager
+def _database_errors(storage: str) -> Iterator[None]:
+    """Says in one line when Optuna's database fails."""
+    try:
+        yield
+    except optuna.exceptions.StorageInternalError as error:
+        reason = masked(" ".join(str(error).split())[:200])
+        way_out = f"the database failed ({reason}); what is finished is kept, the same command goes on from there"
+        raise ConfigError("storage", masked(storage), way_out) from error
+
+
+def _stop_trials(search: Search, tracker: Tracker) -> None:
+    """Ends the runs of trials that have not ended: the driver stops."""
+    for trial in search.running():
+        tracker.row_finished(trial.row, "stopped", {})
+
+
+def _driven(
+    name: str, search: Search, tracker: Tracker, store: Store, options: Options, console: Console
+) -> str | None:
     """Runs trials until there are enough; returns why preparation refused its input, if it did."""
     plan = search.begin()
     if plan is None:
         return None
-    with Progress(plan, console=console) as progress:
-        steered = _Steered(search, progress)
+    write_plan(store, plan, name)
+    with running(store, name) as run, Progress(plan, console=console) as progress:
+
+        def stopped() -> None:
+            run.ends("stopped")
+            _stop_trials(search, tracker)
+
         outcomes = run_plan(
-            plan, store, accelerator=options.accelerator, num_lanes=options.lanes, events=progress, steering=steered
+            plan,
+            store,
+            accelerator=options.accelerator,
+            num_lanes=options.lanes,
+            events=progress,
+            steering=_Steered(search, progress, store, name, plan),
+            stopped=stopped,
         )
-    return rejected_input(outcomes)
+        refused = rejected_input(outcomes)
+        run.ends("refused" if refused is not None else "finished" if outcomes.ok else "failed")
+    return refused
 
 
 class _Steered:
-    """The search, whose new rows the display shows as well."""
+    """The search, whose new rows the display shows and the store's plan holds as well."""
 
-    def __init__(self, search: Search, progress: Progress) -> None:
+    def __init__(self, search: Search, progress: Progress, store: Store, name: str, plan: Plan) -> None:
         self._search = search
         self._progress = progress
+        self._store = store
+        self._name = name
+        self._plan = plan
 
     @property
     def open(self) -> bool:
@@ -179,6 +218,8 @@ class _Steered:
         more = self._search.after(event)
         if more is not None:
             self._progress.extend(more)
+            self._plan = self._plan.extended(more)
+            write_plan(self._store, self._plan, self._name)
         return more
 
 
@@ -186,10 +227,8 @@ def _told(tracker: Tracker, store: Store, common: Mapping[str, object]) -> Liste
     """Makes an MLflow run of every trial, with what all trials of the search have in common."""
 
     def started(running: Running) -> None:
-        axes = {**common, **running.trial.params}
-        if running.fixed:
-            axes["fixed"] = running.label
-        tracker.row_started(running.row, axes)
+        fixed = {"fixed": running.label} if running.fixed else {}
+        tracker.row_started(replace(running.row, axes={**common, **running.row.axes, **fixed}))
 
     def ended(running: Running, how: Ended, scores: Mapping[str, float]) -> None:
         for stage in running.needed().values():
@@ -208,8 +247,8 @@ def _starts(experiment: Experiment, fixed: Sequence[Fixed], scale: str) -> Plan:
     rows = []
     for mixture in fixed:
         stages = stages_of(experiment.replace(multitask=mixture.mixture), mixture.name)
-        rows.append((mixture.name, mixture.label, 0, stages))
-    return Plan.of(NAME, scale, rows)
+        rows.append((PlannedRow(name=mixture.name, label=mixture.label), stages))
+    return Plan.of(STUDY, scale, rows)
 
 
 def _with_sizes(space: Space, experiment: Experiment, store: Store, options: Options) -> Space:
@@ -218,7 +257,7 @@ def _with_sizes(space: Space, experiment: Experiment, store: Store, options: Opt
     stages = {role: starts.stages[key] for role, key in starts.rows[0].stages.items()}
     wanted = {role: stage for role, stage in stages.items() if role in ("corpus", "tasks")}
     # in this process: one Ray after another in a driver has been seen to crash in Ray itself, now and then
-    outcomes = run_locally(Plan.of(NAME, options.scale, [("tasks", "tasks", 0, wanted)]), store)
+    outcomes = run_locally(Plan.of(STUDY, options.scale, [(PlannedRow(name="tasks"), wanted)]), store)
     refused = rejected_input(outcomes)
     manifest = store.finished(stages["tasks"])
     if manifest is None:

@@ -1,42 +1,42 @@
 """From a command line to a table: what ``python studies/objectives.py`` does.
 
-    flags ──► plan ──► checks ──► stages on Ray ──► table, reports/STUDY-SCALE.json, MLflow
+    flags ──► plan ──► checks ──► stages on Ray ──► table, reports/STUDY-SCALE-KEY.json, MLflow
 
 Exit codes: 0 all rows have their scores; 1 some row failed (a second run does only what is missing); 2 something was
 asked for that cannot be, said in one line before any device was taken.
 """
 
+import contextlib
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import fsspec
 from rich.console import Console
 
 from orchestrator.commands.console import exit_code, plain_console
 from orchestrator.commands.flags import Options
 from orchestrator.commands.plan_shown import plan_json, render_plan
 from orchestrator.commands.progress import Progress
-from orchestrator.engine.events import Event, StageFinished
+from orchestrator.engine.events import Event
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.engine.outcomes import Accounting, Outcomes
-from orchestrator.plan.cost import plan_cost
+from orchestrator.engine.steering import held
+from orchestrator.plan.cost import bytes_left
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.study import Scale, Study, plan_of
-from orchestrator.results.compare import compare, to_dict, to_json
-from orchestrator.results.notes import cut_examples, short_sources, unreadable_outputs
-from orchestrator.results.rows import all_scores, columns_of, majorities, rejected_input, row_result
+from orchestrator.results.compare import to_dict
+from orchestrator.results.rows import comparison_of, rejected_input
 from orchestrator.results.table import render
 from orchestrator.store import Store, open_store
+from orchestrator.store.plans import write_plan
+from orchestrator.store.reports import write_report
+from orchestrator.store.runs import RunFile, running
+from orchestrator.tracking.live import LiveRows
 from orchestrator.tracking.writer import Tracker
-from t5core.config import Config
 from t5core.errors import ConfigError
 from t5core.readable import duration
-
-TRACKER_WAIT_S = 60.0
-"""How long the end of a run waits for MLflow to take what is still in the queue."""
 
 FREE_BYTES_WANTED = 200_000_000
 """Beside the plan's checkpoints: corpus, tokens, logs."""
@@ -65,91 +65,71 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
         else:
             render_plan(plan, store, console)
         return 0
-    if any(store.finished(stage) is None for stage in plan.stages.values()):
-        store.check_writable(FREE_BYTES_WANTED + plan_cost(plan).checkpoint_bytes)
-    tracker = Tracker.open(options.tracking_uri, study.name, scale.name, store)
-    _say_what_was_decided(study, scale, plan, store, tracker, options, console)
+    finished = held(plan, store)
+    if len(finished) < len(plan.stages):
+        store.check_writable(FREE_BYTES_WANTED + bytes_left(plan, finished))
+    with contextlib.ExitStack() as stack:
+        tracker = stack.enter_context(Tracker.open(options.tracking_uri, study.name, scale.name, store))
+        write_plan(store, plan)
+        _say_what_was_decided(study, scale, plan, finished, store, tracker, options, console)
+        run = stack.enter_context(running(store, plan.name))
+        rows = stack.enter_context(LiveRows(plan, store, tracker))
+        outcomes = _outcomes(plan, store, run, rows, options, console)
+        rejected = rejected_input(outcomes)
+        if rejected is not None:
+            run.ends("refused")
+            print(f"error: {rejected}", file=sys.stderr)
+            return 2
+        run.ends("finished" if outcomes.ok else "failed")
+        comparison = comparison_of(plan, outcomes, store)
+        write_report(store, plan, to_dict(comparison))
+        if options.json:
+            accounting = _accounting(outcomes.accounting)
+            print(json.dumps({**to_dict(comparison), "accounting": accounting}, ensure_ascii=False), flush=True)
+        else:
+            render(comparison, console)
+            _say_where_time_went(outcomes, time.monotonic() - started_s, console)
+        return 0 if outcomes.ok else 1  # what MLflow has not taken yet it is given now: the table does not wait for it
+
+
+def _outcomes(plan: Plan, store: Store, run: RunFile, rows: LiveRows, options: Options, console: Console) -> Outcomes:
+    """Runs the plan, with the display and MLflow told of it."""
+
+    def told(event: Event) -> None:
+        progress(event)
+        rows(event)
+
+    def stopped() -> None:
+        run.ends("stopped")
+        rows.stop()
+
     try:
         with Progress(plan, console=console) as progress:
-            live = _Live(study, scale, plan, store, tracker, progress)
-            outcomes = run_plan(plan, store, accelerator=options.accelerator, num_lanes=options.lanes, events=live)
-        results = [row_result(study, scale, plan, row, outcomes, store) for row in plan.rows]
-        for row, result in zip(plan.rows, results, strict=True):
-            tracker.row_finished(row, "finished" if result.status == "done" else "failed", all_scores(row, outcomes))
-    except KeyboardInterrupt:
-        for row in plan.rows:
-            tracker.row_finished(row, "stopped", {})
-        raise
-    finally:
-        tracker.close(TRACKER_WAIT_S)
-    rejected = rejected_input(outcomes)
-    if rejected is not None:
-        print(f"error: {rejected}", file=sys.stderr)
-        return 2
-    columns = columns_of(scale.baseline.tasks, majorities(plan, outcomes))
-    title = f"{study.title}, scale {scale.name}"
-    comparison = compare(
-        results,
-        columns,
-        baseline=study.baseline,
-        title=title,
-        paper_sd=study.baseline_sd,
-        notes=(*short_sources(plan, outcomes), *cut_examples(plan, outcomes), *unreadable_outputs(plan, outcomes)),
-    )
-    if options.json:
-        print(json.dumps({**to_dict(comparison), "accounting": _accounting(outcomes.accounting)}, ensure_ascii=False))
-    else:
-        render(comparison, console)
-        _say_where_time_went(outcomes, time.monotonic() - started_s, console)
-    report = f"{store.uri.rstrip('/')}/reports/{study.name}-{scale.name}.json"
-    try:
-        with fsspec.open(report, "w", auto_mkdir=True, encoding="utf-8") as file:
-            file.write(to_json(comparison))
-    except OSError as error:
-        raise ConfigError("store", store.shown_uri, f"the table could not be kept there ({error})") from error
-    return 0 if outcomes.ok else 1
-
-
-def _axis(value: object) -> object:
-    return json.dumps(value.fingerprint()) if isinstance(value, Config) else value  # no paths are told
-
-
-class _Live:
-    """Passes events on to the display, and finished stages to the tracker."""
-
-    def __init__(
-        self, study: Study, scale: Scale, plan: Plan, store: Store, tracker: Tracker, progress: Progress
-    ) -> None:
-        self._plan = plan
-        self._store = store
-        self._tracker = tracker
-        self._progress = progress
-        for row in plan.rows:
-            described = next(r for r in study.rows if r.name == row.name)
-            tracker.row_started(
-                row,
-                {
-                    "paper_cell": described.paper_cell,
-                    **{
-                        name: _axis(value) for name, value in described.changed_fields(study.baseline_of(scale)).items()
-                    },
-                },
+            return run_plan(
+                plan,
+                store,
+                accelerator=options.accelerator,
+                num_lanes=options.lanes,
+                events=told,
+                stopped=stopped,
             )
-
-    def __call__(self, event: Event) -> None:
-        self._progress(event)
-        if isinstance(event, StageFinished):
-            stage = self._plan.stages[event.key]
-            manifest = self._store.finished(stage)
-            if manifest is not None:
-                self._tracker.stage_finished(self._plan.rows_of(event.key), stage, manifest)
+    except ConfigError:
+        run.ends("refused")
+        raise
 
 
 def _say_what_was_decided(
-    study: Study, scale: Scale, plan: Plan, store: Store, tracker: Tracker, options: Options, console: Console
+    study: Study,
+    scale: Scale,
+    plan: Plan,
+    finished: Collection[str],
+    store: Store,
+    tracker: Tracker,
+    options: Options,
+    console: Console,
 ) -> None:
     named, distinct = plan.shared()
-    done = sum(store.finished(stage) is not None for stage in plan.stages.values())
+    done = len(finished)
     why = "asked for" if options.accelerator != "auto" else "TPUs if Ray has some, else GPUs, else CPUs"
     for name, value in (
         ("study", f"{study.title}: {len(study.rows)} rows, {options.seeds} seed(s) each"),

@@ -37,7 +37,14 @@ def test_the_status_counts_finished_and_interrupted_stages(tmp_path, capsys):
     assert main(["status", "--store", str(tmp_path), "--json"]) == 0
     status = json.loads(capsys.readouterr().out)
     kinds = {kind.pop("kind"): kind for kind in status["kinds"]}
-    assert kinds["corpus"] == {"finished": 1, "running": 0, "interrupted": 0, "seconds": 65.0, "bytes": 1500}
+    assert kinds["corpus"] == {
+        "finished": 1,
+        "running": 0,
+        "failed": 0,
+        "interrupted": 0,
+        "seconds": 65.0,
+        "bytes": 1500,
+    }
     assert (kinds["pretrain"]["finished"], kinds["pretrain"]["interrupted"]) == (0, 1)
     assert {stage["stage"]: stage["state"] for stage in status["last"]} == {
         done.folder: "finished",

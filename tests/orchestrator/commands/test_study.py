@@ -130,9 +130,10 @@ def test_what_was_decided_is_said_first(first: Said, place: Place) -> None:
 
 
 def test_the_report_holds_the_table(first: Said, place: Place) -> None:
-    assert [path.name for path in (place.folder / "store" / "reports").iterdir()] == ["trial-micro.json"]
-    report = json.loads((place.folder / "store" / "reports" / "trial-micro.json").read_text(encoding="utf-8"))
-    assert "accounting" not in report
+    name = f"trial-micro-{place.plan().key}"
+    assert [path.name for path in (place.folder / "store" / "reports").iterdir()] == [f"{name}.json"]
+    report = json.loads((place.folder / "store" / "reports" / f"{name}.json").read_text(encoding="utf-8"))
+    assert report["plan"] == name and "accounting" not in report
     rows = {row["name"]: row for row in report["rows"]}
     assert {name: row["status"] for name, row in rows.items()} == {
         "spans": "done",
