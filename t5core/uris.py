@@ -32,6 +32,17 @@ def masked(text: str) -> str:
     return _SECRET_PARAMETER.sub(r"\1***", text)
 
 
+def without_user(uri: str) -> str:
+    """Returns a URI without user and password: what may be written down where others read it, and still works.
+
+    >>> without_user("s3://ann:secret@bucket/results")
+    's3://bucket/results'
+    """
+    for pattern in (_USER_INFO, _USER_INFO_WITH_SLASH):
+        uri = pattern.sub("://", uri)
+    return uri
+
+
 def local_path(given: "str | os.PathLike[str]", field: str) -> Path:
     """Returns a path that a user typed, with ``~`` and ``~name`` as the folders that they stand for.
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,14 +26,18 @@ def serve(tracking_uri: str, port: int) -> None:
     """
     command = server_command(tracking_uri, port)
     print(f"MLflow: http://{HOST}:{port}   (runs from {masked(tracking_uri)}; Ctrl-C ends it)", flush=True)
+    os.execve(command[0], command, server_environment(tracking_uri, os.environ))
+
+
+def server_environment(tracking_uri: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns what the server is told: the database, too, whose password a command line would show to everybody."""
     # only pages: no reports to MLflow's makers, no workers for jobs that nobody here submits
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    environment = {**quiet, **os.environ}
-    os.execve(command[0], command, environment)
+    return {**quiet, **environment, "MLFLOW_BACKEND_STORE_URI": tracking_uri}
 
 
 def server_command(tracking_uri: str, port: int) -> list[str]:
-    """Returns the program and arguments of the server.
+    """Returns the program and arguments of the server; where the runs are it is told by its environment.
 
     Raises:
         ConfigError: a server runs there already, no runs lie there yet, the address cannot be used, or the port is
@@ -53,5 +58,4 @@ def server_command(tracking_uri: str, port: int) -> list[str]:
             probe.bind((HOST, port))
         except OSError as error:
             raise ConfigError("port", port, f"cannot be used ({error.strerror}): choose another with --port") from None
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri]
-    return [*command, "--host", HOST, "--port", str(port), "--workers", "1"]
+    return [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]

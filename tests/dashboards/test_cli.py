@@ -1,6 +1,7 @@
 """``t5grid``: errors are one line with exit code 2, an empty store is no error."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -10,8 +11,11 @@ import urllib.request
 import pytest
 
 from dashboards.cli import main
+from dashboards.commands.ui import server_command, server_environment
 from orchestrator.plan.stage import Stage
 from orchestrator.store import open_store
+from orchestrator.store.failures import write_failure
+from orchestrator.store.runs import running
 
 
 def finished_stage(store, name="embedded"):
@@ -59,6 +63,56 @@ def test_a_stage_that_is_worked_on_is_running(tmp_path, capsys):
         (store.work(stage) / "checkpoint").write_text("half")
         main(["status", "--store", str(tmp_path), "--json"])
     assert json.loads(capsys.readouterr().out)["kinds"][0]["running"] == 1
+
+
+def test_a_stage_that_failed_is_not_one_that_was_interrupted(tmp_path, capsys):
+    store = open_store(tmp_path)
+    failed, begun = (Stage.of("pretrain", name, train={"steps": 7, "row": name}) for name in ("mass", "span-3"))
+    for stage in (failed, begun):
+        (store.work(stage) / "checkpoint").write_text("half")
+    elsewhere = Stage.of("finetune", "drop", train={"steps": 7})  # its work folder lies on another host
+    for stage in (failed, elsewhere):
+        write_failure(store, stage, "loss=nan at step 2", 1, "Traceback ...")
+    assert main(["status", "--store", str(tmp_path), "--json"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert {stage["stage"]: (stage["state"], stage["error"]) for stage in status["last"]} == {
+        failed.folder: ("failed", "loss=nan at step 2"),
+        elsewhere.folder: ("failed", "loss=nan at step 2"),
+        begun.folder: ("interrupted", ""),
+    }
+    kinds = {kind["kind"]: (kind["failed"], kind["interrupted"]) for kind in status["kinds"]}
+    assert kinds == {"pretrain": (1, 1), "finetune": (1, 0)}
+    main(["status", "--store", str(tmp_path)])
+    assert f"{failed.folder}: loss=nan at step 2" in capsys.readouterr().out
+    with store.lease(failed):  # it is tried again
+        main(["status", "--store", str(tmp_path), "--json"])
+    states = {stage["stage"]: stage["state"] for stage in json.loads(capsys.readouterr().out)["last"]}
+    assert states[failed.folder] == "running"
+
+
+def test_the_status_tells_which_runs_are_alive(tmp_path, capsys):
+    store = open_store(tmp_path)
+    with running(store, "objectives-tiny-0123456789abcdef") as run:
+        run.ends("failed")
+    with running(store, "corpora-tiny-0123456789abcdef"):
+        main(["status", "--store", str(tmp_path), "--json"])
+        runs = json.loads(capsys.readouterr().out)["runs"]
+        assert {run["plan"].partition("-")[0]: run["state"] for run in runs} == {
+            "objectives": "failed",
+            "corpora": "alive",
+        }
+        assert {run["pid"] for run in runs} == {os.getpid()}
+        main(["status", "--store", str(tmp_path)])
+        assert "corpora-tiny-0123456789abcdef" in capsys.readouterr().out
+
+
+def test_the_server_of_the_pages_shows_no_password_on_its_command_line(tmp_path):
+    (tmp_path / "mlflow.db").touch()
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    assert uri not in server_command(uri, 5017)
+    assert server_environment("postgresql://ann:secret@db/mlflow", {"PATH": "/bin"})["MLFLOW_BACKEND_STORE_URI"] == (
+        "postgresql://ann:secret@db/mlflow"
+    )
 
 
 def test_the_status_is_a_table_for_people(tmp_path, capsys):

@@ -22,12 +22,14 @@ from orchestrator.store import open_store
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSpec:
-    """All that a worker process is told, by value: names and addresses, no objects.
+    """What a worker process is told as it starts, by value: names, no objects.
+
+    Ray keeps these values and exports them, so the store's address, which may hold a password, is none of them: the
+    worker asks the dispatcher for it.
 
     Attributes:
         dispatcher: name of the dispatcher's actor, in the job's namespace.
         lane: this lane's name.
-        store_uri: opened by the worker itself.
         run_stage, open_device: functions as "module:name", imported by the worker.
         device: as in LaneConfig; "" for slots.
         threads: for PyTorch.
@@ -37,7 +39,6 @@ class WorkerSpec:
 
     dispatcher: str
     lane: str
-    store_uri: str
     run_stage: str
     open_device: str
     device: str
@@ -81,7 +82,7 @@ def _serve(spec: WorkerSpec, incarnation: str, rank: int, world_size: int) -> No
 
     try:
         try:
-            store, run_stage = open_store(spec.store_uri), resolve(spec.run_stage)
+            store, run_stage = open_store(port.store_uri()), resolve(spec.run_stage)
             if spec.device:
                 device()  # now, while the first stages are being prepared elsewhere
         except Exception as error:  # whatever is missing here is missing for every stage

@@ -29,11 +29,17 @@ class DispatcherActor:
         max_attempts: int,
         cost: Mapping[str, float] | None,
         open_ended: bool,
+        store_uri: str,
     ) -> None:
         self._dispatcher = Dispatcher(
             plan, finished, num_lanes=num_lanes, max_attempts=max_attempts, cost=cost, open_ended=open_ended
         )
         self._stopping = False
+        self._store_uri = store_uri
+
+    async def store_uri(self) -> str:
+        """Returns the store's address in full; may hold a password."""
+        return self._store_uri
 
     async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Calls one of the dispatcher's methods that do not wait."""
@@ -89,6 +95,12 @@ class RayPort:
         import ray
 
         return ray.get(self._dispatcher.call.remote(method, *self._me, *args, **kwargs))
+
+    def store_uri(self) -> str:
+        """Returns the address of the store, to be opened here."""
+        import ray
+
+        return str(ray.get(self._dispatcher.store_uri.remote()))
 
     def join(self, start_s: float) -> None:
         """Says that this incarnation of the lane is up."""

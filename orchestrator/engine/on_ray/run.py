@@ -46,6 +46,7 @@ from orchestrator.plan.plan import Plan
 from orchestrator.plan.stage import Stage
 from orchestrator.store import Store
 from t5core.errors import ConfigError
+from t5core.uris import without_user
 
 ACCELERATORS = ("auto", "cpu", "cuda", "xla")
 
@@ -155,8 +156,11 @@ class _Run:
         from orchestrator.engine.on_ray.mailbox import DispatcherActor
 
         scratch = self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="t5grid-train-"))
-        # Ray Train keeps a few small files per job; on several nodes they must lie where all nodes see them.
-        self._train_folder = scratch if self.one_node else f"{_absolute(self.store.uri).rstrip('/')}/.ray-train"
+        # Ray Train keeps a few small files per job; on several nodes they must lie where all nodes see them. It exports
+        # their address, and takes credentials from the nodes' environment only.
+        self._train_folder = (
+            scratch if self.one_node else f"{without_user(_absolute(self.store.uri)).rstrip('/')}/.ray-train"
+        )
         self._actor: Any = (
             ray.remote(DispatcherActor)
             .options(name=DISPATCHER_PREFIX + self._id, num_cpus=0, max_concurrency=1000)
@@ -167,6 +171,7 @@ class _Run:
                 self.max_attempts,
                 self.costs,
                 self.steering is not None,
+                _absolute(self.store.uri),
             )
         )
         return self
@@ -246,7 +251,6 @@ class _Run:
         spec = WorkerSpec(
             dispatcher=DISPATCHER_PREFIX + self._id,
             lane=name,
-            store_uri=_absolute(self.store.uri),
             run_stage=run_stage,
             open_device=open_device,
             device="" if slot else self.lane.device,

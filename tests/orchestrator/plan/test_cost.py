@@ -13,6 +13,7 @@ from orchestrator.commands.plan_shown import plan_json, render_plan
 from orchestrator.commands.study import main
 from orchestrator.plan.cost import (
     ASSUMED_FLOPS_PER_S,
+    bytes_left,
     finetune_flops,
     measured_flops_per_s,
     plan_cost,
@@ -149,3 +150,13 @@ def test_what_is_finished_is_marked_and_gives_the_rate(tmp_path: Path) -> None:
     left = said["flops"] - stage.cost
     assert f"{left:.2e} FLOPs still to do" in out.getvalue()
     assert stage_cost(replace(stage, cost=0.0)).flops == 0.0
+
+
+def test_what_is_finished_takes_no_more_space() -> None:
+    """Three runs train: the pre-training and two fine-tunings; the one at work holds two more beside its last."""
+    plan = paper_plan("replace-spans,no-pretraining")
+    training = [key for key, stage in plan.stages.items() if stage.trains]
+    assert len(training) == 3
+    assert bytes_left(plan, ()) == (3 + 2) * 8 * BASE_PARAMETERS
+    assert bytes_left(plan, training[:2]) == (1 + 2) * 8 * BASE_PARAMETERS
+    assert bytes_left(plan, plan.stages) == 0

@@ -156,7 +156,7 @@ def test_a_report_that_is_not_there_says_which_are(store: Store) -> None:
     write_report(store, plan("a"), {})
     with pytest.raises(ConfigError, match=rf"report='trial-mini': none in .*: there are {plan('a').name}"):
         read_report(store, "trial", "mini")
-    with pytest.raises(ConfigError, match="plan='zzz': fits none of trial-tiny's plans: [0-9a-f]{16}"):
+    with pytest.raises(ConfigError, match=r"plan='zzz': fits none of trial-tiny's plans: [0-9a-f]{16}"):
         read_report(store, "trial", "tiny", "zzz")
     store.write_record(f"reports/{plan('b').name}.json", "half a rep")
     with pytest.raises(ConfigError, match="is not JSON: run the study again"):

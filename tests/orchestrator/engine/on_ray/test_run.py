@@ -21,6 +21,7 @@ from orchestrator.engine.on_ray.crew import Crew, LaneConfig, default_lane
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.engine.outcomes import Failed, Finished, Skipped
 from orchestrator.store import Store, open_store
+from orchestrator.store.failures import read_failures
 from t5core.errors import ConfigError
 
 
@@ -56,6 +57,13 @@ def test_rows_share_isolate_resume_and_leave_nothing_behind(local_ray: str, tmp_
     assert isinstance(by_name["dies"], Finished) and by_name["dies"].attempts == 2
     assert by_name["dies"].manifest.result["runs"] == 2
     assert isinstance(by_name["dies-fine"], Finished)
+    # Why a stage failed is kept in the store, with its traceback, until it is finished.
+    kept = {failure.stage.split("/")[1].rpartition("-")[0]: failure for failure in read_failures(store)}
+    assert {name: (failure.error, failure.attempts) for name, failure in kept.items()} == {
+        "bad": ("ValueError: it went wrong", 2),
+        "wrong": ("corpus='empty': give it text", 1),
+    }
+    assert "Traceback" in kept["bad"].log and kept["bad"].host
     assert isinstance(by_name["good-fine"], Finished)
     assert (store.path(plan.stages[key_of["good-fine"]]) / "text").read_text() == "corpus good good-fine "
     # The corpus, which all rows share, ran once, without a device; the others with one.

@@ -1,0 +1,87 @@
+"""Rows in MLflow while a plan runs: each ends with its own last stage, and none stays open behind its driver."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.engine.events import StageFailed, StageFinished, StageSkipped, StageStarted
+from orchestrator.plan.plan import Plan, PlannedRow
+from orchestrator.plan.stage import Stage
+from orchestrator.store import Store, open_store
+from orchestrator.tracking.live import LiveRows
+from orchestrator.tracking.writer import Tracker
+
+
+class Told(Tracker):
+    """Writes down what it is told, in order, and starts no thread."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def row_started(self, row: PlannedRow) -> None:
+        self.lines.append(f"{row.name} started")
+
+    def stage_finished(self, rows: object, stage: Stage, manifest: object) -> None:
+        assert isinstance(rows, tuple)
+        self.lines.append(f"{stage.kind} of {'+'.join(row.name for row in rows)}")
+
+    def row_finished(self, row: PlannedRow, status: str, scores: object) -> None:
+        self.lines.append(f"{row.name} {status} {json.dumps(scores)}")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(tmp_path)
+
+
+def planned() -> Plan:
+    """Two rows that share a corpus; each is evaluated by itself."""
+    corpus = Stage.of("corpus", "text", corpus={"source": "text"})
+    rows = []
+    for name in "ab":
+        evaluate = Stage.of("evaluate", name, inputs={"corpus": corpus}, row=name)
+        rows.append((PlannedRow(name=name), {"corpus": corpus, "evaluate": evaluate}))
+    return Plan.of("trial", "tiny", rows)
+
+
+def finished(store: Store, plan: Plan, key: str) -> StageFinished:
+    stage = plan.stages[key]
+    work = store.work(stage)
+    (work / "x").write_text("x")
+    store.commit(stage, work, {"scores": {"doc_qa": {"em": 12.5}}})
+    return StageFinished(key=key, lane="lane-1", seconds=1.0, cached=False)
+
+
+def test_a_row_ends_when_its_evaluation_does_whatever_the_others_do(store: Store) -> None:
+    plan, told = planned(), Told()
+    a, b = plan.rows
+    with LiveRows(plan, store, told) as rows:
+        rows(finished(store, plan, a.stages["corpus"]))
+        rows(StageStarted(key=a.stages["evaluate"], lane="lane-1", attempt=1))
+        rows(finished(store, plan, a.stages["evaluate"]))
+        assert told.lines[2:] == ["corpus of a+b", "evaluate of a", 'a finished {"doc_qa/em": 12.5}']
+        rows(StageFailed(key=b.stages["evaluate"], error="no", attempt=1, final=False))
+        assert len(told.lines) == 5
+        rows(StageFailed(key=b.stages["evaluate"], error="no", attempt=2, final=True))
+        assert told.lines[5:] == ["b failed {}"]
+    assert len(told.lines) == 6
+
+
+def test_a_row_of_which_a_shared_stage_failed_has_failed_once(store: Store) -> None:
+    plan, told = planned(), Told()
+    corpus = plan.rows[0].stages["corpus"]
+    with LiveRows(plan, store, told) as rows:
+        rows(StageFailed(key=corpus, error="no", attempt=1, final=True))
+        for row in plan.rows:
+            rows(StageSkipped(key=row.stages["evaluate"], because=corpus))
+    assert told.lines[2:] == ["a failed {}", "b failed {}"]
+
+
+def test_what_has_not_ended_when_the_run_does_was_stopped(store: Store) -> None:
+    plan, told = planned(), Told()
+    with pytest.raises(KeyboardInterrupt), LiveRows(plan, store, told) as rows:
+        for key in plan.rows[0].stages.values():
+            rows(finished(store, plan, key))
+        raise KeyboardInterrupt
+    assert told.lines[-2:] == ['a finished {"doc_qa/em": 12.5}', "b stopped {}"]
