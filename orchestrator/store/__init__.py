@@ -3,6 +3,7 @@
     ROOT/{kind}/{name}-{key}/...              a finished stage: its files, and manifest.json, written last
     ROOT/work/{kind}/{name}-{key}/...         an unfinished one; kept between attempts so that they can resume
     ROOT/leases/{key}.json                    who works on it now
+    ROOT/plans/{study}-{scale}-{key}.json     what was to be done; likewise reports/, runs/, failures/
 
 A stage is finished when its manifest is there, and a manifest is never changed. What identifies a stage is its key
 alone: the name is for people, so a stage that another study finished under another name is found.
