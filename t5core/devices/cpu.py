@@ -1,9 +1,20 @@
-"""The CPU: eager PyTorch in float32, in one process or in several that share their batches (gloo)."""
+"""The CPU: eager PyTorch in float32, in one process or in several that share their batches (gloo).
+
+Two things that change the last bits belong to threads here, not to the process: how many of them compute, and whether
+they make denormal numbers 0. PyTorch sets both for the thread of Python that asks; the threads that compute beside it
+are started by its first large operation and take over what is set then, for good.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from t5core.devices.device import Decision
 from t5core.devices.processes import SharedBatch, join
+
+THREAD_NUMBERS = 1 << 15
+"""Numbers of a tensor from which on PyTorch gives another thread a part of the work."""
 
 
 class CpuDevice(SharedBatch):
@@ -21,6 +32,7 @@ class CpuDevice(SharedBatch):
 
     def __init__(self, threads: int | None = None, *, shard: bool = False) -> None:
         super().__init__(join("gloo"), torch.device("cpu"), shard=shard)
+        self._asked = threads is not None
         if threads is not None:
             torch.set_num_threads(threads)
         # Denormal numbers appear in optimizer states and cost a hundred times a normal operation.
@@ -33,12 +45,42 @@ class CpuDevice(SharedBatch):
         """Returns 0: nothing is compiled."""
         return 0
 
+    def threads(self) -> int:
+        """Returns how many threads of this process compute now."""
+        return torch.get_num_threads()
+
+    @contextmanager
+    def with_threads(self, count: int) -> Iterator[None]:
+        """Computes with so many threads inside a ``with``, in this thread of Python, and as before behind it."""
+        earlier = torch.get_num_threads()
+        # also where it is the number already: MKL may take fewer for a product until it is told one
+        torch.set_num_threads(count)
+        torch.set_flush_denormal(True)  # the device may have been opened in another thread of Python
+        try:
+            yield
+        finally:
+            torch.set_num_threads(earlier)
+
     def decisions(self) -> tuple[Decision, ...]:
-        """Returns precision, kernel, threads and processes with their reasons."""
+        """Returns precision, kernel, threads, denormal numbers and processes with their reasons."""
+        why = "as many as were asked for" if self._asked else "as many as PyTorch finds"
         return (
             Decision(what="device", value="cpu", why="asked for, or no accelerator was found"),
             Decision(what="precision", value="float32", why="bfloat16 is slower on CPUs without matrix units"),
             Decision(what="kernel", value="eager", why="compiling costs more than it saves in short runs"),
-            Decision(what="threads", value=str(torch.get_num_threads()), why="one per core of the worker"),
+            Decision(what="threads", value=str(torch.get_num_threads()), why=why),
+            _denormals(),
             *self.group_decisions(),
         )
+
+
+def _denormals() -> Decision:
+    """Returns what becomes of denormal numbers, as found by making some in every thread."""
+    made = torch.full((torch.get_num_threads() * THREAD_NUMBERS,), 2.0 * torch.finfo(torch.float32).tiny) * 0.25
+    kept = float((made.view(torch.int32) != 0).float().mean())  # as whole numbers: who flushes takes them for 0
+    if kept == 0.0:
+        return Decision(what="denormal numbers", value="made 0", why="they cost a hundred times a normal operation")
+    if kept == 1.0:
+        return Decision(what="denormal numbers", value="kept", why="this processor cannot make them 0")
+    late = "PyTorch had started threads before the device was opened: slower, and the last bits may be others"
+    return Decision(what="denormal numbers", value="made 0 by some threads", why=late)

@@ -6,6 +6,7 @@ function of place (``t5core.model.dropout``).
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -92,6 +93,12 @@ class Device(Protocol):
     def compilations(self) -> int:
         """Returns how many programs were compiled so far; 0 on a device that compiles nothing."""
 
+    def threads(self) -> int | None:
+        """Returns how many threads of this process compute now, where sums depend on it; None elsewhere."""
+
+    def with_threads(self, count: int) -> AbstractContextManager[None]:
+        """Computes with so many threads inside a ``with``, in this thread of Python, and as before behind it."""
+
     def decisions(self) -> tuple[Decision, ...]:
         """Returns what was decided about this device."""
 
@@ -141,6 +148,14 @@ class SingleProcess:
     def total(self, value: Tensor) -> Tensor:
         """Returns the value: there are no other processes."""
         return value
+
+    def threads(self) -> int | None:
+        """Returns None: what is computed does not depend on the threads of this process."""
+        return None
+
+    def with_threads(self, count: int) -> AbstractContextManager[None]:
+        """Changes nothing."""
+        return nullcontext()
 
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns copies on the CPU, in float32."""
