@@ -44,9 +44,7 @@ def pretrain(work: Work) -> dict[str, Any]:
     )
     held_out = _text(work, "validation", train, config, vocabulary)  # before training: too little text is told at once
     result = _trained(work, run)
-    sums = [run.step.held_out(held_out.batch(i)) for i in range(VALIDATION_BATCHES)]
-    total, count = (sum(float(x) for x in column) for column in zip(*sums, strict=True))
-    return {**result, "validation_loss": total / count}
+    return {**result, "validation_loss": run.held_out(held_out.batch(i) for i in range(VALIDATION_BATCHES))}
 
 
 def finetune(work: Work) -> dict[str, Any]:

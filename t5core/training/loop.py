@@ -1,8 +1,9 @@
 """The training loop: batches by index, a curve, checkpoints, resuming as a jump.
 
 Batch ``i`` is a pure function of the feed's config and ``i``, dropout is seeded by the step, and a checkpoint holds
-weights and moments. So a run that was killed goes on from its last good checkpoint and, on a CPU, ends in the same
-bits as one that was not.
+weights and moments. A run also keeps what it decided that changes the last bits, its threads and its attention kernel
+(``t5core.training.remembered``). So a run that was killed goes on from its last good checkpoint and, on CPUs of one
+family, ends in the same bits as one that was not; docs/reproducibility.md says what else must be the same.
 
 Every loss is looked at: at once, or on a device that queues its work one step later, while the next step runs. A loss
 or a weight that is not finite ends the run, with the batch written down; no checkpoint is ever made of it. The means of
@@ -15,8 +16,9 @@ the first one writes.
 import json
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,12 +31,9 @@ from t5core.devices import Decision, Device
 from t5core.errors import CheckpointError, NonFiniteLoss
 from t5core.feeds.batch import Batch
 from t5core.model import T5, ModelInputs
-from t5core.training import checkpoint, kernel_choice
+from t5core.training import checkpoint, kernel_choice, remembered
 from t5core.training.prefetch import ahead
 from t5core.training.step import TrainStep
-
-KERNEL_FILE = "kernel.json"
-"""Which attention kernel the run uses, where there was a choice: a resumed run must not choose another."""
 
 FINAL = "final"
 """The folder of the last checkpoint, the run's result."""
@@ -120,7 +119,9 @@ class TrainingRun:
             like = self.step.optimizer.state()
             self.step.optimizer.load_state(device.scattered(moments, like), new=new)
             device.end_step()  # so that the first step is like every other
-        self.kernel = self._choose_kernel()
+        self.threads = remembered.threads(folder, device, resumed=earlier is not None)
+        with self._computing():
+            self.kernel = self._choose_kernel()
         self._batches = ahead(self._batch, range(self.begin, self.config.steps), device.prefetch)
         self.curve = self._curve_so_far()
 
@@ -133,11 +134,28 @@ class TrainingRun:
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
-        """What was decided about device and kernel, and why."""
-        return (*self.device.decisions(), *(() if self.kernel is None else (self.kernel,)))
+        """What was decided about device, threads and kernel, and why."""
+        with self._computing():
+            found = self.device.decisions()
+        mine = [decision for decision in (self.threads, self.kernel) if decision is not None]
+        return (*(decision for decision in found if decision.what != remembered.THREADS), *mine)
 
     def run(self) -> TrainResult:
         """Trains to the end and returns the result; raises NonFiniteLoss when the loss is NaN or infinite."""
+        with self._computing():
+            return self._run()
+
+    def held_out(self, batches: Iterable[Batch]) -> float:
+        """Returns the cross-entropy per target token of batches together, without dropout or training."""
+        with self._computing():
+            sums = [self.step.held_out(batch) for batch in batches]
+            total, count = (sum(float(x) for x in column) for column in zip(*sums, strict=True))
+        return total / count
+
+    def _computing(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.threads is None else self.device.with_threads(int(self.threads.value))
+
+    def _run(self) -> TrainResult:
         started = time.monotonic()
         pending: list[tuple[int, Tensor]] = []
         losses: list[float] = []
@@ -234,8 +252,8 @@ class TrainingRun:
         names = self.device.kernels
         if not names:
             return None
-        path = self.folder / KERNEL_FILE
-        earlier = Decision(**json.loads(path.read_text())) if path.exists() else None
+        path = self.folder / remembered.KERNEL_FILE
+        earlier = remembered.read(path)
         known = earlier is not None and earlier.value in names
         count, knowing = (float(self.device.total(self.device.scalar(x))) for x in (1.0, known))
         if earlier is not None and knowing == count:
@@ -247,9 +265,7 @@ class TrainingRun:
             batch = self.step.inputs(self.feed.batch(self.begin))
             chosen = kernel_choice.choose(candidates, self.step.model.config, batch, self.device)
             if self.device.rank == 0:
-                temporary = path.with_name(f".{path.name}.partial")
-                temporary.write_text(json.dumps(asdict(chosen)) + "\n")
-                temporary.replace(path)
+                remembered.write(path, chosen)
         self.step.model.use_kernel(kernel_choice.kernel_named(chosen.value))
         return chosen
 

@@ -21,15 +21,18 @@ STEPS = 20
 
 
 def started(folder, size, how):
-    """Starts ``size`` processes that train on one batch."""
+    """Starts ``size`` processes that train on one batch; rank 0 has one thread, rank 1 has two."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, str(HERE / "train_in_processes.py"), str(folder), str(STEPS), how]
     shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    environment = {**os.environ, **shared, "PYTHONPATH": str(HERE.parent / "training")}
+    paths = [str(HERE.parent / "training"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, **shared, "PYTHONPATH": os.pathsep.join(paths)}
     return [
-        subprocess.Popen(command, env={**environment, "RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command, env={**environment, "RANK": str(rank), "THREADS": str(1 + rank)}, stderr=subprocess.PIPE, text=True
+        )
         for rank in range(size)
     ]
 
@@ -60,6 +63,8 @@ def test_two_processes_train_as_one_does(alone, tmp_path, how):
     found = trained(tmp_path, 2, how)
     assert (expected["rows"], found[0]["rows"]) == (6, 3)
     assert found[0] == found[1]
+    assert found[1]["threads"] == [1]  # the first one's number
+    assert json.loads((tmp_path / "threads.json").read_text())["value"] == "1"
     assert found[0]["graphs"] == (4 if how == "compiled" else 0)  # a layer of either stack, with and without dropout
     assert len(found[0]["losses"]) == STEPS
     assert found[0]["losses"] == pytest.approx(expected["losses"], abs=1e-4)

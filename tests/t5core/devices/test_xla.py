@@ -45,12 +45,13 @@ def where(request):
 @pytest.fixture(scope="module")
 def found(folder, where):
     """What the process prints."""
+    paths = [str(HERE.parent / "training"), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **{name: value for name, value in os.environ.items() if name != "CPU_NUM_DEVICES"},
         "PJRT_DEVICE": "CPU",
         # compiling is most of this test's time
         "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
-        "PYTHONPATH": str(HERE.parent / "training"),
+        "PYTHONPATH": os.pathsep.join(paths),
     }
     command = [sys.executable, str(HERE / "train_on_xla.py"), str(folder / where), *AXES[where]]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -1,15 +1,18 @@
 """Trains in one of several processes that share their batches; for ``test_processes.py``.
 
-python train_in_processes.py FOLDER STEPS HOW          with RANK and WORLD_SIZE set, or alone
+python train_in_processes.py FOLDER STEPS HOW          with RANK and WORLD_SIZE set, or alone; THREADS: of this process
 
 HOW: replicated; sharded; or compiled, which is sharded, each layer compiled and computed again in the backward pass.
 
-Writes what a run leaves to FOLDER, and losses.RANK.json: the loss of every step of this attempt.
+Writes what a run leaves to FOLDER, and losses.RANK.json: the loss of every step of this attempt, and with how many
+threads the steps were computed.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from small_run import MODEL, TRAIN, CopyFeed
@@ -37,16 +40,21 @@ class CompiledDevice(CpuDevice):
 
 def main(folder: Path, steps: int, how: str) -> None:
     """Runs to the end."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ["THREADS"]))
     config = TRAIN.replace(steps=steps, log_every=1)
     device = CompiledDevice() if how == "compiled" else open_device("cpu", shard=how == "sharded")
     model = T5(WIDE).initialise(config.seed)
-    rows = []
-    run = TrainingRun(model, CopyFeed(config), config, device, folder, report=rows.append)
+    rows, threads = [], set()
+
+    def report(row: dict[str, Any]) -> None:
+        rows.append(row)
+        threads.add(torch.get_num_threads())
+
+    run = TrainingRun(model, CopyFeed(config), config, device, folder, report=report)
     run.run()
-    total, count = run.step.held_out(CopyFeed(config).batch(1000))
-    found = {"losses": [row["loss"] for row in rows], "held_out": float(total / count), "rows": len(device.rows(6))}
-    found["graphs"] = device.compilations()
+    held_out = run.held_out([CopyFeed(config).batch(1000)])
+    found = {"losses": [row["loss"] for row in rows], "held_out": held_out, "rows": len(device.rows(6))}
+    found |= {"graphs": device.compilations(), "threads": sorted(threads)}
     (folder / f"losses.{device.rank}.json").write_text(json.dumps(found))
 
 

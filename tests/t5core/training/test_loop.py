@@ -53,7 +53,8 @@ def straight(tmp_path_factory):
 
 def test_a_run_leaves_a_final_checkpoint_a_curve_and_nothing_else(straight):
     folder, result = straight
-    assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "final", "kernel.json", "metrics.jsonl"]
+    kept = ["checkpoints", "final", "kernel.json", "metrics.jsonl", "threads.json"]
+    assert sorted(path.name for path in folder.iterdir()) == kept
     assert list((folder / "checkpoints").iterdir()) == []
     final = checkpoint.load(folder / "final")
     assert (final.step, final.state["total_step"], final.state["train"]) == (20, 20, TRAIN.to_dict())
