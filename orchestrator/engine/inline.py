@@ -3,8 +3,9 @@
 The same dispatcher, the same worker loop, the same events and outcomes as on Ray; for notebooks, debuggers and tests.
 """
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from orchestrator.engine.dispatch import Answer, Dispatcher, Wait
@@ -12,7 +13,7 @@ from orchestrator.engine.ending import Summary, all_cached, finished_before, kee
 from orchestrator.engine.events import Event, StageProgress
 from orchestrator.engine.outcomes import Outcomes
 from orchestrator.engine.steering import Steering, held
-from orchestrator.engine.worker import RUN_STAGE, StageFunction, open_device, work_through
+from orchestrator.engine.worker import RUN_STAGE, StageFunction, open_device, threads_of, work_through
 from orchestrator.plan.by_name import resolve
 from orchestrator.plan.plan import Plan
 from orchestrator.store import Store
@@ -35,7 +36,9 @@ def run_locally(
         store: where results are.
         events: called with everything that happens.
         run_stage: None for ``orchestrator.stages.run_stage``.
-        device: an open device; None opens the CPU's when a stage needs one.
+        device: an open device; None opens the CPU's when a stage needs one, with the threads of a lane (one, see
+            ``threads_of``), so that what is computed here is what Ray computes on this machine. The process has its own
+            again when the plan has run. ``t5core.devices.open_device("cpu", threads=8)`` takes more.
         max_attempts: as for ``run_plan``.
         steering: as for ``run_plan``.
     """
@@ -47,15 +50,29 @@ def run_locally(
     dispatcher = Dispatcher(plan, finished, num_lanes=1, max_attempts=max_attempts, open_ended=steered)
     port = _LocalPort(dispatcher, events, store, steering)
     opened = [] if device is None else [device]
+    with contextlib.ExitStack() as until_done:
 
-    def use_device() -> Any:
-        if not opened:
-            opened.append(open_device("cpu", None))
-        return opened[0]
+        def use_device() -> Any:
+            if not opened:
+                until_done.enter_context(_threads_given_back())
+                opened.append(open_device("cpu", threads_of()))
+            return opened[0]
 
-    work_through(port, store, resolve(RUN_STAGE) if run_stage is None else run_stage, use_device)
+        work_through(port, store, resolve(RUN_STAGE) if run_stage is None else run_stage, use_device)
     port.deliver()
     return settle(dispatcher.plan, store, Summary.of(dispatcher), 1, started_s)
+
+
+@contextlib.contextmanager
+def _threads_given_back() -> Iterator[None]:
+    """Has PyTorch compute with as many threads behind the ``with`` as before it: who opens a device sets them."""
+    import torch
+
+    earlier = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(earlier)
 
 
 class _LocalPort:

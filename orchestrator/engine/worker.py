@@ -41,6 +41,24 @@ STOP_GRACE_S = 10.0
 
 FAILURE_LOG = "failure.log"
 
+CPUS_PER_WORKER = 1
+"""Of a lane that nothing was said about."""
+
+
+def threads_of(cpus: int | None = None) -> int:
+    """Returns how many threads PyTorch computes with in a process that runs stages.
+
+    Sums on a CPU depend on the number, so it is decided here for all of them, and not left to what PyTorch finds. A
+    lane's workers have one for each CPU that Ray reserves for them, which is one unless the lane says otherwise: the
+    models that studies train on CPUs are small, and more cores are better given to more lanes. A process without a
+    lane, a slot's or that of ``run_locally``, has as many as a lane that nothing was said about, so that the same plan
+    comes to the same on either way.
+
+    Args:
+        cpus: that are the process's own; None: of a process without a lane.
+    """
+    return CPUS_PER_WORKER if cpus is None else cpus
+
 
 class LaneStopped(BaseException):
     """Raised by ``report`` inside a stage when the run is stopping; not an Exception, so that stages let it through."""

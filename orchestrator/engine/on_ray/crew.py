@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator.engine.on_ray.connect import RayConnection
+from orchestrator.engine.worker import CPUS_PER_WORKER
 from orchestrator.plan.plan import Plan
 from t5core.errors import ConfigError
 
@@ -28,7 +29,7 @@ class LaneConfig:
 
     device: str = "cpu"
     num_workers: int = 1
-    cpus_per_worker: int = 1
+    cpus_per_worker: int = CPUS_PER_WORKER
     gpus_per_worker: int = 0
     use_tpu: bool = False
     topology: str | None = None

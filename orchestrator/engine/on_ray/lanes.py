@@ -32,7 +32,7 @@ class WorkerSpec:
         lane: this lane's name.
         run_stage, open_device: functions as "module:name", imported by the worker.
         device: as in LaneConfig; "" for slots.
-        threads: for PyTorch.
+        threads: for PyTorch; see `threads_of`.
         preparatory: whether to take preparatory stages.
         launched_at: seconds since the epoch when the driver launched the lane.
     """

@@ -39,7 +39,7 @@ from orchestrator.engine.on_ray.crew import Crew, LaneConfig, default_lane
 from orchestrator.engine.on_ray.lanes import WorkerSpec, lane_main, slot_main, spec_values
 from orchestrator.engine.outcomes import Outcomes
 from orchestrator.engine.steering import Steering, held
-from orchestrator.engine.worker import RUN_STAGE, STOP_GRACE_S, DeviceOpener, StageFunction
+from orchestrator.engine.worker import RUN_STAGE, STOP_GRACE_S, DeviceOpener, StageFunction, threads_of
 from orchestrator.engine.worker import open_device as open_t5core_device
 from orchestrator.plan.by_name import reference
 from orchestrator.plan.plan import Plan
@@ -254,7 +254,7 @@ class _Run:
             run_stage=run_stage,
             open_device=open_device,
             device="" if slot else self.lane.device,
-            threads=1 if slot else self.lane.cpus_per_worker,
+            threads=threads_of(None if slot else self.lane.cpus_per_worker),
             preparatory="only" if slot else helps,
             launched_at=time.time(),
         )

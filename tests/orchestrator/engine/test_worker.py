@@ -11,9 +11,10 @@ from orchestrator.engine.events import StageFailed, StageProgress, StageStarted,
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.on_ray.crew import LaneConfig
 from orchestrator.engine.outcomes import Failed, Finished, Skipped
-from orchestrator.engine.worker import REPORT_INTERVAL_S, LaneStopped, Reporter
+from orchestrator.engine.worker import REPORT_INTERVAL_S, LaneStopped, Reporter, threads_of
 from orchestrator.plan.by_name import reference, resolve
 from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
 from orchestrator.store import open_store
 from t5core.errors import ConfigError
 
@@ -189,3 +190,26 @@ def test_a_lane_that_cannot_be_is_refused() -> None:
         LaneConfig(device="cpu", use_tpu=True)
     with pytest.raises(ConfigError, match="topology='2x2'"):
         LaneConfig(device="xla", topology="2x2")
+
+
+def test_a_lanes_workers_have_a_thread_for_each_cpu_and_every_other_process_what_a_plain_lane_has() -> None:
+    assert threads_of(LaneConfig().cpus_per_worker) == threads_of() == 1
+    assert threads_of(LaneConfig(cpus_per_worker=4, num_workers=2).cpus_per_worker) == 4
+
+
+def test_a_plan_run_here_computes_with_a_lanes_threads_and_leaves_the_process_its_own(tmp_path: Path) -> None:
+    import torch
+
+    def threads(stage: Stage, *_: Any) -> dict[str, Any]:
+        return {"threads": torch.get_num_threads(), "kind": stage.kind}
+
+    earlier = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        plan = small_stages.rows("a")
+        outcomes = run_locally(plan, open_store(str(tmp_path)), run_stage=threads)
+        results = [outcome.manifest.result for outcome in outcomes.values() if isinstance(outcome, Finished)]
+        assert {result["kind"]: result["threads"] for result in results} == {"corpus": 3, "pretrain": 1, "finetune": 1}
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(earlier)
