@@ -184,17 +184,24 @@ def test_a_second_run_does_nothing(done: Done) -> None:
 
 
 def test_a_stage_that_was_killed_half_way_is_unfinished_and_goes_on_to_the_same_weights(
-    done: Done, tmp_path: Path
+    done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Killed on two threads, it goes on with two where the next process has one, though its sums depend on them."""
+    from t5core.training.program import LossProgram
+
     code = f"""
-        import os, signal, sys
+        import sys
         sys.path += [{str(Path(__file__).parents[1])!r}, {str(Path(__file__).parent)!r}]
         from pathlib import Path
         import micro_study, test_stages
         from orchestrator.engine.inline import run_locally
         from orchestrator.store import open_store
-        plan = test_stages.planned(Path({str(done.corpus)!r}), micro_study.study())
-        run_locally(plan, open_store({str(tmp_path / "store")!r}), run_stage=test_stages.killed_at_15)
+        from t5core.devices import open_device
+        from t5core.training.program import LossProgram
+        LossProgram.forward = test_stages.bound_to_threads(LossProgram.forward)
+        plan, device = test_stages.planned(Path({str(done.corpus)!r}), micro_study.study()), open_device("cpu", threads=2)
+        run_locally(test_stages.pretraining(plan), open_store({str(tmp_path / "undisturbed")!r}), device=device)
+        run_locally(plan, open_store({str(tmp_path / "store")!r}), run_stage=test_stages.killed_at_15, device=device)
     """
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, timeout=120, check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -206,15 +213,49 @@ def test_a_stage_that_was_killed_half_way_is_unfinished_and_goes_on_to_the_same_
 
     events: list[Event] = []
     plan = planned(done.corpus, micro_study.study().select("spans"))
+    monkeypatch.setattr(LossProgram, "forward", bound_to_threads(LossProgram.forward))
     outcomes = run_locally(plan, store, events=events.append)
     assert outcomes.ok
     started = {plan.stages[event.key].kind for event in events if isinstance(event, StageStarted)}
     assert {"pretrain", "finetune", "evaluate"} <= started and not {"corpus", "vocabulary", "tokens"} & started
     steps = [event.step for event in events if isinstance(event, StageProgress) and event.key == pretrain.key]
     assert steps and min(step for step in steps if step is not None) > 8  # the checkpoint that was there
-    (weights,) = (done.folder(pretrain) / "final").glob("model*.safetensors")
+    undisturbed = open_store(tmp_path / "undisturbed")
+    (weights,) = (undisturbed.path(pretrain) / "final").glob("model*.safetensors")
     assert (store.path(pretrain) / "final" / weights.name).read_bytes() == weights.read_bytes()
-    assert lines(store.path(pretrain) / "metrics.jsonl") == lines(done.folder(pretrain) / "metrics.jsonl")
+    assert lines(store.path(pretrain) / "metrics.jsonl") == lines(undisturbed.path(pretrain) / "metrics.jsonl")
+    results = [where.verify(pretrain).result for where in (undisturbed, store)]
+    assert results[0]["validation_loss"] == results[1]["validation_loss"]
+    # on one thread it would have come to other weights, and a stage that begins here has one
+    assert (done.folder(pretrain) / "final" / weights.name).read_bytes() != weights.read_bytes()
+    assert [threads(result)["value"] for result in results] == ["2", "2"]
+    assert threads(results[1])["why"].startswith("as the attempt before began with")
+    fine_tuned = threads(store.verify(done.spans["finetune"]).result)
+    assert (fine_tuned["value"], fine_tuned["why"]) == ("1", "as many as were asked for")
+
+
+def threads(result: Mapping[str, Any]) -> Mapping[str, str]:
+    """Returns what a training stage's result says of its threads."""
+    (found,) = [decision for decision in result["decisions"] if decision["what"] == "threads"]
+    return found
+
+
+def bound_to_threads(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Has the loss and its gradients depend on the number of threads: as MKL's sums do, on every processor."""
+    import torch
+
+    def bound(*given: Any) -> Any:
+        training, cross_entropy, tokens = forward(*given)
+        factor = 1 + (torch.get_num_threads() - 1) / 1000  # one thread computes as ever
+        return training * factor, cross_entropy * factor, tokens
+
+    return bound
+
+
+def pretraining(plan: Plan) -> Plan:
+    """Returns the part of a plan's first row that ends with its pre-training."""
+    roles = ("corpus", "vocabulary", "tokens", "pretrain")
+    return Plan.of("trial", "micro", [("spans", "", 0, {r: plan.stages[plan.rows[0].stages[r]] for r in roles})])
 
 
 def killed_at_15(
