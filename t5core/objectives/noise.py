@@ -65,8 +65,11 @@ def span_counts(
 
     Noise tokens are ``round(length * density)``, but at least 1 and at most length - 1; spans are
     ``round(noise / mean)``, but at least 1 and no more than there are noise or kept tokens, so that no part is empty.
-    Rounding is to even in float32, as in the released code. Rows shorter than 2 count as 2, as there.
+    Rounding is to even in float32, as in the released code. Rows shorter than 2 count as 2, as there. Density 0, and
+    no other, has no noise and no spans.
     """
+    if noise_density == 0:
+        return np.zeros(len(lengths_B), dtype=np.int64), np.zeros(len(lengths_B), dtype=np.int64)
     sizes_B = np.maximum(lengths_B, 2).astype(np.int64)
     noise_B = np.round(sizes_B.astype(np.float32) * np.float32(noise_density)).astype(np.int64)
     noise_B = np.clip(noise_B, 1, sizes_B - 1)
@@ -106,10 +109,12 @@ def random_spans_noise_masks(
     Args:
         lengths_B: tokens per row, at most ``width``.
         width: columns of the mask.
-        noise_density: share of noise tokens, in (0, 1).
+        noise_density: share of noise tokens, from 0 (the masks are empty) to 1 (one token of each row is kept).
         mean_noise_span_length: mean tokens per noise span, 1 or more.
         rng: all randomness comes from here.
     """
+    if noise_density == 0:
+        return np.zeros((len(lengths_B), width), dtype=np.bool_)
     return span_masks(lengths_B, width, random_span_cuts(lengths_B, noise_density, mean_noise_span_length, rng))
 
 

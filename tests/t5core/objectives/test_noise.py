@@ -64,6 +64,41 @@ def test_every_way_to_place_the_spans_is_equally_likely(uniform_rows):
     assert np.abs(counts - rows / 6).max() < 5 * np.sqrt(rows * (1 / 6) * (5 / 6))
 
 
+@pytest.mark.parametrize("density", [0, 0.0, -0.0])
+def test_density_zero_corrupts_nothing(density):
+    rng = np.random.default_rng(0)
+    lengths = np.array([0, 1, 2, 10, 12])
+    assert not random_spans_noise_masks(lengths, 12, density, 3.0, rng).any()
+    assert not iid_noise_masks(lengths, 12, density, rng).any()
+    assert [random_spans_noise_mask(length, density, 1.0, rng).tolist() for length in (0, 1, 3)] == [
+        [],
+        [False],
+        [False] * 3,
+    ]
+    noise, spans = span_counts(lengths, density, 3.0)
+    assert not noise.any() and not spans.any()
+
+
+def test_a_density_that_rounds_to_no_token_corrupts_the_last_one():
+    mask = random_spans_noise_mask(32, 1e-9, 3.0, np.random.default_rng(0))
+    assert runs(mask) == [(False, 31), (True, 1)]
+    assert [random_spans_noise_mask(length, 1e-9, 3.0, np.random.default_rng(0)).tolist() for length in (0, 1, 2)] == [
+        [],
+        [False],
+        [False, True],
+    ]
+
+
+def test_density_one_leaves_a_span_mask_one_token_and_an_iid_mask_none():
+    assert runs(random_spans_noise_mask(9, 1.0, 3.0, np.random.default_rng(0))) == [(False, 1), (True, 8)]
+    assert iid_noise_mask(512, 1.0, np.random.default_rng(0)).all()
+
+
+def test_spans_longer_than_the_text_are_one_span():
+    mask = random_spans_noise_mask(20, 0.15, 100.0, np.random.default_rng(0))
+    assert runs(mask) == [(False, 17), (True, 3)]
+
+
 def test_more_spans_than_fit_are_cut_back():
     assert [c.tolist() for c in span_counts(np.array([10]), 0.9, 1.0)] == [[9], [1]]  # one kept token, one span
     assert [c.tolist() for c in span_counts(np.array([10]), 0.5, 1.0)] == [[5], [5]]
