@@ -2,7 +2,7 @@
 
 A kind's *version* is part of the key of its stages: raise it when its code comes to give other results for all of them.
 Where a change of the code touches only some configs, a `Revision` names it and says which: only their stages get
-another key, and what is stored of the others stays valid.
+another key, and what is stored of the others stays valid. The predicates stand in `orchestrator.plan.revisions`.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from orchestrator.plan.revisions import multitask_span_lengths, pretrain_span_lengths
+
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
     """A change of a kind's code that touches some configs only.
 
     Attributes:
-        name: what changed; part of the key of the stages it touches.
+        name: what changed; part of the key of the stages it touches, so it stays as it is.
         touches: a stage's config (fingerprints by role, as in ``Stage.config``) -> whether its result is another now.
     """
 
@@ -53,9 +55,21 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "vocabulary": Kind(version=1, function="orchestrator.stages.text:vocabulary"),
         "tokens": Kind(version=2, function="orchestrator.stages.text:tokens"),
         "tasks": Kind(version=3, function="orchestrator.stages.text:tasks"),
-        "pretrain": Kind(version=2, function="orchestrator.stages.training:pretrain", accelerated=True, trains=True),
+        "pretrain": Kind(
+            version=2,
+            function="orchestrator.stages.training:pretrain",
+            accelerated=True,
+            trains=True,
+            revisions=(Revision(name="span-lengths", touches=pretrain_span_lengths),),
+        ),
         "finetune": Kind(version=3, function="orchestrator.stages.training:finetune", accelerated=True, trains=True),
-        "multitask": Kind(version=1, function="orchestrator.stages.training:multitask", accelerated=True, trains=True),
+        "multitask": Kind(
+            version=1,
+            function="orchestrator.stages.training:multitask",
+            accelerated=True,
+            trains=True,
+            revisions=(Revision(name="span-lengths", touches=multitask_span_lengths),),
+        ),
         "evaluate": Kind(version=3, function="orchestrator.stages.evaluation:evaluate", accelerated=True),
     }
 )

@@ -98,12 +98,12 @@ def recipe(objective: ObjectiveConfig) -> Recipe:
 def lengths(objective: ObjectiveConfig, inputs_length: int) -> Lengths:
     """Returns how much text an objective reads per example, and how long inputs and targets are.
 
-    Span corruption reads just as much text as fills the inputs (``random_spans_lengths``). "lm" has no inputs, and as
-    many targets as others have inputs: one token less than that of text, and EOS. Everything else reads
-    ``inputs_length`` tokens, the last of which makes room for EOS where nothing else does. With i.i.d. noise the
-    number of target tokens varies: at 512 the released configurations' numbers are used (103, 192, 256, 512 for
-    10, 15, 25, 50 %; 104 for dropping 15 %), elsewhere the expected number and one standard deviation, at most
-    ``inputs_length``. What does not fit is cut off, on either side.
+    Span corruption reads just as much text as fills the inputs (``random_spans_lengths``), and has no more targets
+    than the longer of the two. "lm" has no inputs, and as many targets as others have inputs: one token less than that
+    of text, and EOS. Everything else reads ``inputs_length`` tokens, the last of which makes room for EOS where nothing
+    else does. With i.i.d. noise the number of target tokens varies: at 512 the released configurations' numbers are
+    used (103, 192, 256, 512 for 10, 15, 25, 50 %; 104 for dropping 15 %), elsewhere the expected number and one
+    standard deviation, at most ``inputs_length``. What does not fit is cut off, on either side.
 
     Raises:
         ConfigError: for inputs too short to hold a corrupted text.
@@ -125,7 +125,7 @@ def lengths(objective: ObjectiveConfig, inputs_length: int) -> Lengths:
         )
     else:
         targets = max(1, round(inputs_length * objective.noise_density)) + 1
-    return Lengths(raw_tokens=raw_tokens, inputs=inputs_length, targets=min(targets, raw_tokens))
+    return Lengths(raw_tokens=raw_tokens, inputs=inputs_length, targets=min(targets, max(raw_tokens, inputs_length)))
 
 
 def _iid_targets(objective: ObjectiveConfig, inputs_length: int) -> int:

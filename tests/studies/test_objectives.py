@@ -104,6 +104,12 @@ def test_thirteen_pre_trainings_share_one_preparation_at_every_scale(scale: str)
 
 
 @pytest.mark.parametrize("scale", SCALES)
+def test_no_revision_touches_a_row_of_the_table(scale: str) -> None:
+    """What is stored of them stays valid."""
+    assert {stage.revisions for stage in plan_of(study(), SCALES[scale]).stages.values()} == {()}
+
+
+@pytest.mark.parametrize("scale", SCALES)
 def test_at_every_scale_the_vocabulary_fits_the_model_and_the_tasks_are_embedded_ones(scale: str) -> None:
     baseline = SCALES[scale].baseline
     assert baseline.vocabulary.size <= baseline.model.vocab_size

@@ -11,7 +11,7 @@ import micro_study
 import pytest
 
 from orchestrator.plan.experiment import Experiment, stages_of
-from orchestrator.plan.kinds import KINDS
+from orchestrator.plan.kinds import KINDS, Revision
 from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from t5core.config import (
@@ -56,7 +56,7 @@ def test_keys_are_those_of_the_first_release() -> None:
     """Stores outlive code: if this fails, whatever is stored under the old keys is trained again.
 
     So either the change was not meant to change results, and should not change keys, or it was, and the stage's
-    version in KINDS goes up together with the keys below.
+    version in KINDS goes up together with the keys below, or a revision changes those of the configs it touches.
     """
     keys = {role: stage.key for role, stage in stages_of(baseline(), "row").items()}
     assert {role: keys[role] for role in ("corpus", "pretrain", "evaluate")} == {
@@ -64,6 +64,41 @@ def test_keys_are_those_of_the_first_release() -> None:
         "pretrain": "0b746b201d5caea9",
         "evaluate": "6c79c9667caff4d7",
     }
+
+
+@pytest.mark.parametrize(
+    ("mean_span_length", "expected"),
+    [
+        (None, {48: "06c92e68a023f871", 256: "219ace88635e8fc3", 512: "0b746b201d5caea9"}),
+        (2.0, {48: "56283ede9ffdf326", 256: "774cbf2f757c447e", 512: "35cbbfcd54bac8e8"}),
+        (3.0, {48: "443aada58975ce6e", 256: "1b3e66557df69529", 512: "20248e478faeb9cf"}),
+        (10.0, {48: "b67b8d953e7408e0", 256: "773a89531c4babc6", 512: "a692e07032ea7c45"}),
+        # a revision: one token of text less; these were 70a5f1c5c0904e94, 2c27afc77f0e7a7f and f8f3e4529ddb46ab
+        (1.0, {48: "11cf10b552501211", 256: "0cb11bb3a0db45a5", 512: "26f38b6869132573"}),
+    ],
+)
+def test_only_pre_trainings_on_single_token_spans_have_other_keys_than_in_the_first_release(
+    mean_span_length: float | None, expected: dict[int, str]
+) -> None:
+    keys = {}
+    for inputs_length in expected:  # of the scales tiny, mini and paper
+        e = baseline().replace(objective=ObjectiveConfig(mean_noise_span_length=mean_span_length))
+        e = e.replace(pretrain=e.pretrain.replace(inputs_length=inputs_length))
+        keys[inputs_length] = stages_of(e, "row")["pretrain"].key
+    assert keys == expected
+
+
+def test_a_revision_changes_the_keys_of_what_it_touches_and_of_what_reads_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    touched, other = baseline().replace(objective=ObjectiveConfig(kind="deshuffling")), baseline()
+    before = [stages_of(e, "row") for e in (touched, other)]
+    revision = Revision(name="trial", touches=lambda config: config["objective"]["kind"] == "deshuffling")
+    kind = KINDS["pretrain"]
+    revised = {**KINDS, "pretrain": replace(kind, revisions=(*kind.revisions, revision))}
+    monkeypatch.setattr("orchestrator.plan.stage.KINDS", revised)
+    after = [stages_of(e, "row") for e in (touched, other)]
+    changed = [{role for role in old if old[role].key != new[role].key} for old, new in zip(before, after, strict=True)]
+    assert changed == [{"pretrain", "finetune", "evaluate"}, set()]
+    assert after[0]["pretrain"].revisions == ("trial",)
 
 
 def test_a_key_is_the_hash_of_kind_version_config_and_input_keys() -> None:

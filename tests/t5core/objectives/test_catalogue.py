@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from t5core.config import ObjectiveConfig
 from t5core.errors import ConfigError
-from t5core.objectives import corrupt_batch, lengths, random_spans_lengths, recipe
+from t5core.objectives import Lengths, corrupt_batch, lengths, random_spans_lengths, recipe
 from t5core.objectives.shown import Words, shown_examples
 
 VOCAB, SENTINELS = 1000, 100
@@ -85,6 +85,56 @@ def test_span_corrupted_text_fills_inputs_and_targets_without_a_gap(inputs_lengt
         # one token may be missing: lengths count in whole spans, and rounding at a half differs in the last bit
         assert inputs_length - 3 <= len(body(inputs[row])) + 1 <= inputs_length
         assert len(body(targets[row])) + 1 <= size.targets
+
+
+@pytest.mark.parametrize(
+    ("inputs_length", "density", "mean", "expected"),
+    [
+        # as the released code's own test has them
+        (64, 0.2, 2.0, (70, 22)),
+        (64, 0.2, 1.0, (63, 27)),
+        # by its rules
+        (128, 0.15, 1.0, (127, 39)),
+        (512, 0.15, 1.0, (511, 155)),
+        (512, 0.15, 1.5, (538, 136)),
+        (512, 0.5, 1.0, (510, 512)),
+        (12, 0.5, 1.0, (10, 12)),
+        (11, 0.5, 1.0, (10, 11)),
+        (13, 0.5, 1.0, (12, 13)),
+        (512, 0.0, 3.0, (511, 1)),
+        (512, 1e-9, 3.0, (511, 1)),
+        (9, 0.15, 1.5, (8, 3)),  # of 9 tokens 1 is noise, in a span of its own
+        (10, 0.15, 1.5, (10, 4)),  # of 10 tokens 2 are, in one span
+        (1, 0.15, 3.0, (0, 1)),
+        (2, 0.15, 3.0, (1, 1)),
+    ],
+)
+def test_text_is_as_long_as_the_released_code_makes_it(inputs_length, density, mean, expected):
+    assert random_spans_lengths(inputs_length, density, mean) == expected
+
+
+# densities at which counting in double precision and drawing in single round alike at every length
+@given(inputs_length=st.integers(8, 600), density=st.sampled_from([0.1, 0.2, 0.25, 0.4, 0.45]))
+def test_single_corrupted_tokens_fill_inputs_and_targets_and_lose_nothing(inputs_length, density):
+    objective = ObjectiveConfig(noise_density=density, mean_noise_span_length=1)
+    size = lengths(objective, inputs_length)
+    assert (size.raw_tokens, size.inputs) == (inputs_length - 1, inputs_length)
+    roomy = Lengths(raw_tokens=size.raw_tokens, inputs=2 * inputs_length, targets=2 * inputs_length)
+    tokens = np.full((2, size.raw_tokens), 5)
+    inputs, targets = corrupted(objective, tokens, roomy)
+    for row in range(2):
+        assert len(body(inputs[row])) + 1 == inputs_length
+        assert len(body(targets[row])) + 1 == size.targets
+
+
+@pytest.mark.parametrize("inputs_length", [8, 9, 10, 11, 48, 127, 128, 510, 511, 512])
+def test_half_of_single_tokens_fits_on_both_sides(inputs_length):
+    objective = ObjectiveConfig(noise_density=0.5, mean_noise_span_length=1)
+    size = lengths(objective, inputs_length)
+    roomy = Lengths(raw_tokens=size.raw_tokens, inputs=2 * inputs_length, targets=2 * inputs_length)
+    inputs, targets = corrupted(objective, np.full((1, size.raw_tokens), 5), roomy)
+    assert inputs_length - 2 <= len(body(inputs[0])) + 1 <= inputs_length
+    assert len(body(targets[0])) + 1 <= size.targets <= inputs_length
 
 
 def test_the_baseline_span_example_is_exactly_full():
