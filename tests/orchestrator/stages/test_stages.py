@@ -18,7 +18,7 @@ import pytest
 from orchestrator.engine.events import Event, StageFinished, StageProgress, StageStarted
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.outcomes import Failed, Finished, Outcomes
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.plan.study import Row, Scale, Study, plan_of
 from orchestrator.stages import run_stage
@@ -199,7 +199,8 @@ def test_a_stage_that_was_killed_half_way_is_unfinished_and_goes_on_to_the_same_
         from t5core.devices import open_device
         from t5core.training.program import LossProgram
         LossProgram.forward = test_stages.bound_to_threads(LossProgram.forward)
-        plan, device = test_stages.planned(Path({str(done.corpus)!r}), micro_study.study()), open_device("cpu", threads=2)
+        device = open_device("cpu", threads=2)
+        plan = test_stages.planned(Path({str(done.corpus)!r}), micro_study.study())
         run_locally(test_stages.pretraining(plan), open_store({str(tmp_path / "undisturbed")!r}), device=device)
         run_locally(plan, open_store({str(tmp_path / "store")!r}), run_stage=test_stages.killed_at_15, device=device)
     """
@@ -255,7 +256,8 @@ def bound_to_threads(forward: Callable[..., Any]) -> Callable[..., Any]:
 def pretraining(plan: Plan) -> Plan:
     """Returns the part of a plan's first row that ends with its pre-training."""
     roles = ("corpus", "vocabulary", "tokens", "pretrain")
-    return Plan.of("trial", "micro", [("spans", "", 0, {r: plan.stages[plan.rows[0].stages[r]] for r in roles})])
+    stages = {role: plan.stages[plan.rows[0].stages[role]] for role in roles}
+    return Plan.of("trial", "micro", [(PlannedRow(name="spans"), stages)])
 
 
 def killed_at_15(
