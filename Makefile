@@ -1,25 +1,27 @@
-# Everything a contributor or a first-time visitor types. Each target sets up what it needs: only Python 3.11 and make
-# have to be there. `make setup` does nothing when requirements.lock and pyproject.toml are unchanged.
+# Everything a contributor or a first-time visitor types. Each target sets up what it needs: only Python, 3.11 to 3.13, and
+# make have to be there. `make setup` does nothing when requirements.lock and pyproject.toml are unchanged.
 
-PYTHON := $(shell for p in python3.11 python3 python; do \
-	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$p" && break; done)
-BIN := .venv/bin
-STAMP := .venv/.set-up
+# the oldest first: whatever works on it works on the others. `make PYTHON=python3.13 VENV=.venv-3.13 test` takes another
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
 ARGS ?=
 
 # `python` and `ray` are ours, also in the processes that these commands start
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo test test-slow lint format bench clean
+.PHONY: setup demo test test-slow test-pythons lint format bench clean
 
 setup: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 was not found: install it, or put it on PATH as python3.11 or python3" >&2; exit 2; }
-	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 was found: install one, or put it on PATH" >&2; exit 2; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@# uv itself comes by the lock's hashes too: its block of the lock is what pip gets
-	@awk '/^[^ ]/ { ours = /^uv==/ } ours' requirements.lock > .venv/uv.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.lock
+	@awk '/^[^ ]/ { ours = /^uv==/ } ours' requirements.lock > $(VENV)/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(VENV)/uv.lock
 	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
 	@touch $@
@@ -32,6 +34,10 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m "(slow or faults) and not gpu and not tpu" $(ARGS)
+
+# a micro demo and the default tests on every Python that this machine has; each gets an environment of its own
+test-pythons:
+	@.ci/test-pythons $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -50,4 +56,4 @@ bench: $(STAMP)
 		test -z "$$missed" || { echo "below their marks:$$missed" >&2; exit 1; }
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info
+	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info
