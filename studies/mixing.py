@@ -25,8 +25,8 @@ from orchestrator.commands.study import main
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Row, Study
 from orchestrator.search.space import Fixed
-from studies.paper import baseline_standard_deviation, paper_table
-from studies.scales import SCALES, TRAIN_EXAMPLES
+from studies.paper import baseline_standard_deviation, published
+from studies.scales import SCALES
 from t5core.config import MixtureConfig, ObjectiveConfig, TasksConfig
 from t5core.mixing import PAPER_MAXIMUMS, PAPER_TEMPERATURES
 
@@ -45,13 +45,13 @@ def study() -> Study:
         title="Mixing tasks (Table 11)",
         baseline="baseline",
         baseline_sd=baseline_standard_deviation(),
-        changes=_changes,
+        defaults=lambda scale: {"tasks": _as_many_as_there_are(scale.tasks)},
+        changes={"objective": ObjectiveConfig(), "parts": PARTS},
         rows=(
             Row(
                 name="baseline",
                 label="Pre-training, then fine-tuning",
-                paper=paper_table(11).row("Baseline (pre-train/fine-tune)").scores,
-                paper_cell="Table 11, Baseline (pre-train/fine-tune)",
+                **published(11, "Baseline (pre-train/fine-tune)"),
             ),
             _row("equal", "Equal", "Equal"),
             *(_row(f"K-2^{p}", f"Examples-proportional, K=2^{p}", f"Proportional, K = 2^{p}") for p in range(16, 22)),
@@ -88,11 +88,9 @@ def fixed_mixtures(experiment: Experiment) -> tuple[Fixed, ...]:
     )
 
 
-def _changes(experiment: Experiment) -> Mapping[str, Any]:
-    tasks = experiment.tasks
-    if tasks.train_examples == TRAIN_EXAMPLES:  # the scale's own limit, not one that was asked for
-        tasks = tasks.replace(train_examples=ALL_EXAMPLES)
-    return {"objective": ObjectiveConfig(), "parts": PARTS, "tasks": tasks}
+def _as_many_as_there_are(tasks: TasksConfig) -> TasksConfig:
+    """Small scales take few examples of each task, and so as many of all: there would be nothing to mix."""
+    return tasks.replace(train_examples=max(tasks.train_examples, ALL_EXAMPLES))
 
 
 def _known_sizes(tasks: TasksConfig) -> list[int]:
@@ -127,13 +125,7 @@ def _row(name: str, paper_name: str, label: str) -> Row:
         mixture = next(fixed.mixture for fixed in fixed_mixtures(baseline) if fixed.name == name)
         return {"multitask": mixture}
 
-    return Row(
-        name=name,
-        label=label,
-        changes=changes,
-        paper=paper_table(11).row(paper_name).scores,
-        paper_cell=f"Table 11, {paper_name}",
-    )
+    return Row(name=name, label=label, changes=changes, **published(11, paper_name))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 from orchestrator.commands.addresses import default_store_uri, default_tracking_uri
 from orchestrator.commands.vocabulary_mix import sources_of
 from orchestrator.plan.experiment import Experiment
-from orchestrator.plan.study import Scale
+from orchestrator.plan.study import Scale, Study
 from t5core.arguments import OneLineParser
 from t5core.config import CorpusConfig
 from t5core.corpora import identify
@@ -120,8 +120,8 @@ class Options:
         more_values = {name: value for name, value in values.items() if name not in names}
         return cls(**{name: value for name, value in values.items() if name in names}, more=more_values)
 
-    def scale_of(self, scales: Mapping[str, Scale]) -> Scale:
-        """Returns the chosen scale with this command line's changes to its baseline.
+    def scale_of(self, scales: Mapping[str, Scale], study: Study | None = None) -> Scale:
+        """Returns the chosen scale with the study's defaults and this command line's changes to its baseline.
 
         Raises:
             ConfigError: unknown scale, task or accelerator, a corpus without text, a vocabulary that cannot be.
@@ -134,7 +134,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(name, value, "give 1 or more")
-        scale = scales[self.scale]
+        scale = scales[self.scale] if study is None else study.adapted(scales[self.scale])
         return Scale(name=scale.name, purpose=scale.purpose, baseline=self._changed(scale.baseline))
 
     def _changed(self, baseline: Experiment) -> Experiment:

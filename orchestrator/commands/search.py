@@ -101,7 +101,7 @@ def _search(
     for name, least in (("trials", 1), ("sampler_seed", 0)):
         if more[name] < least:
             raise ConfigError(name, more[name], f"give a whole number from {least} up")
-    scale = options.scale_of(scales)
+    scale = options.scale_of(scales, study)
     experiment = study.baseline_of(scale)
     mixtures = tuple(fixed(experiment))
     store = open_store(options.store)

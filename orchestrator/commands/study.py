@@ -10,7 +10,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -35,6 +35,7 @@ from orchestrator.store.reports import write_report
 from orchestrator.store.runs import RunFile, running
 from orchestrator.tracking.live import LiveRows
 from orchestrator.tracking.writer import Tracker
+from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
 from t5core.readable import duration
 
@@ -42,12 +43,28 @@ FREE_BYTES_WANTED = 200_000_000
 """Beside the plan's checkpoints: corpus, tokens, logs."""
 
 
-def main(study: Study, scales: Mapping[str, Scale], argv: Sequence[str] | None = None) -> int:
-    """Runs a study from the command line; returns the exit code."""
+def main(
+    study: Study | Callable[[Options], Study],
+    scales: Mapping[str, Scale],
+    argv: Sequence[str] | None = None,
+    *,
+    title: str = "",
+    flags: Callable[[OneLineParser], None] | None = None,
+) -> int:
+    """Runs a study from the command line; returns the exit code.
+
+    Args:
+        study: what to run; a function of the command line for one that has flags of its own.
+        scales: by name.
+        argv: None for the process's own.
+        title: what the command is about; "" for the study's own, which a function cannot say beforehand.
+        flags: adds the study's own flags to the parser; their values are in ``options.more``.
+    """
 
     def run() -> int:
-        options = Options.parse(study.title, list(scales), argv)
-        return run_study(study.select(options.rows), scales, options)
+        options = Options.parse(study.title if isinstance(study, Study) else title, list(scales), argv, flags)
+        chosen = study if isinstance(study, Study) else study(options)
+        return run_study(chosen.select(options.rows), scales, options)
 
     return exit_code(run)
 
@@ -55,7 +72,7 @@ def main(study: Study, scales: Mapping[str, Scale], argv: Sequence[str] | None =
 def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> int:
     """Plans, checks, runs and compares; raises ConfigError for what cannot be run."""
     started_s = time.monotonic()
-    scale = options.scale_of(scales)
+    scale = options.scale_of(scales, study)
     plan = plan_of(study, scale, options.seeds)
     store = open_store(options.store)
     console = plain_console(to_stderr=options.json)

@@ -1,5 +1,9 @@
 """A study: one baseline, and rows that each change one thing about it.
 
+An experiment comes about in this order, each step with the last word on what it sets:
+
+    the scale ─► the study's defaults ─► flags ─► the study's changes ─► the row's changes ─► the seed
+
 A study reads like the table of the paper it stands for:
 
     Study(name="objectives", baseline="replace-spans", rows=(
@@ -43,7 +47,7 @@ class Row:
 
     def changed_fields(self, baseline: Experiment) -> Mapping[str, Any]:
         """Returns the changes by field, as they are for this baseline."""
-        return self.changes(baseline) if callable(self.changes) else self.changes
+        return _for(baseline, self.changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +57,8 @@ class Study:
     Attributes:
         baseline: name of the row that the others are compared with.
         baseline_sd: the paper's standard deviation of the baseline by column, over its 10 runs.
-        changes: what the study changes about the scale's experiment before any row does.
+        defaults: what the study takes in place of the scale's own where no flag says otherwise.
+        changes: what the study changes about the scale's experiment, flags and all, before any row does.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Study:
     rows: tuple[Row, ...]
     baseline: str
     baseline_sd: Mapping[str, float] = field(default_factory=dict)
+    defaults: Changes = field(default_factory=dict)
     changes: Changes = field(default_factory=dict)
 
     def select(self, pattern: str) -> "Study":
@@ -90,8 +96,11 @@ class Study:
 
     def baseline_of(self, scale: "Scale") -> Experiment:
         """Returns what the rows change: the scale's experiment with the study's own changes."""
-        changes = self.changes(scale.baseline) if callable(self.changes) else self.changes
-        return scale.baseline.replace(**changes)
+        return scale.baseline.replace(**_for(scale.baseline, self.changes))
+
+    def adapted(self, scale: "Scale") -> "Scale":
+        """Returns a scale with the study's defaults, which flags may then change."""
+        return replace(scale, baseline=scale.baseline.replace(**_for(scale.baseline, self.defaults)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +110,10 @@ class Scale:
     name: str
     purpose: str
     baseline: Experiment
+
+
+def _for(baseline: Experiment, changes: Changes) -> Mapping[str, Any]:
+    return changes(baseline) if callable(changes) else changes
 
 
 def plan_of(study: Study, scale: Scale, seeds: int = 1) -> Plan:

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from orchestrator.commands.flags import Options
 from orchestrator.plan.experiment import stages_of
 from orchestrator.plan.study import Scale, plan_of
 from studies.mixing import fixed_mixtures, study
@@ -12,7 +13,7 @@ from studies.scales import SCALES
 from t5core.config import TaskContent
 from t5core.mixing import PAPER_SIZES, UNSUPERVISED, mixture_rates, share_rte
 
-TINY = study().baseline_of(SCALES["tiny"])
+TINY = study().baseline_of(study().adapted(SCALES["tiny"]))
 
 
 def with_sizes(sizes: dict[str, int]) -> Scale:
@@ -30,7 +31,7 @@ def test_the_rows_are_those_of_the_table_with_its_numbers() -> None:
 
 
 def test_all_rows_but_the_baseline_train_on_text_and_tasks_at_once_for_the_steps_of_both_phases() -> None:
-    plan = plan_of(study(), SCALES["tiny"])
+    plan = plan_of(study(), study().adapted(SCALES["tiny"]))
     for row in plan.rows:
         kinds = [plan.stages[key].kind for key in row.stages.values()]
         trained = [plan.stages[k] for k in row.stages.values() if plan.stages[k].kind == "multitask"]
@@ -79,7 +80,32 @@ def test_a_place_stands_for_the_limit_it_is_shown_as() -> None:
 
 
 def test_a_searchs_first_trials_are_the_rows_own_stages() -> None:
-    plan = plan_of(study(), SCALES["tiny"])
+    plan = plan_of(study(), study().adapted(SCALES["tiny"]))
     rows = {row.name: row.stages["evaluate"] for row in plan.rows}
     for fixed in fixed_mixtures(TINY):
         assert stages_of(TINY.replace(multitask=fixed.mixture), "trial")["evaluate"].key == rows[fixed.name]
+
+
+@pytest.mark.parametrize(
+    ("scale", "flags", "limit"),
+    [
+        ("tiny", [], 2**17),
+        ("tiny", ["--train-examples", "8000"], 8_000),
+        ("mini", [], 2**17),
+        ("mini", ["--train-examples", "300000"], 300_000),
+        ("paper", [], 2**40),
+    ],
+)
+def test_all_examples_are_mixed_unless_a_flag_says_otherwise(scale: str, flags: list[str], limit: int) -> None:
+    options = Options.parse("", list(SCALES), ["--scale", scale, *flags])
+    experiment = study().baseline_of(options.scale_of({scale: embedded(SCALES[scale])}, study()))
+    assert experiment.tasks.train_examples == limit
+
+
+def embedded(scale: Scale) -> Scale:
+    """A scale whose data are the embedded ones, so that nothing is looked up."""
+    tiny = SCALES["tiny"].baseline
+    tasks = scale.baseline.tasks.replace(names=tiny.tasks.names, content=())
+    return Scale(
+        name=scale.name, purpose="", baseline=scale.baseline.replace(corpus=tiny.corpus, tasks=tasks, tasks_corpus=None)
+    )
