@@ -22,7 +22,7 @@ from typing import Any
 from orchestrator.commands.study import main
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Row, Study
-from studies.paper import baseline_standard_deviation, paper_table
+from studies.paper import baseline_standard_deviation, published
 from studies.scales import SCALES
 from t5core.config import ModelConfig, ObjectiveConfig
 
@@ -72,21 +72,15 @@ def _halvable(model: ModelConfig) -> ModelConfig:
     )
 
 
-def _row(name: str, published: str, architecture: str, objective: ObjectiveConfig) -> Row:
+def _row(name: str, paper_name: str, architecture: str, objective: ObjectiveConfig) -> Row:
     objective_name = "Denoising" if objective is _DENOISING else "LM"
-    cell = f"{published} / {objective_name}"
 
     def changes(baseline: Experiment) -> Mapping[str, Any]:
         return {"model": variant(baseline.model, architecture), "objective": objective}
 
-    label = published.replace(", 6 layers", ", half depth")
-    return Row(
-        name=name,
-        label=f"{label}, {'denoising' if objective is _DENOISING else 'language modelling'}",
-        changes=changes,
-        paper=paper_table(2).row(cell).scores,
-        paper_cell=f"Table 2, {cell}",
-    )
+    label = paper_name.replace(", 6 layers", ", half depth")
+    label = f"{label}, {'denoising' if objective is _DENOISING else 'language modelling'}"
+    return Row(name=name, label=label, changes=changes, **published(2, f"{paper_name} / {objective_name}"))
 
 
 if __name__ == "__main__":

@@ -24,12 +24,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.commands.console import exit_code
 from orchestrator.commands.flags import Options
-from orchestrator.commands.study import run_study
+from orchestrator.commands.study import main
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Row, Study
-from studies.paper import baseline_standard_deviation, paper_table
+from studies.paper import baseline_standard_deviation, published
 from studies.scales import SCALES
 from t5core.arguments import OneLineParser
 from t5core.config import EXTRA_OF_VARIANTS, CorpusConfig, ObjectiveConfig
@@ -94,18 +93,11 @@ def variant_of(corpus: CorpusConfig, variant: str, extra: tuple[str, ...], langu
 
 
 def _row(variant: str, extra: tuple[str, ...], language: str) -> Row:
-    published = paper_table(8).row(VARIANTS[variant])
-
     def changes(baseline: Experiment) -> Mapping[str, Any]:
         return {} if variant == "c4" else {"corpus": variant_of(baseline.corpus, variant, extra, language)}
 
-    return Row(
-        name=variant.replace("_", "-"),
-        label=published.name.replace("TBC", "books"),
-        changes=changes,
-        paper=published.scores,
-        paper_cell=f"Table 8, {published.name}",
-    )
+    label = VARIANTS[variant].replace("TBC", "books")
+    return Row(name=variant.replace("_", "-"), label=label, changes=changes, **published(8, VARIANTS[variant]))
 
 
 def _flags(parser: OneLineParser) -> None:
@@ -114,16 +106,6 @@ def _flags(parser: OneLineParser) -> None:
     add("--scores", metavar="FILE", help="a URL and its score a line, for WebText-like of your own text")
     add("--books", nargs="+", default=(), metavar="PATH", help="files or folders of books beside your own text")
     add("--language", default="en", metavar="L", help="of your own text, by two letters, or none (default: en)")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the study from the command line; returns the exit code."""
-
-    def run() -> int:
-        options = Options.parse(TITLE, list(SCALES), argv, _flags)
-        return run_study(study_of(options).select(options.rows), SCALES, options)
-
-    return exit_code(run)
 
 
 def study_of(options: Options) -> Study:
@@ -135,5 +117,10 @@ def study_of(options: Options) -> Study:
     return study(extra, more["language"])
 
 
+def run(argv: Sequence[str] | None = None) -> int:
+    """Runs the study from the command line; returns the exit code."""
+    return main(study_of, SCALES, argv, title=TITLE, flags=_flags)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -17,7 +17,7 @@ from typing import Any
 from orchestrator.commands.study import main
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Row, Study
-from studies.paper import baseline_standard_deviation, paper_table
+from studies.paper import baseline_standard_deviation, published
 from studies.scales import SCALES
 from t5core.config import ObjectiveConfig
 from t5core.errors import ConfigError
@@ -36,12 +36,7 @@ def study() -> Study:
         baseline_sd=baseline_standard_deviation(),
         changes={"objective": ObjectiveConfig()},
         rows=(
-            Row(
-                name="full",
-                label="All of it",
-                paper=paper_table(9).row("Full data set").scores,
-                paper_cell="Table 9, Full data set",
-            ),
+            Row(name="full", label="All of it", **published(9, "Full data set")),
             *(_row(name, repeats) for name, repeats in REPEATS.items()),
         ),
     )
@@ -63,13 +58,7 @@ def _row(paper_name: str, repeats: int) -> Row:
             raise ConfigError("pretrain_steps", baseline.pretrain.steps, way_out)
         return {"unlabeled_tokens": tokens}
 
-    return Row(
-        name=f"repeat-{repeats}",
-        label=f"Read {repeats:,} times",
-        changes=changes,
-        paper=paper_table(9).row(paper_name).scores,
-        paper_cell=f"Table 9, {paper_name}",
-    )
+    return Row(name=f"repeat-{repeats}", label=f"Read {repeats:,} times", changes=changes, **published(9, paper_name))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import sys
 
 from orchestrator.commands.study import main
 from orchestrator.plan.study import Row, Study
-from studies.paper import baseline_standard_deviation, paper_table
+from studies.paper import baseline_standard_deviation, published
 from studies.scales import SCALES
 from t5core.config import ObjectiveConfig
 
@@ -54,13 +54,7 @@ def _kind(kind: str) -> ObjectiveConfig:
 
 
 def _row(name: str, label: str, table: int, paper_name: str, objective: ObjectiveConfig | None) -> Row:
-    return Row(
-        name=name,
-        label=label,
-        changes={"objective": objective},
-        paper=paper_table(table).row(paper_name).scores,
-        paper_cell=f"Table {table}, {paper_name}",
-    )
+    return Row(name=name, label=label, changes={"objective": objective}, **published(table, paper_name))
 
 
 if __name__ == "__main__":

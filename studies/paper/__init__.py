@@ -8,7 +8,7 @@ table per line; this module puts frozen values and names around them:
     73.17
     >>> baseline_standard_deviation()["GLUE"]
     0.235
-    >>> cells_for(objective_row("random_spans", mean_span_length=3))["SQuAD"]
+    >>> published(7, "3")["paper"]["SQuAD"]
     81.84
 
 All scores are times 100. Where the paper contradicts itself, ``scores`` holds the value to use, ``printed`` what
@@ -21,12 +21,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
 
 from t5core.errors import ConfigError
-
-ENGLISH_COLUMNS = ("GLUE", "CNNDM", "SQuAD", "SGLUE")
-"""The columns of the ablation tables that need no translation data."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -40,7 +37,7 @@ class PaperRow:
         name: as printed.
         baseline: whether this row is the paper's baseline (the mean of 10 runs; all other rows are one run).
         scores: column -> score x100, the value to use. Empty for Table 3.
-        config: what differs from, or matters beside, ``baseline_config()``: objective, rates, steps, sizes.
+        config: what differs from, or matters beside, the paper's baseline: objective, rates, steps, sizes.
         bold: columns printed in bold: within two baseline standard deviations of the column's best (Table 14: best).
         printed: column -> what the table prints where that is not the value to use.
         note: why, or what else to know; "" mostly.
@@ -70,7 +67,7 @@ class PaperTable:
         study: which part of the paper it belongs to: "objectives", "architectures", ...
         title: what it compares, in our words.
         split: "validation" or "test"; "" for Table 3, which has no scores.
-        columns: names of the scores, in the table's order; ``column_meaning`` explains them.
+        columns: names of the scores, in the table's order; ``tables.json`` says what each measures.
         rows: in the table's order.
         notes: what to know before using the numbers.
     """
@@ -107,74 +104,31 @@ def paper_table(number: int) -> PaperTable:
     return tables[number]
 
 
+class Published(TypedDict):
+    """What a study's row says of the paper, as keyword arguments of ``Row``."""
+
+    paper: Mapping[str, float]
+    paper_cell: str
+
+
+def published(number: int, name: str) -> Published:
+    """Returns the scores of a row of one of the paper's tables and where they stand.
+
+    Raises:
+        ConfigError: no such table, or no such row in it.
+    """
+    row = paper_table(number).row(name)
+    return {"paper": row.scores, "paper_cell": f"Table {number}, {row.name}"}
+
+
 def paper_tables() -> tuple[PaperTable, ...]:
     """Returns all tables, 1 to 16."""
     return tuple(_load().values())
 
 
-def baseline_config() -> Mapping[str, Any]:
-    """Returns the settings of the paper's baseline (section 3.1): what a row's ``config`` is relative to."""
-    return MappingProxyType(_read()["baseline"])
-
-
 def baseline_standard_deviation() -> Mapping[str, float]:
     """Returns column -> standard deviation x100 over the paper's 10 baseline runs (Table 1)."""
     return paper_table(1).row("Baseline standard deviation").scores
-
-
-def column_meaning(column: str) -> str:
-    """Returns what a column of the paper's tables measures, like "SQuAD v1.1 exact match".
-
-    Raises:
-        ConfigError: no table has such a column.
-    """
-    columns: dict[str, str] = _read()["columns"]
-    if column not in columns:
-        raise ConfigError("column", column, "no table has it", choices=columns)
-    return columns[column]
-
-
-def cells_for(row: PaperRow) -> dict[str, float]:
-    """Returns what a comparison shows of a row: its GLUE, CNNDM, SQuAD and SGLUE scores x100, where it has them."""
-    return {column: row.scores[column] for column in ENGLISH_COLUMNS if column in row.scores}
-
-
-def objective_rows() -> tuple[PaperRow, ...]:
-    """Returns the thirteen distinct objectives of Tables 4 to 7, each once, in the order in which they appear."""
-    distinct: dict[tuple[Any, ...], PaperRow] = {}
-    for number in (4, 5, 6, 7):
-        for row in paper_table(number).rows:
-            distinct.setdefault(_objective(row), row)
-    return tuple(distinct.values())
-
-
-def objective_row(objective: str, *, corruption_rate: float = 0.15, mean_span_length: int | None = None) -> PaperRow:
-    """Returns the row of Tables 4 to 7 that ran an objective.
-
-    Args:
-        objective: "prefix_lm", "bert_style", "deshuffling", "mass_style", "iid_replace_spans", "iid_drop_tokens" or
-            "random_spans".
-        corruption_rate: share of corrupted tokens; not looked at for prefix_lm and deshuffling.
-        mean_span_length: tokens, for random_spans only.
-
-    Raises:
-        ConfigError: the paper has no such run.
-    """
-    rate = None if objective in ("prefix_lm", "deshuffling") else corruption_rate
-    rows = {_objective(row): row for row in reversed(objective_rows())}
-    wanted = (objective, rate, mean_span_length)
-    if wanted not in rows:
-        names = tuple(dict.fromkeys(key[0] for key in rows))
-        known = "; ".join(" ".join(str(part) for part in key if part is not None) for key in reversed(rows))
-        raise ConfigError("objective", objective, f"the paper ran {known} (rate, mean span length)", choices=names)
-    return rows[wanted]
-
-
-def _objective(row: PaperRow) -> tuple[str, float | None, int | None]:
-    """What makes two rows of Tables 4 to 7 the same run: the objective, its rate and its span length."""
-    kind = row.config["objective"]
-    rate = None if kind in ("prefix_lm", "deshuffling") else row.config["corruption_rate"]
-    return kind, rate, row.config.get("mean_span_length")
 
 
 @cache

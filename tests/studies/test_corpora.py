@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.plan.study import Scale, plan_of
-from studies.corpora import VARIANTS, main, study
+from studies.corpora import VARIANTS, run, study
 from studies.paper import paper_table
 from studies.scales import SCALES
 from t5core.config import EXTRA_OF_VARIANTS, CorpusConfig
@@ -58,8 +58,8 @@ def test_tasks_of_other_text_than_is_trained_on_are_refused(tmp_path: Path) -> N
 def test_the_command_line_gives_lists_and_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scale = on_files(tmp_path)
     text = ["--corpus", scale.baseline.corpus.paths[0], "--store", str(tmp_path / "store"), "--plan", "--json"]
-    assert main([*text, "--rows", "realnews-like"]) == 2
+    assert run([*text, "--rows", "realnews-like"]) == 2
     assert "give --domains" in capsys.readouterr().err
     (tmp_path / "domains.txt").write_text("a.org\n")
-    assert main([*text, "--rows", "realnews-like", "--domains", str(tmp_path / "domains.txt")]) == 0
+    assert run([*text, "--rows", "realnews-like", "--domains", str(tmp_path / "domains.txt")]) == 0
     assert json.loads(capsys.readouterr().out)
