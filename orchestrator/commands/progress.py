@@ -30,6 +30,7 @@ from rich.text import Text
 from orchestrator.engine.events import (
     Event,
     LaneFailed,
+    LanesDecided,
     LaneStarted,
     RayStarted,
     StageFailed,
@@ -97,7 +98,7 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Takes one event."""
         self._note(event)
-        important = isinstance(event, StageFailed | LaneFailed)
+        important = isinstance(event, StageFailed | LaneFailed | LanesDecided)
         if self._live is None or important:
             line = self._line(event)
             if line:
@@ -163,7 +164,7 @@ class Progress:
                 self._seen[event.key].state = "skipped"
             case StageWaiting():
                 self._seen[event.key].state = "held by another run"
-            case RayStarted() | LaneStarted() | LaneFailed():
+            case RayStarted() | LanesDecided() | LaneStarted() | LaneFailed():
                 pass
 
     def _line(self, event: Event) -> str:
@@ -171,6 +172,9 @@ class Progress:
             case RayStarted():
                 how = "started" if event.started_here else "joined"
                 return f"Ray {how} at {event.address} with {event.cpus} CPUs"
+            case LanesDecided():
+                many = "lane" if event.lanes == 1 else "lanes"
+                return f"accelerator {event.device} ({event.why}), {event.lanes} {many} ({event.why_lanes})"
             case LaneStarted():
                 return f"{event.lane} is up after {event.seconds:.0f} s"
             case LaneFailed():

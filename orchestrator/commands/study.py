@@ -147,12 +147,10 @@ def _say_what_was_decided(
 ) -> None:
     named, distinct = plan.shared()
     done = len(finished)
-    why = "asked for" if options.accelerator != "auto" else "TPUs if Ray has some, else GPUs, else CPUs"
     for name, value in (
         ("study", f"{study.title}: {len(study.rows)} rows, {options.seeds} seed(s) each"),
         ("scale", f"{scale.name}: {scale.purpose}"),
         ("stages", f"{distinct} for {named} places in the rows (shared ones run once); {done} are finished already"),
-        ("accelerator", f"{options.accelerator} ({why})"),
         ("store", store.shown_uri),
         ("tracking", f"{tracker.uri}, experiment {tracker.experiment}"),
     ):

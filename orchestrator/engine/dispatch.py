@@ -90,7 +90,6 @@ class _Lane:
     last: str | None = None
     barren: int = 0
     finished_turns: int = 0
-    start_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +114,6 @@ class Dispatcher:
         finished: keys that the store already holds.
         num_lanes: how many lanes will ask; only for the order of work.
         max_attempts: how often a stage is tried, when its failures are of a kind that may pass.
-        cost: expected cost by key, in any unit; None: what the stages say, 1 where they say nothing.
         open_ended: more stages may come by ``extend``: lanes wait for them, and nothing is over until ``seal``.
         clock: seconds, monotonic.
     """
@@ -127,12 +125,10 @@ class Dispatcher:
         *,
         num_lanes: int,
         max_attempts: int,
-        cost: Mapping[str, float] | None = None,
         open_ended: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.plan = plan
-        self._cost = cost
         self._open = open_ended
         self._num_lanes = num_lanes
         self._max_attempts = max_attempts
@@ -165,8 +161,6 @@ class Dispatcher:
         if known.incarnation:
             self._lose(known)
             known.barren = 0 if known.finished_turns else known.barren + 1
-        else:
-            known.start_s = start_s
         known.incarnation, known.turn, known.finished_turns = incarnation, 0, 0
         known.answers, known.begun = {}, set()
         self._events.append(LaneStarted(lane=lane, seconds=start_s))
@@ -354,10 +348,6 @@ class Dispatcher:
         """Returns seconds inside stage functions: on a device, and preparatory."""
         return self._seconds[True], self._seconds[False]
 
-    def lane_start_s(self) -> dict[str, float]:
-        """Returns the seconds each lane took to start."""
-        return {name: lane.start_s for name, lane in self._lanes.items()}
-
     # Inside
 
     def _current(self, lane: str, incarnation: str, key: str) -> _Lane | None:
@@ -397,7 +387,7 @@ class Dispatcher:
 
     def _lay_out(self) -> None:
         stages = self.plan.stages
-        cost = {key: stage.cost or 1.0 for key, stage in stages.items()} | dict(self._cost or {})
+        cost = {key: stage.cost or 1.0 for key, stage in stages.items()}
         self._path = remaining_paths(self.plan, cost)
         self._order = {key: i for i, key in enumerate(stages)}
 

@@ -10,7 +10,7 @@ from orchestrator.engine.events import Event, StageFailed, StageFinished
 from orchestrator.engine.outcomes import Accounting, Failed, Finished, Outcome, Outcomes, Skipped
 from orchestrator.plan.plan import Plan
 from orchestrator.store import Store, StoreError
-from orchestrator.store.failures import read_failure, write_failure
+from orchestrator.store.failures import forget_failure, read_failure, write_failure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +20,11 @@ class Summary:
     Attributes:
         reports: how each stage ended, by key.
         lane_s, prepared_s: seconds inside stage functions, on devices and preparatory.
-        lane_start_s: seconds each lane took to start.
     """
 
     reports: Mapping[str, StageReport]
     lane_s: float
     prepared_s: float
-    lane_start_s: Mapping[str, float]
 
     @classmethod
     def of(cls, dispatcher: Dispatcher) -> "Summary":
@@ -36,7 +34,6 @@ class Summary:
             reports=dispatcher.reports(),
             lane_s=lane_s,
             prepared_s=prepared_s,
-            lane_start_s=dispatcher.lane_start_s(),
         )
 
 
@@ -55,15 +52,17 @@ def keep_failure(event: Event, plan: Plan, store: Store) -> None:
     if not isinstance(event, StageFailed):
         return
     with contextlib.suppress(StoreError):  # a full disk, say: the run tells of it
-        known = read_failure(store, event.key)
+        stage, known = plan.stages[event.key], read_failure(store, event.key)
         if known is None or known.attempts != event.attempt:
-            write_failure(store, plan.stages[event.key], event.error, event.attempt, "", host="")
+            write_failure(store, stage, event.error, event.attempt, "", host="")
+            if store.finished(stage) is not None:  # the next attempt was done before this was heard of
+                forget_failure(store, event.key)
 
 
 def all_cached(plan: Plan, store: Store, started_s: float) -> Outcomes:
     """Returns the outcome of a run that had nothing to do."""
     reports = {key: StageReport(state="done", cached=True) for key in plan.stages}
-    return settle(plan, store, Summary(reports=reports, lane_s=0, prepared_s=0, lane_start_s={}), 0, started_s)
+    return settle(plan, store, Summary(reports=reports, lane_s=0, prepared_s=0), 0, started_s)
 
 
 def settle(plan: Plan, store: Store, summary: Summary, lanes: int, started_s: float) -> Outcomes:
@@ -82,7 +81,6 @@ def settle(plan: Plan, store: Store, summary: Summary, lanes: int, started_s: fl
         lanes=lanes,
         lane_s=summary.lane_s,
         prepared_s=summary.prepared_s,
-        lane_start_s=summary.lane_start_s,
     )
     return Outcomes(by_key=by_key, accounting=accounting)
 

@@ -21,6 +21,16 @@ class RayStarted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LanesDecided:
+    """What the run's stages run on: the device, why that one, how many lanes, and why so many."""
+
+    device: str
+    why: str
+    lanes: int
+    why_lanes: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class LaneStarted:
     """A lane's worker group is up; ``seconds`` from the call to start it until its function ran."""
 
@@ -93,6 +103,7 @@ class LaneFailed:
 
 Event = (
     RayStarted
+    | LanesDecided
     | LaneStarted
     | LaneFailed
     | StageStarted

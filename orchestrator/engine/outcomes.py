@@ -76,14 +76,12 @@ class Accounting:
         lanes: how many lanes the run used; 0 when everything was there already.
         lane_s: seconds inside stage functions on a device, over all lanes.
         prepared_s: seconds inside preparatory stage functions, wherever they ran.
-        lane_start_s: seconds each lane took to start, by lane, in its last start.
     """
 
     wall_s: float
     lanes: int
     lane_s: float
     prepared_s: float
-    lane_start_s: Mapping[str, float]
 
     @property
     def stage_s(self) -> float:

@@ -31,7 +31,7 @@ from orchestrator.results.significance import (
     standard_deviation,
 )
 
-Status = Literal["done", "failed", "skipped", "running"]
+Status = Literal["done", "failed"]
 
 
 AVERAGE = "average"
@@ -65,7 +65,7 @@ class RowResult:
         example_scores: task -> per-example numbers [N, k], the same examples in the same order in every row.
         seconds: work behind this row, shared stages included or not as the caller likes; None: not known.
         paper: the paper's column -> score x100.
-        reason: why a row failed or was skipped, one line.
+        reason: why a row failed, one line.
     """
 
     name: str

@@ -18,7 +18,7 @@ from t5core.readable import duration
 
 PLAIN_WIDTH = 140
 _STYLES = {"▲": "green", "▼": "red", "≈": "dim"}
-_NO_RESULT = {"failed": "✗", "skipped": "–", "running": "…", "done": "–"}
+_NO_RESULT = {"failed": "✗", "done": "–"}
 
 
 def render(comparison: Comparison, console: Console | None = None) -> None:

@@ -65,6 +65,11 @@ def read_failure(store: Store, key: str) -> Failure | None:
         return None
 
 
+def forget_failure(store: Store, key: str) -> None:
+    """Removes what is kept of a stage's failure."""
+    store.remove_record(f"{FAILURES}/{key}.json")
+
+
 def read_failures(store: Store) -> Iterator[Failure]:
     """Iterates over the failures that a store keeps."""
     for name in store.record_names(FAILURES):

@@ -1,6 +1,6 @@
 """How many workers of which kind a run on Ray has, and what one is made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.engine.on_ray.connect import RayConnection
 from orchestrator.engine.worker import CPUS_PER_WORKER
@@ -48,6 +48,13 @@ class LaneConfig:
         if self.topology is not None and not self.use_tpu:
             raise ConfigError("topology", self.topology, "a topology belongs to TPU slices: set use_tpu too")
 
+    @property
+    def described(self) -> str:
+        """What a lane takes, in words: ``1 CPU``, ``1 GPU``."""
+        of_each = f"{self.gpus_per_worker} GPU" if self.gpus_per_worker else f"{self.cpus_per_worker} CPU"
+        many = "" if of_each.startswith("1 ") else "s"
+        return f"{of_each}{many}" if self.num_workers == 1 else f"{self.num_workers} times {of_each}{many}"
+
 
 MAX_SLOTS = 4
 """More preparatory stages than this are hardly ever ready at once."""
@@ -59,6 +66,7 @@ class Crew:
 
     Attributes:
         lanes: in all.
+        why: that many lanes.
         first: lanes that start at once; the others once the slots run.
         slots: Ray tasks for preparatory stages.
     """
@@ -66,6 +74,7 @@ class Crew:
     lanes: int
     first: int
     slots: int
+    why: str = field(default="", compare=False)
 
     @classmethod
     def of(
@@ -86,27 +95,49 @@ class Crew:
         useful = ends if num_lanes is None else min(num_lanes, ends)
         if lane.use_tpu:  # how many slices there are, the user knows
             lanes = min(useful, num_lanes or 1)
-            return cls(lanes=lanes, first=lanes, slots=min(preparatory, MAX_SLOTS, cpus))
+            why = _why(lanes, ends, num_lanes, "how many slices there are, --lanes says")
+            return cls(lanes=lanes, first=lanes, slots=min(preparatory, MAX_SLOTS, cpus), why=why)
         lanes = min(useful, fitting)
+        has = f"{connection.gpus} GPUs" if lane.gpus_per_worker else f"{cpus} CPUs"
+        why = _why(lanes, ends, num_lanes, f"Ray has {has}, and a lane takes {lane.described}")
         slots = min(preparatory, MAX_SLOTS, max(1, cpus - lanes * cpus_per_lane))
         first = min(lanes, (cpus - slots) // cpus_per_lane) if slots else lanes
-        return cls(lanes=lanes, first=first, slots=slots)
+        return cls(lanes=lanes, first=first, slots=slots, why=why)
 
 
-def default_lane(accelerator: str, connection: RayConnection) -> LaneConfig:
-    """Returns one CPU per lane, or one GPU, or on a Ray with TPUs one TPU host.
+def _why(lanes: int, ends: int, asked: int | None, fitting: str) -> str:
+    """Why there are so many lanes, in words."""
+    if asked is not None and lanes == asked:
+        return "asked for"
+    told = "no more stages can run at a time" if lanes == ends else fitting
+    return told if asked is None else f"{asked} were asked for, but {told}"
+
+
+def decided_device(accelerator: str, connection: RayConnection) -> tuple[str, str]:
+    """Returns the device that stages run on, "cpu", "cuda" or "xla", and why.
 
     Raises:
         ConfigError: "cuda" on a Ray without GPUs.
     """
     if accelerator == "cuda" and not connection.gpus:
         raise ConfigError("accelerator", accelerator, "Ray has no GPU: add a node with one, or take cpu")
-    if accelerator == "cuda" or (accelerator == "auto" and connection.gpus and not connection.tpus and _has_cuda()):
+    if accelerator != "auto":
+        return accelerator, "asked for"
+    if connection.tpus:
+        return "xla", f"auto: Ray has {connection.tpus} TPU chips"
+    if not connection.gpus:
+        return "cpu", "auto: Ray has no TPU and no GPU"
+    if _has_cuda():
+        return "cuda", f"auto: Ray has no TPU, but {connection.gpus} GPUs"
+    return "cpu", f"auto: Ray has {connection.gpus} GPUs, but this PyTorch is built without CUDA"
+
+
+def default_lane(device: str, connection: RayConnection) -> LaneConfig:
+    """Returns one CPU per lane, or one GPU, or for "xla" on a Ray with TPUs one TPU host."""
+    if device == "cuda":
         return LaneConfig(device="cuda", gpus_per_worker=1)
-    if accelerator in ("cpu", "auto") and not (accelerator == "auto" and connection.tpus):
-        return LaneConfig(device="cpu")
-    if not connection.tpus:
-        return LaneConfig(device="xla")
+    if device == "cpu" or not connection.tpus:
+        return LaneConfig(device=device)
     return LaneConfig(device="xla", use_tpu=True, tpus_per_worker=max(1, connection.tpus // connection.nodes))
 
 

@@ -6,7 +6,6 @@ something to be there; hundreds of lanes may wait at once, each costs a coroutin
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from orchestrator.engine.dispatch import Answer, Dispatcher, Preparatory, Wait
@@ -27,12 +26,11 @@ class DispatcherActor:
         finished: set[str],
         num_lanes: int,
         max_attempts: int,
-        cost: Mapping[str, float] | None,
         open_ended: bool,
         store_uri: str,
     ) -> None:
         self._dispatcher = Dispatcher(
-            plan, finished, num_lanes=num_lanes, max_attempts=max_attempts, cost=cost, open_ended=open_ended
+            plan, finished, num_lanes=num_lanes, max_attempts=max_attempts, open_ended=open_ended
         )
         self._stopping = False
         self._store_uri = store_uri

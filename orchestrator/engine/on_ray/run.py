@@ -25,7 +25,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -33,9 +33,9 @@ from typing import Any, Self
 
 from orchestrator.engine.dispatch import Preparatory
 from orchestrator.engine.ending import Summary, all_cached, finished_before, keep_failure, settle
-from orchestrator.engine.events import Event, LaneStarted, RayStarted
+from orchestrator.engine.events import Event, LanesDecided, LaneStarted, RayStarted
 from orchestrator.engine.on_ray.connect import connected, data_parallel_trainer, failure_line
-from orchestrator.engine.on_ray.crew import Crew, LaneConfig, default_lane
+from orchestrator.engine.on_ray.crew import Crew, LaneConfig, decided_device, default_lane
 from orchestrator.engine.on_ray.lanes import WorkerSpec, lane_main, slot_main, spec_values
 from orchestrator.engine.outcomes import Outcomes
 from orchestrator.engine.steering import Steering, held
@@ -43,7 +43,6 @@ from orchestrator.engine.worker import RUN_STAGE, STOP_GRACE_S, DeviceOpener, St
 from orchestrator.engine.worker import open_device as open_t5core_device
 from orchestrator.plan.by_name import reference
 from orchestrator.plan.plan import Plan
-from orchestrator.plan.stage import Stage
 from orchestrator.store import Store
 from t5core.errors import ConfigError
 from t5core.uris import without_user
@@ -55,7 +54,7 @@ STOP_WAIT_S = STOP_GRACE_S + 20.0
 """How long a stopped run waits for its lanes before it leaves them to Ray's own clean-up."""
 
 DISPATCHER_PREFIX = "t5grid-dispatcher-"
-"""The dispatcher's actor name is this and the run's id: what a clean-up of left-overs looks for."""
+"""The dispatcher's actor is called this and the run's id; workers find it by that."""
 
 
 def run_plan(
@@ -70,7 +69,6 @@ def run_plan(
     address: str | None = None,
     lane: LaneConfig | None = None,
     open_device: DeviceOpener | None = None,
-    cost: Callable[[Stage], float] | None = None,
     steering: Steering | None = None,
     stopped: Callable[[], None] = lambda: None,
 ) -> Outcomes:
@@ -90,7 +88,6 @@ def run_plan(
         address: of a running Ray; None: the environment's, else a Ray of this run's own.
         lane: what a lane is made of, such as a TPU slice; None for one CPU, one GPU, or the chips of one TPU host.
         open_device: a top-level function; None for ``t5core.devices.open_device``.
-        cost: expected cost of a stage, for the order of work; None for the stages' own.
         steering: adds stages while the plan runs; the outcomes are then of all that there was.
         stopped: called first of all when the run is stopped: ending its workers may take longer than it has left.
 
@@ -114,12 +111,12 @@ def run_plan(
         return all_cached(plan, store, started_s)
     with connected(address) as connection:
         events(RayStarted(address=connection.address, cpus=connection.cpus, started_here=connection.started_here))
-        config = lane or default_lane(accelerator, connection)
+        device, why = decided_device(accelerator, connection) if lane is None else (lane.device, "asked for")
+        config = lane or default_lane(device, connection)
         crew = Crew.of(plan, finished, config, connection, num_lanes)
-        costs = None if cost is None else {key: cost(stage) for key, stage in plan.stages.items()}
-        with _Run(
-            plan, finished, store, config, crew, functions, max_attempts, costs, steering, connection.nodes == 1
-        ) as run:
+        events(LanesDecided(device=device, why=why, lanes=crew.lanes, why_lanes=crew.why))
+        one_node = connection.nodes == 1
+        with _Run(plan, finished, store, config, crew, functions, max_attempts, steering, one_node) as run:
             try:
                 run.drive(events)
             except BaseException:
@@ -140,7 +137,6 @@ class _Run:
     crew: Crew
     functions: tuple[str, str]
     max_attempts: int
-    costs: Mapping[str, float] | None
     steering: Steering | None
     one_node: bool
     _id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
@@ -169,7 +165,6 @@ class _Run:
                 self.finished,
                 max(1, self.crew.lanes),
                 self.max_attempts,
-                self.costs,
                 self.steering is not None,
                 _absolute(self.store.uri),
             )

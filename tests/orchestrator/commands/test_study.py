@@ -117,16 +117,17 @@ def test_rows_that_work_are_finished_and_one_that_fails_is_marked(first: Said, p
 
 
 def test_what_was_decided_is_said_first(first: Said, place: Place) -> None:
-    said = dict(line.split(maxsplit=1) for line in first.out.splitlines()[:6])
+    said = dict(line.split(maxsplit=1) for line in first.out.splitlines()[:5])
     assert said == {
         "study": "A trial: 3 rows, 1 seed(s) each",
         "scale": "micro: a test",
         # text and tasks 4, twice 3 with pre-training, 2 without; 7 + 5 + 7 places
         "stages": "12 for 19 places in the rows (shared ones run once); 0 are finished already",
-        "accelerator": "cpu (asked for)",
         "store": str(place.folder / "store"),
         "tracking": f"{place.tracking_uri}, experiment t5grid/trial/micro",
     }
+    decided = next(line for line in first.out.splitlines() if "accelerator" in line)
+    assert decided.endswith("accelerator cpu (asked for), 2 lanes (Ray has 2 CPUs, and a lane takes 1 CPU)")
 
 
 def test_the_report_holds_the_table(first: Said, place: Place) -> None:

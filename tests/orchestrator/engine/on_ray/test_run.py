@@ -17,7 +17,7 @@ import small_stages
 from orchestrator.engine.events import Event, StageFailed, StageStarted
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.on_ray.connect import RayConnection
-from orchestrator.engine.on_ray.crew import Crew, LaneConfig, default_lane
+from orchestrator.engine.on_ray.crew import Crew, LaneConfig, decided_device, default_lane
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.engine.outcomes import Failed, Finished, Skipped
 from orchestrator.store import Store, open_store
@@ -189,7 +189,7 @@ def test_while_stages_are_prepared_one_cpu_is_theirs(cpus: int, rows: int, expec
 def test_a_lane_is_a_tpu_host_where_there_is_one_else_a_gpu_else_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     def lane(accelerator: str, tpus: int = 0, gpus: int = 0) -> tuple[str, int, int | None]:
         connection = RayConnection(address="", cpus=16, tpus=tpus, gpus=gpus, nodes=2, started_here=False)
-        found = default_lane(accelerator, connection)
+        found = default_lane(decided_device(accelerator, connection)[0], connection)
         return found.device, found.gpus_per_worker, found.tpus_per_worker
 
     monkeypatch.setattr("torch.backends.cuda.is_built", lambda: True)
@@ -201,6 +201,37 @@ def test_a_lane_is_a_tpu_host_where_there_is_one_else_a_gpu_else_a_cpu(monkeypat
         lane("cuda")
     monkeypatch.setattr("torch.backends.cuda.is_built", lambda: False)
     assert lane("auto", gpus=4) == ("cpu", 0, None)
+
+
+def test_the_device_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(accelerator: str, tpus: int = 0, gpus: int = 0) -> str:
+        connection = RayConnection(address="", cpus=16, tpus=tpus, gpus=gpus, nodes=2, started_here=False)
+        return " ".join(decided_device(accelerator, connection))
+
+    monkeypatch.setattr("torch.backends.cuda.is_built", lambda: True)
+    assert told("cpu", gpus=4) == "cpu asked for"
+    assert told("auto") == "cpu auto: Ray has no TPU and no GPU"
+    assert told("auto", gpus=4) == "cuda auto: Ray has no TPU, but 4 GPUs"
+    assert told("auto", tpus=8, gpus=4) == "xla auto: Ray has 8 TPU chips"
+    monkeypatch.setattr("torch.backends.cuda.is_built", lambda: False)
+    assert told("auto", gpus=4) == "cpu auto: Ray has 4 GPUs, but this PyTorch is built without CUDA"
+
+
+@pytest.mark.parametrize(
+    ("rows", "asked", "lanes", "why"),
+    [
+        (14, None, 2, "Ray has 2 CPUs, and a lane takes 1 CPU"),
+        (14, 8, 2, "8 were asked for, but Ray has 2 CPUs, and a lane takes 1 CPU"),
+        (14, 1, 1, "asked for"),
+        (1, None, 1, "no more stages can run at a time"),
+        (1, 2, 1, "2 were asked for, but no more stages can run at a time"),
+    ],
+)
+def test_why_there_are_so_many_lanes_is_told(rows: int, asked: int | None, lanes: int, why: str) -> None:
+    plan = small_stages.rows(*(f"row{i}" for i in range(rows)))
+    connection = RayConnection(address="", cpus=2, tpus=0, gpus=0, nodes=1, started_here=True)
+    crew = Crew.of(plan, set(), LaneConfig(), connection, asked)
+    assert (crew.lanes, crew.why) == (lanes, why)
 
 
 def test_there_are_no_more_lanes_than_gpus() -> None:
