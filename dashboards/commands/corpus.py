@@ -10,8 +10,8 @@ import argparse
 import sys
 
 from orchestrator.commands.addresses import default_tracking_uri
-from t5core import cli_clean
 from t5core.arguments import OneLineParser
+from t5core.cli import clean as cli_clean
 from t5core.errors import ConfigError
 from t5core.uris import local_path
 

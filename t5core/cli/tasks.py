@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from t5core.arguments import OneLineParser
-from t5core.cli_lines import note, print_json, rows
+from t5core.cli.lines import note, print_json, rows
 from t5core.errors import DataError
 
 VERBS = ("tasks", "render", "score")

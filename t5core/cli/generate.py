@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t5core.arguments import OneLineParser
-from t5core.cli_lines import note, print_json, rows
+from t5core.cli.lines import note, print_json, rows
 from t5core.errors import CheckpointError, ConfigError, DataError
 
 if TYPE_CHECKING:  # importing torch takes seconds that --help does not need

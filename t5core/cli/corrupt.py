@@ -1,8 +1,6 @@
-"""The ``t5core`` command: one function per verb, text in, text out.
+"""The verb ``corrupt``: what an objective shows the model of a text and asks of it, printed before anything trains.
 
-    t5core corrupt --objective span --mean-span 3 --rate 0.15 --seed 0 < any.txt
-
-Whatever a user can get wrong ends as one line on stderr, ``t5core: error: rate=2.0: give a ...``, and exit code 2.
+t5core corrupt --objective span --mean-span 3 --rate 0.15 --seed 0 < any.txt
 """
 
 import argparse
@@ -10,16 +8,15 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from t5core import cli_bench, cli_clean, cli_convert, cli_generate, cli_sizes, cli_tasks, cli_vocabulary
 from t5core.arguments import OneLineParser
 from t5core.config import ObjectiveConfig
 from t5core.errors import ConfigError, DataError
 from t5core.objectives.catalogue import MIN_INPUTS_LENGTH, recipe
 from t5core.objectives.shown import Codec, ShownExample, Words, shown_examples
 
+VERBS = ("corrupt",)
 _SHORT_NAMES = {
     "span": "replace_spans",
     "iid": "replace_spans",
@@ -29,35 +26,28 @@ _SHORT_NAMES = {
     "deshuffle": "deshuffling",
 }
 _KINDS = ("lm", "prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens")
-_VERBS = (
-    "corrupt",
-    *cli_tasks.VERBS,
-    *cli_generate.VERBS,
-    *cli_convert.VERBS,
-    *cli_sizes.VERBS,
-    *cli_bench.VERBS,
-    *cli_clean.VERBS,
-    *cli_vocabulary.VERBS,
-)
 _DEFAULT_MEAN_SPAN = 3.0
 _SENTINEL = re.compile(r"<extra_id_\d+>")
 _COLOUR, _PLAIN = "\x1b[1;36m", "\x1b[0m"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code: 0, or 2 for bad input."""
-    given = sys.argv[1:] if argv is None else list(argv)
-    try:
-        if not given or (given[0] not in _VERBS and not given[0].startswith("-")):
-            raise ConfigError("verb", "".join(given[:1]), f"choose one of {', '.join(_VERBS)}", choices=_VERBS)
-        arguments = _parser().parse_args(given)
-        return int(arguments.verb(arguments))
-    except ConfigError as error:
-        print(f"t5core: error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
+    """Adds the verb to the command."""
+    parser = verbs.add_parser(
+        "corrupt", help="show what an objective makes of a text", description=corrupt.__doc__, allow_abbrev=False
+    )
+    names = ", ".join([*_SHORT_NAMES, *_KINDS])
+    # numbers are taken as text and checked by hand, so that what is wrong with them can be said by name
+    parser.add_argument("--objective", default="span", metavar="NAME", help=f"one of {names} (default: span)")
+    parser.add_argument("--rate", metavar="R", help="share of the tokens that is corrupted (default: 0.15)")
+    parser.add_argument("--mean-span", metavar="N", help="mean length of a corrupted span, in tokens (span: 3)")
+    parser.add_argument("--seed", default="0", metavar="N", help="of the noise (default: 0)")
+    parser.add_argument(
+        "--length", default="512", metavar="N", help="input tokens at most, with end mark (default: 512)"
+    )
+    parser.add_argument("--vocabulary", metavar="FOLDER", help="a t5core vocabulary; without one, words are the tokens")
+    parser.add_argument("--json", action="store_true", help="one JSON object per example")
+    parser.set_defaults(verb=corrupt)
 
 
 def corrupt(arguments: argparse.Namespace) -> int:
@@ -83,38 +73,6 @@ def corrupt(arguments: argparse.Namespace) -> int:
         print(f"targets: {_coloured(example.targets, colour)}")
     sys.stdout.flush()
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(prog="t5core", description="t5grid's science, by itself.", allow_abbrev=False)
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, parser_class=OneLineParser)
-    _add_corrupt(verbs)
-    cli_tasks.add_to(verbs)
-    cli_generate.add_to(verbs)
-    cli_convert.add_to(verbs)
-    cli_sizes.add_to(verbs)
-    cli_bench.add_to(verbs)
-    cli_clean.add_to(verbs)
-    cli_vocabulary.add_to(verbs)
-    return parser
-
-
-def _add_corrupt(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
-    parser = verbs.add_parser(
-        "corrupt", help="show what an objective makes of a text", description=corrupt.__doc__, allow_abbrev=False
-    )
-    names = ", ".join([*_SHORT_NAMES, *_KINDS])
-    # numbers are taken as text and checked by hand, so that what is wrong with them can be said by name
-    parser.add_argument("--objective", default="span", metavar="NAME", help=f"one of {names} (default: span)")
-    parser.add_argument("--rate", metavar="R", help="share of the tokens that is corrupted (default: 0.15)")
-    parser.add_argument("--mean-span", metavar="N", help="mean length of a corrupted span, in tokens (span: 3)")
-    parser.add_argument("--seed", default="0", metavar="N", help="of the noise (default: 0)")
-    parser.add_argument(
-        "--length", default="512", metavar="N", help="input tokens at most, with end mark (default: 512)"
-    )
-    parser.add_argument("--vocabulary", metavar="FOLDER", help="a t5core vocabulary; without one, words are the tokens")
-    parser.add_argument("--json", action="store_true", help="one JSON object per example")
-    parser.set_defaults(verb=corrupt)
 
 
 def _objective(arguments: argparse.Namespace) -> ObjectiveConfig:
@@ -184,7 +142,3 @@ def _as_json(example: ShownExample, *, with_ids: bool) -> str:
     if with_ids:  # a word's id means nothing outside this call
         values |= {"input_ids": example.input_ids, "target_ids": example.target_ids}
     return json.dumps(values, ensure_ascii=False)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

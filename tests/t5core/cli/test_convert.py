@@ -10,7 +10,7 @@ from t5core.config import OptimizerConfig
 from t5core.model import T5
 from t5core.training import checkpoint
 
-REFERENCE = Path(__file__).parents[1] / "conformance" / "data" / "model" / "t5_v1_1"
+REFERENCE = Path(__file__).parents[2] / "conformance" / "data" / "model" / "t5_v1_1"
 
 
 def same_weights(one, other):
