@@ -1,0 +1,95 @@
+"""A training run: its optimizer, its learning rate, its batches and its length."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from t5core.config.base import Config, unhashed
+from t5core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig(Config):
+    """AdaFactor with the official code's settings (Mesh TensorFlow ``optimize.AdafactorOptimizer``)."""
+
+    decay_exponent: float = 0.8
+    clipping_threshold: float = 1.0
+    epsilon1: float = 1e-30
+    epsilon2: float = 1e-3
+    multiply_by_parameter_scale: bool = True
+    min_dim_size_to_factor: int = 128
+
+
+ScheduleKind = Literal["inverse_sqrt", "constant", "triangular"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig(Config):
+    """The learning rate as a function of the step (paper section 3.1.2).
+
+    Attributes:
+        kind: "inverse_sqrt": ``learning_rate * sqrt(warmup_steps) / sqrt(max(step, warmup_steps))``, which with the
+            defaults is the paper's ``1 / sqrt(max(step, 10^4))``; "constant"; "triangular".
+        learning_rate: the rate during warm-up (inverse_sqrt), always (constant) or at the top (triangular).
+        warmup_steps: inverse_sqrt only.
+        cut_fraction, ratio: triangular only.
+    """
+
+    kind: str = "inverse_sqrt"
+    learning_rate: float = 0.01
+    warmup_steps: int = 10_000
+    cut_fraction: float = 0.1
+    ratio: float = 32.0
+
+    def __post_init__(self) -> None:
+        self._one_of("kind", ScheduleKind)
+        self._positive("learning_rate", "warmup_steps", "ratio")
+
+
+TrainableKind = Literal["all", "adapters_and_norms", "adapters", "gradual"]
+LossDenominator = Literal["targets", "tokens"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Config):
+    """One training run, pre-training or fine-tuning.
+
+    Attributes:
+        steps: optimizer steps of this run.
+        batch_size: sequences in a global batch.
+        inputs_length, targets_length: static shapes in tokens, EOS included. ``targets_length`` None: what the
+            objective needs for ``inputs_length``.
+        dropout_rate: 0.1 in the paper; the released code shares each mask over a sequence's positions.
+        z_loss: weight of ``log(Z)^2``, 1e-4 in the released code.
+        loss_denominator: "targets" divides by the full target tensor as the released code does, "tokens" by the
+            target tokens that are not padding. Reported losses are always per token.
+        packed: fine-tuning: several examples in a row, each seeing itself only, as the released code trains.
+        trainable: "all"; "adapters_and_norms" (the paper's adapters), "adapters" (the released code's filter);
+            "gradual": more layers from the top in each of ``unfreezing_episodes`` (see ``t5core.training.trainable``).
+        unfreezing_episodes: equal parts of the run, for "gradual"; 12 in the paper.
+        seed: of initialisation, feed order, noise and dropout.
+        log_every, checkpoint_every: in steps; do not count towards the identity of the run.
+    """
+
+    steps: int = 524_288
+    batch_size: int = 128
+    inputs_length: int = 512
+    targets_length: int | None = None
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    dropout_rate: float = 0.1
+    z_loss: float = 1e-4
+    loss_denominator: str = "targets"
+    packed: bool = False
+    trainable: str = "all"
+    unfreezing_episodes: int = 12
+    seed: int = 0
+    log_every: int = unhashed(20)
+    checkpoint_every: int = unhashed(5_000)
+
+    def __post_init__(self) -> None:
+        self._positive("steps", "batch_size", "inputs_length", "targets_length", "log_every", "checkpoint_every")
+        self._positive("unfreezing_episodes")
+        self._one_of("loss_denominator", LossDenominator)
+        self._one_of("trainable", TrainableKind)
+        if not 0 <= self.dropout_rate < 1:
+            raise ConfigError("dropout_rate", self.dropout_rate, "give a rate from 0 up to, not including, 1")
