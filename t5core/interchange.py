@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from t5core.config import ModelConfig
+from t5core.config import FeedForwardKind, ModelConfig
 from t5core.errors import CheckpointError, ConfigError
 from t5core.model import T5, on_meta
 
@@ -37,7 +37,7 @@ WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 
 _MODEL_TYPES = ("t5", "mt5")  # mT5 is v1.1 with another vocabulary
-_FEED_FORWARDS = {"relu": "relu", "gated-gelu": "gated_gelu"}
+_FEED_FORWARDS: Mapping[str, FeedForwardKind] = {"relu": "relu", "gated-gelu": "gated_gelu"}
 _SIZES = {  # ours, theirs and what transformers takes where a folder is silent
     "vocab_size": ("vocab_size", 32_128),
     "d_model": ("d_model", 512),

@@ -76,7 +76,7 @@ def make_corpus(arguments: argparse.Namespace) -> int:
     books = find_captures(declaration.books) if declaration.books else ()
     request = CorpusRequest(
         rules=rules,
-        form=declaration.form,
+        form=declaration.format,
         shards=declaration.shards,
     )
     tracking_uri = is_tracked(arguments.tracking_uri, _note)

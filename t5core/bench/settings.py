@@ -27,14 +27,14 @@ class BenchSettings:
         rounds: how often each contestant is timed, behind a warm-up; None: 20 on accelerators, 5 elsewhere.
     """
 
-    what: str = "train"
+    what: What = "train"
     device: str = "auto"
     size: str | None = None
     batch: int | None = None
     inputs_length: int = 512
     targets_length: int | None = None
     dropout: float = 0.1
-    against: str = "none"
+    against: Peer = "none"
     rounds: int | None = None
 
     def __post_init__(self) -> None:

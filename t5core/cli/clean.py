@@ -136,7 +136,7 @@ def _build(declaration: "Declaration", arguments: argparse.Namespace) -> int:
     recipe = Recipe(
         rules=rules,
         content=content_of(paths, books),
-        form=declaration.form,
+        form=declaration.format,
         shards=declaration.shards or shards_for([*paths, *books]),
     )
     try:

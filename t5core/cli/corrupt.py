@@ -9,15 +9,16 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import get_args
 
 from t5core.arguments import OneLineParser
-from t5core.config import ObjectiveConfig
+from t5core.config import ObjectiveConfig, ObjectiveKind
 from t5core.errors import ConfigError, DataError
 from t5core.objectives.catalogue import MIN_INPUTS_LENGTH, recipe
 from t5core.objectives.shown import Codec, ShownExample, Words, shown_examples
 
 VERBS = ("corrupt",)
-_SHORT_NAMES = {
+_SHORT_NAMES: dict[str, ObjectiveKind] = {
     "span": "replace_spans",
     "iid": "replace_spans",
     "bert": "bert_style",
@@ -25,7 +26,7 @@ _SHORT_NAMES = {
     "drop": "drop_tokens",
     "deshuffle": "deshuffling",
 }
-_KINDS = ("lm", "prefix_lm", "bert_style", "deshuffling", "mass_style", "replace_spans", "drop_tokens")
+_KINDS: tuple[ObjectiveKind, ...] = get_args(ObjectiveKind)
 _DEFAULT_MEAN_SPAN = 3.0
 _SENTINEL = re.compile(r"<extra_id_\d+>")
 _COLOUR, _PLAIN = "\x1b[1;36m", "\x1b[0m"

@@ -71,11 +71,14 @@ class Config:
             if not isinstance(value, numbers.Real) or not float(value) > 0:
                 raise ConfigError(name, value, "give a number above 0")
 
-    def _one_of(self, name: str, annotation: Any) -> None:
-        choices = [str(c) for c in typing.get_args(annotation)]
-        value = getattr(self, name)
-        if value not in choices:
-            raise ConfigError(name, value, f"choose one of {', '.join(choices)}", choices=choices)
+    def _one_of(self, *names: str) -> None:
+        """Checks fields that are typed by a Literal."""
+        hints = typing.get_type_hints(type(self))
+        for name in names:
+            choices = typing.get_args(hints[name])
+            value = getattr(self, name)
+            if value not in choices:
+                raise ConfigError(name, value, f"choose one of {', '.join(choices)}", choices=choices)
 
 
 def _plain(value: Any) -> Any:

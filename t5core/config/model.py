@@ -30,7 +30,7 @@ class ModelConfig(Config):
         layer_norm_epsilon: of the RMS norm.
     """
 
-    architecture: str = "encoder_decoder"
+    architecture: Architecture = "encoder_decoder"
     vocab_size: int = 32_128
     d_model: int = 768
     d_kv: int = 64
@@ -38,7 +38,7 @@ class ModelConfig(Config):
     num_heads: int = 12
     num_encoder_layers: int = 12
     num_decoder_layers: int = 12
-    feed_forward: str = "relu"
+    feed_forward: FeedForwardKind = "relu"
     tied_embeddings: bool = True
     adapter_size: int | None = None
     relative_attention_num_buckets: int = 32
@@ -47,8 +47,7 @@ class ModelConfig(Config):
     layer_norm_epsilon: float = 1e-6
 
     def __post_init__(self) -> None:
-        self._one_of("architecture", Architecture)
-        self._one_of("feed_forward", FeedForwardKind)
+        self._one_of("architecture", "feed_forward")
         self._positive("vocab_size", "d_model", "d_kv", "d_ff", "num_heads", "num_decoder_layers", "adapter_size")
         layers = self.num_encoder_layers
         if self.decoder_only and layers != 0:
@@ -107,12 +106,12 @@ class DecodeConfig(Config):
     max_new_tokens: int = 128
     num_beams: int = 1
     length_penalty: float = 0.6
-    length_penalty_form: str = "t5"
+    length_penalty_form: LengthPenaltyForm = "t5"
     batch_size: int = unhashed(128)
 
     def __post_init__(self) -> None:
         self._positive("max_new_tokens", "num_beams", "batch_size")
-        self._one_of("length_penalty_form", LengthPenaltyForm)
+        self._one_of("length_penalty_form")
         alpha = self.length_penalty
         if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
             raise ConfigError("length_penalty", alpha, "give a number; 0 is no penalty")

@@ -80,7 +80,7 @@ class MixtureConfig(Config):
             "weights" any size; it then only takes part). None: it takes no part.
     """
 
-    kind: str = "proportional"
+    kind: MixtureKind = "proportional"
     maximum: float | None = None
     maximum_between: float | None = None
     temperature: float = 1.0
@@ -88,7 +88,7 @@ class MixtureConfig(Config):
     unsupervised: float | None = None
 
     def __post_init__(self) -> None:
-        self._one_of("kind", MixtureKind)
+        self._one_of("kind")
         self._positive("maximum", "temperature", "unsupervised")
         unused = [n for n in ("maximum", "maximum_between") if getattr(self, n) is not None]
         unused += ["temperature"] if self.temperature != 1 else []

@@ -38,23 +38,23 @@ class CorpusConfig(Config):
         extra_content: digest of what lies there, filled in like ``content``.
     """
 
-    source: str = "embedded"
+    source: SourceKind = "embedded"
     paths: tuple[str, ...] = unhashed(())
     content: str = ""
     validation_fraction: float = 0.05
     min_chars: int = 200
-    variant: str = added("plain")
+    variant: CorpusVariant = added("plain")
     language: str = added("en")
     extra: tuple[str, ...] = unhashed(())
     extra_content: str = added("")
 
     def __post_init__(self) -> None:
-        self._one_of("source", SourceKind)
+        self._one_of("source")
         if not 0 < self.validation_fraction < 1:
             raise ConfigError("validation_fraction", self.validation_fraction, "give a share between 0 and 1")
         if self.source == "files" and not self.paths:
             raise ConfigError("paths", self.paths, "name at least one file or folder of text")
-        self._one_of("variant", CorpusVariant)
+        self._one_of("variant")
         needed = EXTRA_OF_VARIANTS.get(self.variant) if self.source == "files" else None
         if needed and not self.extra:
             raise ConfigError("variant", self.variant, f"from files it needs {needed} (extra)")
@@ -123,13 +123,13 @@ class ObjectiveConfig(Config):
         random_token_fraction: bert_style only: share of the corrupted tokens replaced by a random token.
     """
 
-    kind: str = "replace_spans"
+    kind: ObjectiveKind = "replace_spans"
     noise_density: float = 0.15
     mean_noise_span_length: float | None = None
     random_token_fraction: float = 0.1
 
     def __post_init__(self) -> None:
-        self._one_of("kind", ObjectiveKind)
+        self._one_of("kind")
         if not 0 < self.noise_density < 1:
             raise ConfigError("noise_density", self.noise_density, "give a corruption rate between 0 and 1, like 0.15")
         if self.mean_noise_span_length is not None and not self.mean_noise_span_length >= 1:

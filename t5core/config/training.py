@@ -34,14 +34,14 @@ class ScheduleConfig(Config):
         cut_fraction, ratio: triangular only.
     """
 
-    kind: str = "inverse_sqrt"
+    kind: ScheduleKind = "inverse_sqrt"
     learning_rate: float = 0.01
     warmup_steps: int = 10_000
     cut_fraction: float = 0.1
     ratio: float = 32.0
 
     def __post_init__(self) -> None:
-        self._one_of("kind", ScheduleKind)
+        self._one_of("kind")
         self._positive("learning_rate", "warmup_steps", "ratio")
 
 
@@ -78,9 +78,9 @@ class TrainConfig(Config):
     schedule: ScheduleConfig = ScheduleConfig()
     dropout_rate: float = 0.1
     z_loss: float = 1e-4
-    loss_denominator: str = "targets"
+    loss_denominator: LossDenominator = "targets"
     packed: bool = False
-    trainable: str = "all"
+    trainable: TrainableKind = "all"
     unfreezing_episodes: int = 12
     seed: int = 0
     log_every: int = unhashed(20)
@@ -89,7 +89,6 @@ class TrainConfig(Config):
     def __post_init__(self) -> None:
         self._positive("steps", "batch_size", "inputs_length", "targets_length", "log_every", "checkpoint_every")
         self._positive("unfreezing_episodes")
-        self._one_of("loss_denominator", LossDenominator)
-        self._one_of("trainable", TrainableKind)
+        self._one_of("loss_denominator", "trainable")
         if not 0 <= self.dropout_rate < 1:
             raise ConfigError("dropout_rate", self.dropout_rate, "give a rate from 0 up to, not including, 1")

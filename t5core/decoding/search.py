@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t5core.config import DecodeConfig
+from t5core.config import DecodeConfig, LengthPenaltyForm
 from t5core.decoding.beam import beam_search, rules
 from t5core.decoding.ensemble import Ensemble
 from t5core.decoding.greedy import greedy
@@ -27,7 +27,7 @@ def generate(
     max_new_tokens: int = 12,
     num_beams: int = 1,
     length_penalty: float = 0.6,
-    length_penalty_form: str = "hf",
+    length_penalty_form: LengthPenaltyForm = "hf",
 ) -> Tensor:
     """Returns generated ids, int64 ``[B, N]``: no start token, each row up to and including EOS, then the pad id 0.
 

@@ -27,7 +27,7 @@ Any size comes in the architectures of Table 2: ``preset("base", architecture="p
 layers, ``preset("base").replace(num_encoder_layers=6, num_decoder_layers=6)`` the half-depth encoder-decoder.
 """
 
-from t5core.config import ModelConfig
+from t5core.config import Architecture, ModelConfig
 from t5core.errors import ConfigError
 
 _SIZES = {
@@ -50,7 +50,7 @@ _SIZES = {
 PRESETS = tuple(_SIZES)
 
 
-def preset(name: str, *, vocab_size: int = 32_128, architecture: str = "encoder_decoder") -> ModelConfig:
+def preset(name: str, *, vocab_size: int = 32_128, architecture: Architecture = "encoder_decoder") -> ModelConfig:
     """Returns the config of a named size in one of the architectures; raises ConfigError for an unknown name."""
     if name not in _SIZES:
         raise ConfigError("model", name, f"choose one of {', '.join(_SIZES)}", choices=_SIZES)

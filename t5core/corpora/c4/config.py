@@ -48,7 +48,7 @@ class C4Config(Config):
     min_sentences: int = 3
     bad_words: str = ""
     language: str = "en"
-    identifier: str = "langdetect"
+    identifier: Identifier = "langdetect"
     min_language_probability: float = 0.99
     one_copy_per_url: bool = True
     span_sentences: int = 3
@@ -64,6 +64,6 @@ class C4Config(Config):
                 raise ConfigError(name, value, "give a whole number from 0 up")
         if not self.end_marks or not all(self.end_marks):
             raise ConfigError("end_marks", self.end_marks, 'give at least one mark, like "."')
-        self._one_of("identifier", Identifier)
+        self._one_of("identifier")
         if not 0 <= self.min_language_probability <= 1:
             raise ConfigError("min_language_probability", self.min_language_probability, "give a number from 0 to 1")

@@ -9,7 +9,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from t5core.config import EXTRA_OF_VARIANTS, Config
 from t5core.corpora.c4.bad_words import digest, read_words
@@ -51,10 +51,10 @@ class Declaration(Config):
     domains: tuple[str, ...] = ()
     scores: tuple[str, ...] = ()
     language: str = "en"
-    identifier: str = "langdetect"
+    identifier: Identifier = "langdetect"
     bad_words: str | None = None
     dedup: bool = True
-    format: str = "parquet"
+    format: Format = "parquet"
     shards: int | None = None
 
     def __post_init__(self) -> None:
@@ -66,8 +66,7 @@ class Declaration(Config):
             if needed != name and getattr(self, name):
                 given = masked(", ".join(getattr(self, name)))
                 raise ConfigError(name, given, f"{self.recipe} takes none: leave it out, or choose another recipe")
-        self._one_of("identifier", Identifier)
-        self._one_of("format", Format)
+        self._one_of("identifier", "format")
         if self.shards is not None and not 0 < self.shards <= MAX_SHARDS:
             raise ConfigError("shards", self.shards, f"give a whole number from 1 to {MAX_SHARDS:,}")
 
@@ -88,11 +87,6 @@ class Declaration(Config):
             raise ConfigError("dedup", _shown(self.dedup), "give true or false, without quotation marks")
         if self.shards is not None and type(self.shards) is not int:
             raise ConfigError("shards", _shown(self.shards), f"give a whole number from 1 to {MAX_SHARDS:,}")
-
-    @property
-    def form(self) -> Format:
-        """The format, as the shards' room has it."""
-        return cast(Format, self.format)
 
     @classmethod
     def read(cls, path: Path, **given: Any) -> Self:
@@ -137,7 +131,7 @@ class Declaration(Config):
         rules = declared(
             recipe_name(self.recipe),
             language=self.language,
-            identifier=cast(Identifier, self.identifier),
+            identifier=self.identifier,
             words=words,
             domains=self.domains,
             scores=self.scores,

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import typing
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +23,8 @@ from t5core.config import (
     VocabularyConfig,
     VocabularySource,
 )
+from t5core.corpora.c4.config import C4Config
+from t5core.corpora.c4.declaration import Declaration
 from t5core.errors import ConfigError
 
 COUNT = st.integers(1, 10**9)
@@ -181,6 +184,35 @@ def test_an_unknown_choice_names_field_value_choices_and_the_closest():
         "kind='bert_stile': choose one of lm, prefix_lm, bert_style, deshuffling, mass_style, replace_spans, "
         "drop_tokens (did you mean 'bert_style'?)"
     )
+
+
+def choices_of(config):
+    """Field -> its choices, of the fields that have some."""
+    hints = typing.get_type_hints(type(config)).items()
+    return {name: typing.get_args(hint) for name, hint in hints if typing.get_origin(hint) is typing.Literal}
+
+
+@pytest.mark.parametrize(
+    ("config", "fields"),
+    [
+        (CorpusConfig(), ["source", "variant"]),
+        (ObjectiveConfig(), ["kind"]),
+        (ModelConfig(), ["architecture", "feed_forward"]),
+        (ScheduleConfig(), ["kind"]),
+        (TrainConfig(), ["loss_denominator", "trainable"]),
+        (DecodeConfig(), ["length_penalty_form"]),
+        (MixtureConfig(), ["kind"]),
+        (C4Config(), ["identifier"]),
+        (Declaration(), ["identifier", "format"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_field_of_choices_names_them_where_json_has_none_of_them(config, fields):
+    assert list(choices_of(config)) == fields
+    for field, choices in choices_of(config).items():
+        with pytest.raises(ConfigError) as caught:
+            type(config).from_json(json.dumps({field: "none"}))
+        assert str(caught.value).startswith(f"{field}='none': choose one of {', '.join(choices)}")
 
 
 @pytest.mark.parametrize(
