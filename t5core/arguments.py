@@ -1,4 +1,4 @@
-"""Command lines that fail in one line."""
+"""Command lines that fail in one line, and what their words mean: numbers, and parts of a mix."""
 
 import argparse
 import math
@@ -10,6 +10,10 @@ from typing import NoReturn
 from t5core.errors import ConfigError, did_you_mean
 from t5core.uris import masked
 
+_MOST = (1 << 63) - 1
+_MAX_DIGITS = 19
+"""Of that number; int() takes long on far longer ones, or refuses them."""
+
 
 class OneLineParser(argparse.ArgumentParser):
     """An ArgumentParser that raises ConfigError where argparse prints its usage and leaves."""
@@ -17,6 +21,32 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises ConfigError with argparse's own sentence."""
         raise ConfigError("arguments", message, f"see {self.prog} --help")
+
+
+def whole_number(field: str, text: str, *, least: int = 0, most: int | None = None) -> int:
+    """Returns the whole number that a user gave in ``field``.
+
+    Args:
+        field: the setting.
+        text: as it was given. Parsers take numbers as text, so that what is wrong with one is said by its name.
+        least: the smallest that can be used.
+        most: the largest; None: what 64 bits hold.
+
+    Raises:
+        ConfigError: it is none, or out of these bounds.
+    """
+    largest = _MOST if most is None else most
+    if not text.isdecimal() or len(text) > _MAX_DIGITS or not least <= int(text) <= largest:
+        raise ConfigError(field, text, f"give a whole number from {least} up" + (f" to {most:,}" if most else ""))
+    return int(text)
+
+
+def real_number(field: str, text: str, way_out: str = "give a number") -> float:
+    """Returns the number that a user gave in ``field``; raises ConfigError with ``way_out`` where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(field, text, way_out) from None
 
 
 def parts_and_path(field: str, text: str) -> tuple[float, str]:

@@ -5,8 +5,7 @@ t5core bench --device cuda --against transformers
 
 import argparse
 
-from t5core.arguments import OneLineParser
-from t5core.errors import ConfigError
+from t5core.arguments import OneLineParser, real_number, whole_number
 
 VERBS = ("bench",)
 
@@ -30,31 +29,18 @@ def bench(arguments: argparse.Namespace) -> int:
     """Times training steps or greedy decoding; with a peer, in turns on the same weights and batch."""
     from t5core.bench import BenchSettings, decode, train
 
+    counts = {
+        name: whole_number(name, text, least=1)
+        for name in ("batch", "inputs_length", "targets_length", "rounds")
+        if (text := getattr(arguments, name)) is not None
+    }
     settings = BenchSettings(
         what=arguments.what,
         device=arguments.device,
         size=arguments.size,
-        batch=_count("batch", arguments.batch),
-        inputs_length=_count("inputs_length", arguments.inputs_length) or 0,
-        targets_length=_count("targets_length", arguments.targets_length),
-        dropout=_rate("dropout", arguments.dropout),
+        dropout=real_number("dropout", arguments.dropout, "give a rate from 0 up to, not including, 1"),
         against=arguments.against,
-        rounds=_count("rounds", arguments.rounds),
+        **counts,
     )
     (train if settings.what == "train" else decode).measure(settings)
     return 0
-
-
-def _count(field: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not text.isdecimal() or not 1 <= int(text) < 1 << 31:
-        raise ConfigError(field, text, "give a whole number from 1 up")
-    return int(text)
-
-
-def _rate(field: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(field, text, "give a rate from 0 up to, not including, 1") from None

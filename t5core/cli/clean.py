@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from t5core.arguments import OneLineParser
+from t5core.arguments import OneLineParser, whole_number
+from t5core.cli.lines import note
 from t5core.errors import ConfigError, DataError
 from t5core.uris import local_path, masked
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 VERBS = ("clean",)
 _SHOWN_CHARS = 100
-_MAX_DIGITS = 18
 _PLAIN_WIDTH = 120
 
 
@@ -66,16 +66,14 @@ def declaration_of(arguments: argparse.Namespace) -> "Declaration":
     Raises:
         ConfigError: a flag or the file cannot be used.
     """
-    from t5core.corpora.c4.declaration import PATHS, Declaration
+    from t5core.corpora.c4.declaration import MAX_SHARDS, PATHS, Declaration
     from t5core.corpora.places import is_uri
 
     names = ("language", "identifier", "bad_words", "dedup", "format")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     given |= {name: tuple(getattr(arguments, name)) for name in PATHS if getattr(arguments, name)}
     if arguments.shards is not None:
-        if not arguments.shards.isdecimal() or len(arguments.shards) > _MAX_DIGITS:
-            raise ConfigError("shards", arguments.shards, "give a whole number from 1 up")
-        given["shards"] = int(arguments.shards)
+        given["shards"] = whole_number("shards", arguments.shards, least=1, most=MAX_SHARDS)
     if arguments.recipe.lower().endswith(".json"):
         if is_uri(arguments.recipe):
             raise ConfigError("recipe", masked(arguments.recipe), "recipes are read from this machine: fetch it first")
@@ -100,11 +98,6 @@ def clean(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise ConfigError("out", "", "give a folder for the corpus: --out DIR")
     return _build(declaration, arguments)
-
-
-def note(message: str) -> None:
-    """Tells a person something that is no result."""
-    print(f"t5core: {message}", file=sys.stderr)
 
 
 def rules_of(declaration: "Declaration", tell: Callable[[str], None] = note) -> "Rules":

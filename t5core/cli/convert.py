@@ -9,7 +9,7 @@ The direction follows from what lies in the first folder.
 import argparse
 from pathlib import Path
 
-from t5core.arguments import OneLineParser
+from t5core.arguments import OneLineParser, whole_number
 from t5core.errors import CheckpointError, ConfigError
 
 VERBS = ("convert",)
@@ -41,7 +41,7 @@ def convert(arguments: argparse.Namespace) -> int:
         model, form = checkpoint.load(source).model(), "Hugging Face folder"
         to_hf(model, target)
     elif (source / CONFIG_FILE).is_file():
-        step = _step(arguments.step)
+        step = 0 if arguments.step is None else whole_number("step", arguments.step)
         model, form = from_hf(source), f"checkpoint at step {step}"
         moments = AdaFactor(list(model.named_parameters())).state()
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -53,11 +53,3 @@ def convert(arguments: argparse.Namespace) -> int:
         raise CheckpointError("FROM", str(source), way_out)
     print(f"{target}: {form}, {num_parameters(model.config):,} parameters")
     return 0
-
-
-def _step(text: str | None) -> int:
-    if text is None:
-        return 0
-    if not text.isdecimal():
-        raise ConfigError("step", text, "give a whole number from 0 up")
-    return int(text)

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from t5core.arguments import OneLineParser
+from t5core.arguments import OneLineParser, real_number, whole_number
+from t5core.cli.lines import note
 from t5core.config import ObjectiveConfig, ObjectiveKind
 from t5core.errors import ConfigError, DataError
 from t5core.objectives.catalogue import MIN_INPUTS_LENGTH, recipe
@@ -54,14 +55,14 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
 def corrupt(arguments: argparse.Namespace) -> int:
     """Prints what an objective shows the model and asks of it, for the text on standard input."""
     objective = _objective(arguments)
-    length = _whole_number("length", arguments.length)
+    length = whole_number("length", arguments.length)
     if length < MIN_INPUTS_LENGTH:
         raise ConfigError("length", length, f"give {MIN_INPUTS_LENGTH} or more tokens")
-    seed = _whole_number("seed", arguments.seed)
+    seed = whole_number("seed", arguments.seed)
     vocabulary = None if arguments.vocabulary is None else _vocabulary(Path(arguments.vocabulary))
     text = _standard_input()
     if vocabulary is None:
-        _note("words are the tokens here; --vocabulary FOLDER shows a vocabulary's pieces")
+        note("words are the tokens here; --vocabulary FOLDER shows a vocabulary's pieces")
     codec = vocabulary or Words(text)
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     for number, example in enumerate(shown_examples(text, codec, objective, inputs_length=length, seed=seed)):
@@ -82,17 +83,17 @@ def _objective(arguments: argparse.Namespace) -> ObjectiveConfig:
     if name not in choices:
         raise ConfigError("objective", name, f"choose one of {', '.join(choices)}", choices=choices)
     kind = _SHORT_NAMES.get(name, name)
-    rate = 0.15 if arguments.rate is None else _number("rate", arguments.rate)
+    rate = 0.15 if arguments.rate is None else real_number("rate", arguments.rate)
     if not 0 < rate < 1:
         raise ConfigError("rate", rate, "give a corruption rate between 0 and 1, like 0.15")
-    mean_span = None if arguments.mean_span is None else _number("mean_span", arguments.mean_span)
+    mean_span = None if arguments.mean_span is None else real_number("mean_span", arguments.mean_span)
     if mean_span is not None and not 1 <= mean_span < float("inf"):
         raise ConfigError("mean_span", mean_span, "give a mean span length of 1 or more tokens")
     has_rate = recipe(ObjectiveConfig(kind=kind)).noise not in ("none", "prefix")
     if arguments.rate is not None and not has_rate:
-        _note(f"{name} has no corruption rate: --rate is not used")
+        note(f"{name} has no corruption rate: --rate is not used")
     if mean_span is not None and (not has_rate or name == "iid"):
-        _note(f"{name} has no spans of its own length: --mean-span is not used")
+        note(f"{name} has no spans of its own length: --mean-span is not used")
         mean_span = None
     if name == "span" and mean_span is None:
         mean_span = _DEFAULT_MEAN_SPAN
@@ -107,7 +108,7 @@ def _vocabulary(path: Path) -> Codec:
 
 def _standard_input() -> str:
     if sys.stdin.isatty():
-        _note("reading text from the keyboard; end it with Ctrl-D")
+        note("reading text from the keyboard; end it with Ctrl-D")
     try:
         text = sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
@@ -115,23 +116,6 @@ def _standard_input() -> str:
     if not text.strip():
         raise DataError("stdin", text, "there is no text: pipe some in, like t5core corrupt < any.txt")
     return text
-
-
-def _number(field: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(field, text, "give a number") from None
-
-
-def _whole_number(field: str, text: str) -> int:
-    if not text.isdecimal() or int(text) >= 1 << 63:
-        raise ConfigError(field, text, "give a whole number from 0 up")
-    return int(text)
-
-
-def _note(message: str) -> None:
-    print(f"t5core: {message}", file=sys.stderr)
 
 
 def _coloured(text: str, colour: bool) -> str:

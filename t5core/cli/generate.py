@@ -28,7 +28,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t5core.arguments import OneLineParser
+from t5core.arguments import OneLineParser, whole_number
 from t5core.cli.lines import note, print_json, rows
 from t5core.errors import CheckpointError, ConfigError, DataError
 
@@ -44,8 +44,8 @@ _LIMIT = 20
 _BATCH = 32
 _HF_VOCABULARY = "spiece.model"
 _PADDING = 128  # released models have rows for the next multiple of it
-_SOME = 1 << 12
-_ANY = (1 << 31) - 1
+_COUNTS = {"max_new_tokens": 1 << 12, "num_beams": 1 << 12, "batch_size": None, "inputs_length": None, "limit": None}
+"""Flag -> the most that it may be; None: any."""
 
 
 def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
@@ -81,15 +81,20 @@ def generate(arguments: argparse.Namespace) -> int:
 
     task = get_task(arguments.task)
     most_new = min(_MOST_NEW_TOKENS, task.max_targets_tokens)
+    counts = {
+        name: whole_number(name, text, least=1, most=most)
+        for name, most in _COUNTS.items()
+        if (text := getattr(arguments, name)) is not None
+    }
     config = DecodeConfig(
-        max_new_tokens=_count("max_new_tokens", arguments.max_new_tokens, _SOME) or most_new,
-        num_beams=_count("num_beams", arguments.num_beams, _SOME) or 1,
+        max_new_tokens=counts.get("max_new_tokens", most_new),
+        num_beams=counts.get("num_beams", 1),
         length_penalty=_ALPHA,
         length_penalty_form="t5",
-        batch_size=_count("batch_size", arguments.batch_size, _ANY) or _BATCH,
+        batch_size=counts.get("batch_size", _BATCH),
     )
-    length = _count("inputs_length", arguments.inputs_length, _ANY) or task.max_inputs_tokens
-    limit = _count("limit", arguments.limit, _ANY)
+    length = counts.get("inputs_length", task.max_inputs_tokens)
+    limit = counts.get("limit")
     if arguments.device not in DEVICE_NAMES:
         raise ConfigError("device", arguments.device, f"choose one of {', '.join(DEVICE_NAMES)}", choices=DEVICE_NAMES)
     device = open_device(arguments.device)
@@ -224,11 +229,3 @@ def _scored(task: "Task", pairs: "list[TextPair]", predictions: list[str]) -> st
     scores = task.score([pair.targets for pair in pairs], predictions, [pair.context for pair in pairs])
     values = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
     return f"{values}; {task.invalid(predictions)} of {len(predictions)} outputs are nothing that a target can be"
-
-
-def _count(field: str, text: str | None, most: int) -> int | None:
-    if text is None:
-        return None
-    if not text.isdecimal() or not 1 <= int(text) <= most:
-        raise ConfigError(field, text, "give a whole number from 1 up" + ("" if most == _ANY else f" to {most:,}"))
-    return int(text)

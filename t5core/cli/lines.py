@@ -1,7 +1,6 @@
-"""What the verbs that read and print JSON Lines share.
+"""What verbs share: JSON Lines from a file or from standard input, each with its place for messages, and notes.
 
-Lines come from a file or from standard input, each with its place for messages; results go to stdout, and what is to
-be said about them to stderr.
+Results go to stdout, and what is to be said about them to stderr.
 """
 
 import json

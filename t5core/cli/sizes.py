@@ -6,7 +6,7 @@ t5core sizes --mesh 16x4 --memory-gib 32
 import argparse
 import re
 
-from t5core.arguments import OneLineParser
+from t5core.arguments import OneLineParser, whole_number
 from t5core.config import MeshConfig
 from t5core.errors import ConfigError
 
@@ -45,9 +45,9 @@ def sizes(arguments: argparse.Namespace) -> int:
         raise ConfigError("precision", arguments.precision, "choose one of bfloat16, float32", choices=precisions)
     mesh = MeshConfig(data=int(found[1]), model=int(found[2]))
     batch, inputs, targets = (
-        _count(name, getattr(arguments, name)) for name in ("batch", "inputs_length", "targets_length")
+        whole_number(name, getattr(arguments, name), least=1) for name in ("batch", "inputs_length", "targets_length")
     )
-    memory = None if arguments.memory_gib is None else _count("memory_gib", arguments.memory_gib)
+    memory = None if arguments.memory_gib is None else whole_number("memory_gib", arguments.memory_gib, least=1)
     title = f"GiB on each of {mesh.size} devices ({arguments.mesh}), batch {batch} x ({inputs}, {targets})"
     table = Table(title=title, box=box.SIMPLE)
     for name in ("model", "parameters", "weights", "gradients", "moments", "activations", "total", "with recomputing"):
@@ -75,9 +75,3 @@ def sizes(arguments: argparse.Namespace) -> int:
         table.add_row(name, f"{num_parameters(config) / 1e6:,.1f}M", *(f"{n / _GIB:.2f}" for n in numbers), *fits)
     Console().print(table)
     return 0
-
-
-def _count(field: str, text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) < 1 << 31:
-        raise ConfigError(field, text, "give a whole number from 1 up")
-    return int(text)

@@ -4,13 +4,13 @@ t5core vocabulary --mix 10:english/ 1:german.txt 1:french.txt 1:romanian.txt --o
 """
 
 import argparse
-import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from t5core.arguments import OneLineParser, parts_and_path, said_of
+from t5core.arguments import OneLineParser, parts_and_path, said_of, whole_number
+from t5core.cli.lines import note
 from t5core.config import VocabularyConfig
 from t5core.errors import ConfigError, DataError
 from t5core.uris import local_path, masked
@@ -23,7 +23,6 @@ _DEFAULTS = VocabularyConfig()
 _SECONDS_PER_MILLION_CHARS = 2
 _MEASURED_TEXTS = 1_000
 _PLAIN_WIDTH = 120
-_MAX_DIGITS = 19
 
 
 def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
@@ -64,10 +63,10 @@ def vocabulary(arguments: argparse.Namespace) -> int:
     from t5core.vocabulary import sample_sources, train_on_samples
 
     config = VocabularyConfig(
-        num_pieces=_count("pieces", arguments.pieces),
-        train_chars=_count("train_chars", arguments.train_chars),
-        num_sentinels=_count("sentinels", arguments.sentinels),
-        seed=_count("seed", arguments.seed, least=0),
+        num_pieces=whole_number("pieces", arguments.pieces, least=1),
+        train_chars=whole_number("train_chars", arguments.train_chars, least=1),
+        num_sentinels=whole_number("sentinels", arguments.sentinels, least=1),
+        seed=whole_number("seed", arguments.seed),
     )
     if not arguments.mix:
         raise ConfigError("mix", "", "give texts with their parts, like --mix 10:english/ 1:german.txt")
@@ -77,7 +76,7 @@ def vocabulary(arguments: argparse.Namespace) -> int:
     samples = sample_sources(_sources(arguments.mix), train_chars=config.train_chars, seed=config.seed)
     chars = sum(sample.chars for sample in samples)
     seconds = max(1, round(_SECONDS_PER_MILLION_CHARS * chars / 1e6))
-    _note(f"training {config.num_pieces:,} pieces on {chars:,} characters, about {seconds:,} s")
+    note(f"training {config.num_pieces:,} pieces on {chars:,} characters, about {seconds:,} s")
     try:
         trained = train_on_samples(samples, config, out)
     except OSError as error:
@@ -85,7 +84,7 @@ def vocabulary(arguments: argparse.Namespace) -> int:
     _print_table(samples, trained)
     for sample in samples:
         if sample.is_short:
-            _note(
+            note(
                 f"{sample.name} has {sample.found_chars:,} characters where its part would be {sample.wanted_chars:,}; "
                 f"to keep the proportions, {chars:,} of {config.train_chars:,} were trained on"
             )
@@ -175,13 +174,3 @@ def _chars_a_token(sample: "SourceSample", trained: "Vocabulary") -> float:
     """On the first of the documents that were drawn, which are any."""
     texts = [text for _, text in sample.ranked[:_MEASURED_TEXTS]]
     return sum(map(len, texts)) / max(1, sum(map(len, trained.encode_batch(texts))))
-
-
-def _count(field: str, text: str, *, least: int = 1) -> int:
-    if not text.isdecimal() or len(text) > _MAX_DIGITS or not least <= int(text) < 1 << 63:
-        raise ConfigError(field, text, f"give a whole number from {least} up")
-    return int(text)
-
-
-def _note(message: str) -> None:
-    print(f"t5core: {message}", file=sys.stderr)

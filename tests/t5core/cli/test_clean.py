@@ -142,7 +142,7 @@ def test_a_home_that_nobody_has_is_named(run, flag):
         (("empty", "--out", "corpus"), "files='empty': no pages there"),
         (("page.txt", "--out", "page.txt"), "out='page.txt': this is a file"),
         (("page.txt", "--out", "corpus", "--format", "parket"), "did you mean 'parquet'?"),
-        (("page.txt", "--out", "corpus", "--shards", "0"), "shards=0: give a whole number from 1"),
+        (("page.txt", "--out", "corpus", "--shards", "0"), "shards='0': give a whole number from 1 up to 100,000"),
         (("page.txt", "--out", "corpus", "--language", "english"), "language='english': choose one of"),
         (("page.txt", "--out", "corpus", "--identifier", "resilparse"), "did you mean 'resiliparse'?"),
         (("page.txt", "--out", "corpus", "--bad-words", "none.txt"), "bad-words='none.txt': cannot be read"),
