@@ -11,7 +11,7 @@ import sys
 
 from orchestrator.commands.addresses import default_tracking_uri
 from t5core.arguments import OneLineParser
-from t5core.cli import clean as cli_clean
+from t5core.corpus_command import add_settings_to, declaration_of, rules_of, show_result
 from t5core.errors import ConfigError
 from t5core.uris import local_path
 
@@ -35,7 +35,7 @@ def add_corpus_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
     parser.add_argument(
         "--address", metavar="HOST:PORT", help="of a running Ray (default: RAY_ADDRESS, else one of its own)"
     )
-    cli_clean.add_settings_to(parser)
+    add_settings_to(parser)
     parser.add_argument(
         "--tracking-uri", default=default_tracking_uri(), metavar="URI", help="MLflow (default: %(default)s)"
     )
@@ -63,7 +63,7 @@ def make_corpus(arguments: argparse.Namespace) -> int:
     from t5core.corpora.c4.output import Output
     from t5core.corpora.captures import find_captures
 
-    declaration = cli_clean.declaration_of(arguments)
+    declaration = declaration_of(arguments)
     if not declaration.files:
         raise ConfigError("files", "", f"give files of pages: t5grid corpus {arguments.recipe} FILE ... --out URI")
     out = Output.of(arguments.out)
@@ -71,7 +71,7 @@ def make_corpus(arguments: argparse.Namespace) -> int:
     if work is None and out.folder is None:
         way_out = "the steps exchange files: give a folder for them that all nodes see, --work DIR"
         raise ConfigError("out", out.shown, way_out)
-    rules = cli_clean.rules_of(declaration, _note)
+    rules = rules_of(declaration, _note)
     paths = find_captures(declaration.files)
     books = find_captures(declaration.books) if declaration.books else ()
     request = CorpusRequest(
@@ -95,7 +95,7 @@ def make_corpus(arguments: argparse.Namespace) -> int:
         raise ConfigError("out", out.shown, f"cannot be written: {error.strerror or error}") from error
     if result.peak_bytes:
         _note(f"memory: no worker had more than {result.peak_bytes / 1e6:,.0f} MB")
-    code = cli_clean.show_result(result.manifest, out.shown, declaration, table=True, tell=_note)
+    code = show_result(result.manifest, out.shown, declaration, table=True, tell=_note)
     if tracking_uri is not None:
         record = CorpusRecord(
             manifest=result.manifest,
