@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from t5core.cli import main
 from t5core.config import MeshConfig, ModelConfig
 from t5core.errors import ConfigError
-from t5core.model import PRESETS, T5, Dropout, ModelInputs, num_parameters, preset
+from t5core.model import T5, Dropout, ModelInputs, num_parameters, preset
 from t5core.sizes import device_bytes
 from t5core.training import AdaFactor
 
@@ -86,26 +85,3 @@ def test_recomputing_and_fused_attention_keep_less():
 def test_a_batch_that_the_mesh_cannot_cut_is_refused():
     with pytest.raises(ConfigError, match="batch_size=10: give a multiple of 4, the mesh's data axis"):
         device_bytes(SMALL, MeshConfig(data=4), batch_size=10)
-
-
-def test_the_command_shows_every_preset_and_says_which_fit(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "140")
-    assert main(["sizes", "--mesh", "16x4", "--memory-gib", "16"]) == 0
-    shown = capsys.readouterr().out
-    first = [line.split()[0] for line in shown.splitlines() if line.strip()]
-    assert [word for word in first if word in PRESETS] == list(PRESETS)
-    assert "64 devices (16x4)" in shown
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--mesh", "2"], "mesh='2': give data x model devices, like 16x4"),
-        (["--batch", "0"], "batch='0': give a whole number from 1 up"),
-        (["--mesh", "3x1"], "batch_size=128: give a multiple of 3, the mesh's data axis"),
-        (["--precision", "fp8"], "precision='fp8': choose one of bfloat16, float32"),
-    ],
-)
-def test_what_the_command_cannot_use_is_one_line_and_exit_code_2(capsys, flags, message):
-    assert main(["sizes", *flags]) == 2
-    assert capsys.readouterr().err.startswith(f"t5core: error: {message}")

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from t5core.bench import BenchSettings, decode, interleaved, matrix_rate, train
-from t5core.cli import main
 from t5core.errors import ConfigError
 
 SMALL = {"device": "cpu", "size": "tiny", "batch": 2, "inputs_length": 16, "targets_length": 8, "rounds": 2}
@@ -66,27 +65,6 @@ def test_decoding_gives_the_ids_that_transformers_gives(capsys):
     figures = decode.measure(BenchSettings(what="decode", against="transformers", **SMALL))
     assert "ids equal" in capsys.readouterr().out
     assert figures["ratio"] == pytest.approx(figures["theirs"] / figures["ours"])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--batch", "0"], "batch='0': give a whole number from 1 up"),
-        (["--size", "smal"], "size='smal': choose one of .*did you mean 'small'"),
-        (["--dropout", "1"], "dropout=1.0: give a rate"),
-        (["--dropout", "much"], "dropout='much': give a rate"),
-        (["--what", "tran"], "what='tran': choose one of train, decode"),
-        (["--against", "nobody"], "against='nobody': choose one of none, transformers"),
-        (["--rounds", "-1"], "rounds='-1': give a whole number"),
-        (["--device", "gpu"], "'gpu': choose one of auto, cpu, cuda, xla"),
-    ],
-)
-def test_bad_values_end_in_one_line(arguments, message, capsys):
-    assert main(["bench", *arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert len(err.splitlines()) == 1
-    assert re.search(message, err)
 
 
 def test_without_transformers_the_way_out_is_said(monkeypatch):

@@ -1,8 +1,8 @@
+import functools
 import json
 
 import pytest
 
-from t5core.cli import main
 from t5core.corpora import places
 
 RIVER = "The river was high after three days of rain."
@@ -12,15 +12,10 @@ PAGE = f"Home | About\n{RIVER}[1]\n{BRIDGE}\n{SUMMIT}\nPlease enable Javascript 
 
 
 @pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
+def run(t5core, tmp_path, monkeypatch):
     (tmp_path / "page.txt").write_text(PAGE)
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        code = main(["clean", *arguments])
-        return code, *capsys.readouterr()
-
-    return run
+    return functools.partial(t5core, "clean")
 
 
 def test_files_become_a_folder_with_a_manifest(run, tmp_path):

@@ -1,3 +1,4 @@
+import functools
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,6 @@ import torch
 from small_run import MODEL, TRAIN, run_in
 
 from t5core import from_hf, to_hf
-from t5core.cli import main
 from t5core.config import OptimizerConfig
 from t5core.model import T5
 from t5core.training import checkpoint
@@ -18,15 +18,8 @@ def same_weights(one, other):
 
 
 @pytest.fixture
-def convert(capsys):
-    """Runs ``t5core convert`` and returns exit code, stdout and stderr."""
-
-    def run(*arguments):
-        code = main(["convert", *map(str, arguments)])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+def convert(t5core):
+    return functools.partial(t5core, "convert")
 
 
 def test_a_folder_becomes_a_checkpoint_and_a_folder_again(convert, tmp_path):

@@ -1,11 +1,7 @@
-import io
 import json
-import subprocess
-import sys
 
 import pytest
 
-from t5core.cli import main
 from t5core.config import VocabularyConfig
 from t5core.vocabulary import train_vocabulary
 
@@ -17,17 +13,8 @@ NAMES = [
 
 
 @pytest.fixture
-def corrupt(monkeypatch, capsys):
-    """Runs ``t5core corrupt`` on a text and returns exit code, stdout and stderr."""
-
-    def run(*arguments, text=TEXT):
-        data = text if isinstance(text, bytes) else text.encode()
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
-        code = main(["corrupt", *arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+def corrupt(t5core):
+    return lambda *arguments, text=TEXT: t5core("corrupt", *arguments, stdin=text)
 
 
 def pair(out):
@@ -115,28 +102,3 @@ def test_bad_input_is_one_line_and_exit_code_2(corrupt, arguments, message):
 def test_input_that_is_no_text_is_an_error(corrupt, text):
     code, out, err = corrupt(text=text)
     assert code == 2 and out == "" and err.startswith("t5core: error: stdin=") and len(err.splitlines()) == 1
-
-
-@pytest.mark.parametrize(("argv", "message"), [(["corupt"], "did you mean 'corrupt'"), ([], "choose one of corrupt")])
-def test_an_unknown_verb_is_named(argv, message, capsys):
-    assert main(argv) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("t5core: error: verb=") and message in err
-
-
-def test_the_command_imports_neither_torch_nor_ray_and_survives_a_closed_pipe():
-    script = (
-        "import sys; from t5core.cli import main; code = main(['corrupt', '--length', '8']); "
-        "assert not {'torch', 'ray', 'mlflow'} & set(sys.modules); sys.exit(code)"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdin and process.stdout and process.stderr
-    process.stdin.write(b"some words to read " * 20_000)
-    process.stdin.close()
-    assert process.stdout.readline().startswith(b"inputs:  ")
-    process.stdout.close()
-    err = process.stderr.read().decode()
-    assert process.wait(timeout=30) == 0 and len(err.splitlines()) == 1, err
-    process.stderr.close()

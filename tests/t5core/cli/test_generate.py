@@ -1,10 +1,8 @@
 """``t5core generate`` on small models with random weights and a vocabulary of its own: what it prints is what
 ``decode`` gives."""
 
-import io
 import json
 import shutil
-import sys
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +10,6 @@ import pytest
 import torch
 
 from t5core import to_hf
-from t5core.cli import main
 from t5core.config import DecodeConfig, ModelConfig, VocabularyConfig
 from t5core.decoding import decode
 from t5core.devices import open_device
@@ -104,20 +101,14 @@ def parts(tmp_path_factory):
 
 
 @pytest.fixture
-def generate(monkeypatch, capsys):
+def generate(t5core):
     """Runs ``t5core generate`` on some standard input and returns exit code, rows and stderr."""
 
     def run(*arguments, stdin=""):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
-        code = main(["generate", *map(str, arguments)])
-        out, err = capsys.readouterr()
+        code, out, err = t5core("generate", *arguments, stdin=stdin)
         return code, [json.loads(line) for line in out.splitlines()], err
 
     return run
-
-
-def lines(*rows):
-    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def as_rows(pairs, predictions):
@@ -131,7 +122,7 @@ def as_rows(pairs, predictions):
 @pytest.mark.parametrize("place", ["", "final"])
 def test_hub_examples_of_a_file_are_answered_in_order_as_decode_does(generate, parts, tmp_path, place):
     path = tmp_path / "cola.jsonl"
-    path.write_text(lines(*EXAMPLES))
+    path.write_text("\n".join(map(json.dumps, EXAMPLES)))
     code, rows, err = generate(parts.stage / place, "--task", "glue_cola", "--file", path, "--batch-size", 3)
     assert (code, err) == (0, "")
     new = get_task("glue_cola").max_targets_tokens
@@ -143,9 +134,9 @@ def test_hub_examples_of_a_file_are_answered_in_order_as_decode_does(generate, p
 def test_pairs_from_standard_input_are_taken_as_they_are_for_every_task(generate, parts):
     predictions = parts.answers([pair["inputs"] for pair in PAIRS], max_new_tokens=6)
     for task in ("doc_qa", "squad"):
-        code, rows, err = generate(parts.stage, "--task", task, "--max-new-tokens", 6, stdin=lines(*PAIRS))
+        code, rows, err = generate(parts.stage, "--task", task, "--max-new-tokens", 6, stdin=PAIRS)
         assert (code, rows, err) == (0, as_rows(PAIRS, predictions), "")
-    mixed = lines(PAIRS[0], EXAMPLES[2], PAIRS[1])
+    mixed = [PAIRS[0], EXAMPLES[2], PAIRS[1]]
     _, rows, _ = generate(parts.stage, "--task", "glue_cola", "--limit", 2, stdin=mixed)
     assert [row["inputs"] for row in rows] == [PAIRS[0]["inputs"], COLA[2]["inputs"]]
 
@@ -156,7 +147,7 @@ def test_a_hugging_face_folder_answers_as_the_checkpoint_does_with_beams_too(gen
         given = (*options, "--num-beams", beams)
         predictions = parts.answers([pair["inputs"] for pair in COLA], max_new_tokens=7, num_beams=beams)
         for folder in (parts.hf, parts.stage):
-            assert generate(folder, *given, stdin=lines(*EXAMPLES))[1] == as_rows(COLA, predictions)
+            assert generate(folder, *given, stdin=EXAMPLES)[1] == as_rows(COLA, predictions)
     assert predictions != parts.answers([pair["inputs"] for pair in COLA], max_new_tokens=7)
 
 
@@ -166,28 +157,28 @@ def test_a_decoder_only_model_reads_the_marker_behind_its_inputs(generate, parts
     saved(model, tmp_path / "final")
     marker = parts.vocabulary.encode("target:")
     options = ("--task", "glue_cola", "--max-new-tokens", 5, "--vocabulary", parts.folder / "vocabulary")
-    code, rows, err = generate(tmp_path, *options, stdin=lines(*EXAMPLES))
+    code, rows, err = generate(tmp_path, *options, stdin=EXAMPLES)
     predictions = parts.answers([pair["inputs"] for pair in COLA], model, marker, max_new_tokens=5)
     assert (code, rows, err) == (0, as_rows(COLA, predictions), "")
     assert predictions != parts.answers([pair["inputs"] for pair in COLA], model, max_new_tokens=5)
 
 
 def test_score_says_the_metrics_and_how_many_outputs_are_no_label(generate, parts):
-    code, rows, err = generate(parts.hf, "--task", "glue_cola", "--score", stdin=lines(*EXAMPLES))
+    code, rows, err = generate(parts.hf, "--task", "glue_cola", "--score", stdin=EXAMPLES)
     assert code == 0 and len(rows) == len(EXAMPLES)
     assert (
         err == f"t5core: matthews_corrcoef 0.00; {len(rows)} of {len(rows)} outputs are nothing that a target can be\n"
     )
-    answers = generate(parts.hf, "--task", "squad", stdin=lines(*PAIRS))[1]
+    answers = generate(parts.hf, "--task", "squad", stdin=PAIRS)[1]
     pairs = [dict(PAIRS[0], context={"answers": ["Snow", answers[0]["prediction"]]}), PAIRS[1]]
-    err = generate(parts.hf, "--task", "squad", "--score", stdin=lines(*pairs))[2]
+    err = generate(parts.hf, "--task", "squad", "--score", stdin=pairs)[2]
     assert err == "t5core: em 50.00, f1 50.00; 0 of 2 outputs are nothing that a target can be\n"
 
 
 def test_a_tasks_own_set_is_read_from_a_folder_20_pairs_unless_told(generate, parts, tmp_path):
     (tmp_path / "cola").mkdir()
     many = [dict(EXAMPLES[i % len(EXAMPLES)], idx=i) for i in range(23)]
-    (tmp_path / "cola" / "validation.jsonl").write_text(lines(*many))
+    (tmp_path / "cola" / "validation.jsonl").write_text("\n".join(map(json.dumps, many)))
     options = (parts.stage, "--task", "glue_cola", "--max-new-tokens", 1, "--data-dir", tmp_path)
     code, rows, err = generate(*options)
     assert code == 0 and err == "t5core: these are the first 20 of validation; --limit N takes more\n"
@@ -201,7 +192,7 @@ def test_long_inputs_are_cut_and_it_is_said(generate, parts):
     long = {"inputs": "rain " * 50, "targets": ""}
     ids = parts.vocabulary.encode(long["inputs"])
     options = ("--task", "doc_qa", "--max-new-tokens", 4, "--inputs-length", 9)
-    _, rows, err = generate(parts.stage, *options, stdin=lines({"inputs": "rain", "targets": ""}, long))
+    _, rows, err = generate(parts.stage, *options, stdin=[{"inputs": "rain", "targets": ""}, long])
     assert f"1 of 2 inputs are longer than 9 tokens and are cut; the longest has {len(ids) + 1}:" in err
     cut = decode(parts.model, np.array([[*ids[:8], EOS_ID]]), DecodeConfig(max_new_tokens=4), open_device("cpu"))
     assert rows[1]["prediction"] == parts.vocabulary.decode(cut[0].tolist())
@@ -211,15 +202,15 @@ def test_a_vocabulary_is_a_file_or_a_folder_and_has_to_fit(generate, parts, tmp_
     bare = tmp_path / "bare"
     to_hf(parts.model, bare)
     run = (bare, "--task", "doc_qa", "--max-new-tokens", 2)
-    code, _, err = generate(*run, stdin=lines(*PAIRS))
+    code, _, err = generate(*run, stdin=PAIRS)
     assert code == 2 and err == (
         f"t5core: error: vocabulary='{bare}': no vocabulary.model and no spiece.model is there: "
         "give the model's vocabulary, --vocabulary FILE_OR_FOLDER\n"
     )
     for place in (parts.folder / "vocabulary", parts.hf, parts.stage / "final" / "vocabulary.model"):
-        assert generate(*run, "--vocabulary", place, stdin=lines(*PAIRS))[::2] == (0, "")
+        assert generate(*run, "--vocabulary", place, stdin=PAIRS)[::2] == (0, "")
     for place, message in ((tmp_path, "no spiece.model is there"), (tmp_path / "x.model", "No such file")):
-        code, _, err = generate(*run, "--vocabulary", place, stdin=lines(*PAIRS))
+        code, _, err = generate(*run, "--vocabulary", place, stdin=PAIRS)
         assert code == 2 and f"vocabulary='{place}': " in err and message in err
     model = (parts.folder / "vocabulary" / "vocabulary.model").read_bytes()
     for above, fits in ((-20, False), (-1, False), (0, True), (100, True), (227, True), (228, False)):
@@ -228,11 +219,11 @@ def test_a_vocabulary_is_a_file_or_a_folder_and_has_to_fit(generate, parts, tmp_
         )  # without vocabulary.json, up to 100 sentinels and 127 rows that no text uses
         to_hf(lively(MODEL.replace(vocab_size=PIECES + above)), folder)
         (folder / "spiece.model").write_bytes(model)
-        code, _, err = generate(folder, *run[1:], stdin=lines(*PAIRS))
+        code, _, err = generate(folder, *run[1:], stdin=PAIRS)
         assert code == (0 if fits else 2), above
         assert fits or f"{PIECES} pieces and 100 sentinels, but the model {PIECES + above} ids: give the one of" in err
     Vocabulary(model, 30).save_to(tmp_path / "more")
-    code, _, err = generate(*run, "--vocabulary", tmp_path / "more", stdin=lines(*PAIRS))
+    code, _, err = generate(*run, "--vocabulary", tmp_path / "more", stdin=PAIRS)
     assert code == 2 and "it has 300 pieces and 30 sentinels, but the model 310 ids" in err
 
 
@@ -245,7 +236,7 @@ def test_sentinels_have_the_ids_of_training_also_where_only_the_pieces_lie_besid
     source = parts.folder / "vocabulary" / "vocabulary.model"
     shutil.copy(source, tmp_path / "final")
     pair = {"inputs": "cloze passage: The <extra_id_0> fell.", "targets": "rain"}
-    rows = generate(tmp_path, "--task", "doc_cloze", "--max-new-tokens", 8, stdin=lines(pair))[1]
+    rows = generate(tmp_path, "--task", "doc_cloze", "--max-new-tokens", 8, stdin=[pair])[1]
     vocabulary = Vocabulary(source.read_bytes(), sentinels)
     ids = np.array([[*vocabulary.encode(pair["inputs"]), EOS_ID]])
     assert PIECES + sentinels - 1 in ids
@@ -259,15 +250,15 @@ def test_sentinels_have_the_ids_of_training_also_where_only_the_pieces_lie_besid
         (("--task", "glue_colo"), "", "tasks='glue_colo': choose from"),
         ((), "", "the following arguments are required: --task"),
         (("--task", "glue_cola"), "", "file='stdin': there is nothing in it"),
-        (("--task", "glue_cola"), lines(EXAMPLES[0], {"label": 1}), "stdin:2: sentence=None: the example has no such"),
-        (("--task", "doc_qa"), lines(EXAMPLES[0]), "stdin:1: inputs=None: the example has no such field"),
-        (("--task", "doc_qa"), lines(dict(PAIRS[0], context=3)), "stdin:1: context=3: this field has to be an object"),
+        (("--task", "glue_cola"), [EXAMPLES[0], {"label": 1}], "stdin:2: sentence=None: the example has no such"),
+        (("--task", "doc_qa"), [EXAMPLES[0]], "stdin:1: inputs=None: the example has no such field"),
+        (("--task", "doc_qa"), [dict(PAIRS[0], context=3)], "stdin:1: context=3: this field has to be an object"),
         (
             ("--task", "doc_qa"),
-            lines({"inputs": "\ud83d", "targets": ""}),
+            [{"inputs": "\ud83d", "targets": ""}],
             "stdin:1: inputs='\\ud83d': this is no text",
         ),
-        (("--task", "glue_cola", "--score"), lines(PAIRS[0]), "stdin:1: target='Rain'"),
+        (("--task", "glue_cola", "--score"), [PAIRS[0]], "stdin:1: target='Rain'"),
         (("--task", "glue_cola", "--file", "nowhere"), "", "file='nowhere': cannot be read"),
         (("--task", "glue_cola", "--file", "f", "--split", "train"), "", "file='f': give lines, or --data-dir"),
         (
@@ -290,7 +281,7 @@ def test_bad_input_is_one_line_and_exit_code_2(generate, parts, arguments, stdin
 
 
 def test_a_folder_that_is_no_model_and_one_that_is_broken(generate, parts, tmp_path):
-    code, _, err = generate(tmp_path, "--task", "doc_qa", stdin=lines(*PAIRS))
+    code, _, err = generate(tmp_path, "--task", "doc_qa", stdin=PAIRS)
     assert code == 2 and err == (
         f"t5core: error: CHECKPOINT='{tmp_path}': no state.json, no final/state.json and no config.json is there: "
         "give a checkpoint or a Hugging Face T5 folder\n"
@@ -299,12 +290,12 @@ def test_a_folder_that_is_no_model_and_one_that_is_broken(generate, parts, tmp_p
     shutil.copytree(parts.stage / "final", broken)
     with (broken / "model.safetensors").open("ab") as file:
         file.write(b"x")
-    code, _, err = generate(tmp_path, "--task", "doc_qa", stdin=lines(*PAIRS))
+    code, _, err = generate(tmp_path, "--task", "doc_qa", stdin=PAIRS)
     assert code == 2 and "its checksum does not hold" in err and err.count("\n") == 1
 
 
 def test_examples_that_give_no_pair_are_said(generate, parts):
     example = {"text": "Ann saw Bo. She left.", "span1_text": "Bo", "span2_text": "She", "span2_index": 3, "label": 0}
-    code, rows, err = generate(parts.stage, "--task", "super_glue_wsc_train", stdin=lines(example))
+    code, rows, err = generate(parts.stage, "--task", "super_glue_wsc_train", stdin=[example])
     assert (code, rows) == (2, [])
     assert err == "t5core: error: task='super_glue_wsc_train': none of the examples gives a pair of text: give others\n"

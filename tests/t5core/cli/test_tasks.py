@@ -1,43 +1,21 @@
 import gzip
-import io
 import json
-import sys
 
 import pytest
-
-from t5core.cli import main
 
 PAIR = {"premise": "Rain fell.", "hypothesis": "It rained.", "label": 0, "idx": 0}
 
 
-@pytest.fixture
-def t5core(monkeypatch, capsys):
-    """Runs ``t5core`` on some standard input and returns exit code, stdout and stderr."""
-
-    def run(*arguments, stdin=b""):
-        data = stdin.encode() if isinstance(stdin, str) else stdin
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
-        code = main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
-def lines(*rows):
-    return "".join(json.dumps(row) + "\n" for row in rows)
-
-
 def test_render_gives_the_text_of_every_example_in_order(t5core, tmp_path):
     record = {"passage": "p", "query": "q", "entities": ["a"], "answers": ["a", "b"], "idx": {}}
-    code, out, err = t5core("render", "super_glue_record", stdin=lines(record, dict(record, answers=[])))
+    code, out, err = t5core("render", "super_glue_record", stdin=[record, dict(record, answers=[])])
     assert (code, err) == (0, "")
     inputs = "record query: q entities: a passage: p"
     assert [json.loads(line) for line in out.splitlines()] == [
         {"inputs": inputs, "targets": target} for target in ("a", "b", "<unk>")
     ]
     path = tmp_path / "some.jsonl.gz"
-    path.write_bytes(gzip.compress(lines(PAIR).encode()))
+    path.write_bytes(gzip.compress(json.dumps(PAIR).encode()))
     assert t5core("render", "glue_mnli", "--file", path)[:2] == (
         0,
         '{"inputs": "mnli hypothesis: It rained. premise: Rain fell.", "targets": "entailment"}\n',
@@ -56,7 +34,7 @@ def test_mixed_newlines_null_bytes_and_half_a_surrogate_pair(t5core):
 def test_score_prints_metrics_and_counts_outputs_that_are_no_label(t5core):
     rows = [{"target": "acceptable", "prediction": p} for p in ("acceptable", "Acceptable", "")]
     rows.append({"target": "unacceptable", "prediction": "unacceptable"})
-    code, out, err = t5core("score", "glue_cola", stdin=lines(*rows))
+    code, out, err = t5core("score", "glue_cola", stdin=rows)
     assert code == 0 and set(json.loads(out)) == {"matthews_corrcoef"}
     assert err == "t5core: 2 of 4 outputs are nothing that a target can be: they count as wrong\n"
 
@@ -64,10 +42,10 @@ def test_score_prints_metrics_and_counts_outputs_that_are_no_label(t5core):
 def test_what_a_metric_needs_stands_beside_the_target_or_in_context(t5core):
     rows = [{"target": "x", "prediction": "y", "context": {"answers": ["Y"]}}]
     rows.append({"target": "x", "prediction": "y", "answers": ["z", "y"]})
-    code, out, _ = t5core("score", "squad", stdin=lines(*rows))
+    code, out, _ = t5core("score", "squad", stdin=rows)
     assert code == 0 and json.loads(out) == {"em": 100.0, "f1": 100.0}
     row = {"target": "Ann", "prediction": "the Ann", "label": 1, "targets": "Ann"}
-    assert json.loads(t5core("score", "super_glue_wsc", stdin=lines(row))[1]) == {"accuracy": 100.0}
+    assert json.loads(t5core("score", "super_glue_wsc", stdin=[row])[1]) == {"accuracy": 100.0}
 
 
 @pytest.mark.parametrize(
@@ -75,10 +53,10 @@ def test_what_a_metric_needs_stands_beside_the_target_or_in_context(t5core):
     [
         (
             ("render", "glue_mnli"),
-            lines(PAIR, {"premise": "a"}),
+            [PAIR, {"premise": "a"}],
             "stdin:2: hypothesis=None: the example has no such field",
         ),
-        (("render", "glue_mnli"), lines(dict(PAIR, label=3)), "stdin:1: label=3: labels are 0 entailment"),
+        (("render", "glue_mnli"), [dict(PAIR, label=3)], "stdin:1: label=3: labels are 0 entailment"),
         (("render", "glue_mnli"), b'{"premise": "\xe9"}', "stdin:1=b"),
         (("render", "glue_mnli"), "not json\n", "this line is not JSON"),
         (("render", "glue_mnli"), "\n\n", "file='stdin': there is nothing in it"),
@@ -87,17 +65,17 @@ def test_what_a_metric_needs_stands_beside_the_target_or_in_context(t5core):
         (("render",), "", "see t5core render --help"),
         (
             ("score", "glue_rte"),
-            lines({"target": "entailment"}),
+            [{"target": "entailment"}],
             "stdin:1: prediction=None: the line has no such field",
         ),
-        (("score", "glue_rte"), lines({"target": "entailed", "prediction": ""}), "stdin:1: target='entailed'"),
-        (("score", "glue_rte"), lines({"target": 1, "prediction": ""}), "stdin:1: target=1: this field has to be text"),
+        (("score", "glue_rte"), [{"target": "entailed", "prediction": ""}], "stdin:1: target='entailed'"),
+        (("score", "glue_rte"), [{"target": 1, "prediction": ""}], "stdin:1: target=1: this field has to be text"),
         (
             ("score", "super_glue_wsc"),
-            lines({"target": "a", "prediction": "a"}),
+            [{"target": "a", "prediction": "a"}],
             "stdin:1: label=None: the metric needs",
         ),
-        (("score", "squad"), lines({"target": "a", "prediction": "", "answers": "a"}), "stdin:1: answers='a'"),
+        (("score", "squad"), [{"target": "a", "prediction": "", "answers": "a"}], "stdin:1: answers='a'"),
         (("tasks", "--check", "nowhere.yaml"), "", "tasks='nowhere.yaml': no such file"),
     ],
 )
@@ -115,11 +93,12 @@ def test_tasks_are_listed(t5core):
 
 
 def test_a_task_of_ones_own_is_checked_and_three_examples_are_shown(t5core, tmp_path):
+    rows = [json.dumps({"a": f"text {i}", "b": str(i)}) for i in range(5)]
     for split in ("train", "validation"):
-        (tmp_path / f"{split}.jsonl").write_text(lines(*({"a": f"text {i}", "b": str(i)} for i in range(5))))
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(rows))
     (tmp_path / "mine.yaml").write_text('name: mine\nsource: .\ninputs: "x {a}"\ntargets: "{b}"\nmetrics: accuracy\n')
     code, out, _ = t5core("tasks", "--check", tmp_path / "mine.yaml")
     assert code == 0 and out.startswith("mine: accuracy; ranked by accuracy\ntrain: 5 examples, fingerprint ")
     assert out.count("inputs:  x text ") == out.count("targets: ") == 3
-    code, out, _ = t5core("render", tmp_path / "mine.yaml", stdin=lines({"a": "1", "b": "2"}))
+    code, out, _ = t5core("render", tmp_path / "mine.yaml", stdin=[{"a": "1", "b": "2"}])
     assert json.loads(out) == {"inputs": "x 1", "targets": "2"}

@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from t5core.cli import main
 from t5core.vocabulary import Vocabulary
 
 WORDS = {
@@ -25,18 +24,13 @@ def texts_of(language, count):
 
 
 @pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
+def run(t5core, tmp_path, monkeypatch):
     lines = "".join(json.dumps({"text": text}) + "\n" for text in texts_of("english", 60))
     (tmp_path / "english.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
     (tmp_path / "german.txt").write_text("\n".join(texts_of("german", 20)))
     (tmp_path / "folder").mkdir()
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        code = main(["vocabulary", *arguments])
-        return code, *capsys.readouterr()
-
-    return run
+    return functools.partial(t5core, "vocabulary")
 
 
 def rows_of(out):
