@@ -9,14 +9,15 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from t5core.arguments import OneLineParser, real_number, whole_number
 from t5core.cli.lines import note
 from t5core.config import ObjectiveConfig, ObjectiveKind
 from t5core.errors import ConfigError, DataError
-from t5core.objectives.catalogue import MIN_INPUTS_LENGTH, recipe
-from t5core.objectives.shown import Codec, ShownExample, Words, shown_examples
+
+if TYPE_CHECKING:
+    from t5core.objectives.shown import Codec, ShownExample
 
 VERBS = ("corrupt",)
 _SHORT_NAMES: dict[str, ObjectiveKind] = {
@@ -54,6 +55,9 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
 
 def corrupt(arguments: argparse.Namespace) -> int:
     """Prints what an objective shows the model and asks of it, for the text on standard input."""
+    from t5core.objectives.catalogue import MIN_INPUTS_LENGTH
+    from t5core.objectives.shown import Words, shown_examples
+
     objective = _objective(arguments)
     length = whole_number("length", arguments.length)
     if length < MIN_INPUTS_LENGTH:
@@ -78,6 +82,8 @@ def corrupt(arguments: argparse.Namespace) -> int:
 
 
 def _objective(arguments: argparse.Namespace) -> ObjectiveConfig:
+    from t5core.objectives.catalogue import recipe
+
     name = arguments.objective
     choices = [*_SHORT_NAMES, *_KINDS]
     if name not in choices:
@@ -100,7 +106,7 @@ def _objective(arguments: argparse.Namespace) -> ObjectiveConfig:
     return ObjectiveConfig(kind=kind, noise_density=rate, mean_noise_span_length=mean_span)
 
 
-def _vocabulary(path: Path) -> Codec:
+def _vocabulary(path: Path) -> "Codec":
     from t5core.vocabulary import Vocabulary
 
     return Vocabulary.load(path / "vocabulary.model" if path.is_dir() else path)
@@ -122,7 +128,7 @@ def _coloured(text: str, colour: bool) -> str:
     return _SENTINEL.sub(lambda match: f"{_COLOUR}{match[0]}{_PLAIN}", text) if colour else text
 
 
-def _as_json(example: ShownExample, *, with_ids: bool) -> str:
+def _as_json(example: "ShownExample", *, with_ids: bool) -> str:
     values: dict[str, object] = {"inputs": example.inputs, "targets": example.targets}
     if with_ids:  # a word's id means nothing outside this call
         values |= {"input_ids": example.input_ids, "target_ids": example.target_ids}

@@ -13,6 +13,16 @@ def test_an_unknown_verb_is_named(t5core, argv, message):
     assert err.startswith("t5core: error: verb=") and message in err
 
 
+def test_nothing_is_imported_before_a_verb_needs_it():
+    script = (
+        "import sys; from t5core.cli import main; code = main(['clean', '--identifer', 'x']); "
+        "ours = {'t5core', '__main__', '_distutils_hack'}; "
+        "print({name.split('.')[0] for name in sys.modules} - sys.stdlib_module_names - ours)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n" and "--identifer" in done.stderr
+
+
 def test_the_command_imports_neither_torch_nor_ray_and_survives_a_closed_pipe():
     script = (
         "import sys; from t5core.cli import main; code = main(['corrupt', '--length', '8']); "
