@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from orchestrator.engine.events import Event, StageFailed, StageStarted
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.on_ray.connect import RayConnection
 from orchestrator.engine.on_ray.crew import Crew, LaneConfig, decided_device, default_lane
+from orchestrator.engine.on_ray.lanes import WorkerSpec
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.engine.outcomes import Failed, Finished, Skipped
 from orchestrator.store import Store, open_store
 from orchestrator.store.failures import read_failures
 from t5core.errors import ConfigError
+from t5core.uris import without_user
 
 
 def _run(plan: Any, store: Store, events: list[Event], **options: Any) -> Any:
@@ -108,6 +111,22 @@ def test_a_finished_plan_runs_nothing_and_does_not_import_ray(tmp_path: Path) ->
         assert "ray" not in sys.modules and "torch" not in sys.modules
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_what_ray_exports_of_a_lane_holds_no_address_of_the_store() -> None:
+    """A train loop's config is part of Ray's exported run state; the address may hold a password."""
+    assert {f.name for f in fields(WorkerSpec)} == {
+        "dispatcher",
+        "lane",
+        "run_stage",
+        "open_device",
+        "device",
+        "threads",
+        "preparatory",
+        "launched_at",
+    }
+    assert without_user("s3://ann:secret@bucket/results") == "s3://bucket/results"
+    assert without_user("/plain/folder") == "/plain/folder"
 
 
 def test_settings_that_cannot_be_used_are_refused_before_ray_is_there(tmp_path: Path) -> None:
