@@ -82,6 +82,9 @@ def variant_of(corpus: CorpusConfig, variant: str, extra: tuple[str, ...], langu
     Raises:
         ConfigError: it needs something besides the corpus, which is not given, or takes nothing.
     """
+    if corpus.source == "hub":
+        way_out = "C4 on the hub is what the rules left; the rows need pages as they were: give --corpus"
+        raise ConfigError("corpus", corpus.paths[0], way_out)
     flag = EXTRA_OF_VARIANTS.get(variant, "extra")
     if corpus.source == "files" and variant in EXTRA_OF_VARIANTS and not extra:
         way_out = f"row {variant.replace('_', '-')} needs it: give --{flag}, or choose other rows by --rows"

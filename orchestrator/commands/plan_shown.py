@@ -10,6 +10,7 @@ from orchestrator.plan.cost import ASSUMED_FLOPS_PER_S, measured_flops_per_s, pl
 from orchestrator.plan.kinds import KINDS
 from orchestrator.plan.plan import Plan
 from orchestrator.store import Store
+from t5core.uris import masked
 
 
 def plan_json(plan: Plan, store: Store) -> dict[str, Any]:
@@ -32,6 +33,7 @@ def plan_json(plan: Plan, store: Store) -> dict[str, Any]:
             }
             for c in cost.stages
         ],
+        "data": _data(plan),
         "stages_named": named,
         "stages_distinct": distinct,
         "flops": cost.flops,
@@ -66,6 +68,7 @@ def render_plan(plan: Plan, store: Store, console: Console) -> None:
     saved = p["stages_named"] - p["stages_distinct"]
     left = sum(s["flops"] for s in p["stages"] if not s["finished"])
     for line in (
+        *(f"data: {line}" for line in p["data"]),
         f"{p['stages_distinct']} stages; the rows name {p['stages_named']}, so sharing saves {saved} of them"
         f" ({p['flops_without_sharing']:.2e} FLOPs would be {p['flops']:.2e})",
         f"{_short(p['tokens'])} input tokens, {p['checkpoint_bytes'] / 1e9:.2f} GB of checkpoints,"
@@ -73,6 +76,23 @@ def render_plan(plan: Plan, store: Store, console: Console) -> None:
         *(f"on {r['device']}: {r['device_hours']:,.2f} device-hours ({r['from']})" for r in p["rates"]),
     ):
         console.print(line, highlight=False, soft_wrap=True)
+
+
+def _data(plan: Plan) -> list[str]:
+    """What a plan reads, a line for each corpus and each choice of tasks."""
+    told = []
+    for stage in plan.stages.values():
+        if stage.kind == "corpus":
+            corpus = stage.settings["corpus"]
+            told.append(", ".join(map(masked, corpus["paths"])) or f"{corpus['source']} text")
+        elif stage.kind == "tasks":
+            tasks = stage.settings["tasks"]
+            own = {content["name"] for content in tasks["content"]}
+            where = f"in {tasks['data_dir']}" if tasks["data_dir"] else "on the hub, or in files of your own"
+            made = [name for name in tasks["names"] if name not in own]
+            told += [f"tasks {', '.join(name for name in tasks['names'] if name in own)} ({where})"] if own else []
+            told += [f"tasks {', '.join(made)} (made from the corpus)"] if made else []
+    return told
 
 
 def _rates(store: Store) -> list[tuple[str, float, str]]:

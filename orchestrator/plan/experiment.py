@@ -136,9 +136,10 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
 
 
 def _corpus(config: CorpusConfig) -> Stage:
+    name = config.source if config.source != "hub" else config.paths[0].removeprefix("hf:").partition("@")[0]
     if config.variant == "plain":
-        return Stage.of("corpus", config.source, corpus=config)
-    return Stage.of("corpus", f"{config.source}-{config.variant}", corpus=config, recipes=VARIANTS_VERSION)
+        return Stage.of("corpus", name, corpus=config)
+    return Stage.of("corpus", f"{name}-{config.variant}", corpus=config, recipes=VARIANTS_VERSION)
 
 
 def _vocabulary(e: Experiment, stages: dict[str, Stage]) -> Stage:

@@ -80,6 +80,6 @@ def _input(
         digest=digest,
         source_type=kind,
         source=masked(json.dumps(source)),
-        profile=None if num_examples is None else json.dumps({"num_examples": num_examples}),
+        profile=None if not num_examples else json.dumps({"num_examples": num_examples}),
     )
     return DatasetInput(dataset, [InputTag(CONTEXT, context)])

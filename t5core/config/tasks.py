@@ -14,7 +14,8 @@ class TaskContent(Config):
     Attributes:
         name: the task's.
         definition: digest of a user's file; "" for the paper's tasks, whose code counts through its declared version.
-        train_examples, validation_examples: in the splits as published; 0 where the task has no such split.
+        train_examples, validation_examples: in the splits as published; 0 where the task has no such split, or where
+            the set is on the hub and only reading it would tell. Of the paper's tasks there, the paper's count.
         train_fingerprint, validation_fingerprint: digests of the splits' content, "" where there is none.
     """
 

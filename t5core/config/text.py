@@ -1,6 +1,7 @@
 """Text, as a model meets it: the corpus, the vocabulary, the objective."""
 
 import math
+import re
 import types
 from dataclasses import dataclass
 from typing import Literal
@@ -8,8 +9,9 @@ from typing import Literal
 from t5core.config.base import Config, added, unhashed
 from t5core.errors import ConfigError
 
-SourceKind = Literal["embedded", "files"]
+SourceKind = Literal["embedded", "files", "hub"]
 CorpusVariant = Literal["plain", "c4", "unfiltered", "realnews_like", "webtext_like", "wikipedia", "wikipedia_books"]
+_AT_A_COMMIT = re.compile(r"hf:[^:@]+:[^:@]*:[^:@]+@[0-9a-f]{40}")
 EXTRA_OF_VARIANTS = types.MappingProxyType(
     {
         "realnews_like": "domains",
@@ -25,8 +27,10 @@ class CorpusConfig(Config):
     """Unlabeled text. ``source`` is where it comes from, ``content`` the identity of what lies there.
 
     Attributes:
-        source: "embedded" (prose of the installed packages) or "files" (see ``t5core.corpora.files``).
-        paths: for "files": absolute paths, globs or URIs. Does not count; ``content`` does.
+        source: "embedded" (prose of the installed packages), "files" (see ``t5core.corpora.files``), or "hub": one set
+            at one commit, whose name says what it holds, so that nothing has to be read to know it.
+        paths: for "files": absolute paths, globs or URIs; for "hub": ``hf:NAME:CONFIG:SPLIT@COMMIT``. Does not count;
+            ``content`` does.
         content: digest of the source's content, filled in by ``t5core.corpora.identify``; empty until then.
         validation_fraction: share of the documents, drawn by hash, that is held out.
         min_chars: shorter documents are dropped.
@@ -54,6 +58,9 @@ class CorpusConfig(Config):
             raise ConfigError("validation_fraction", self.validation_fraction, "give a share between 0 and 1")
         if self.source == "files" and not self.paths:
             raise ConfigError("paths", self.paths, "name at least one file or folder of text")
+        if self.source == "hub" and not (len(self.paths) == 1 and _AT_A_COMMIT.fullmatch(self.paths[0])):
+            way_out = "name one set at a whole commit, hf:NAME:CONFIG:SPLIT@COMMIT"
+            raise ConfigError("paths", ", ".join(self.paths), way_out)
         self._one_of("variant")
         needed = EXTRA_OF_VARIANTS.get(self.variant) if self.source == "files" else None
         if needed and not self.extra:

@@ -9,6 +9,7 @@ Text streams from step to step through files, in a folder that goes in the end: 
 text, memory for a part of it.
 """
 
+import hashlib
 import json
 import shutil
 from collections import Counter
@@ -42,6 +43,8 @@ def identify(config: CorpusConfig) -> CorpusConfig:
     """
     if config.source == "embedded":
         return config.replace(content=embedded.content_digest())
+    if config.source == "hub":  # a commit holds what it holds: the hub need not be there
+        return config.replace(content=hashlib.sha256(config.paths[0].encode()).hexdigest()[:16])
     return identify_extra(config.replace(content=files.content_digest(config.paths)))
 
 
@@ -77,7 +80,7 @@ def build_corpus(config: CorpusConfig, folder: Path, report: Report | None = Non
 
 
 def _build(config: CorpusConfig, folder: Path, scratch: Path, report: Report | None) -> dict[str, int]:
-    where = masked(", ".join(config.paths)) if config.source == "files" else "embedded"
+    where = masked(", ".join(config.paths)) or config.source
     skipped: Counter[str] = Counter()
     partitions = _text_bytes(config) // _PARTITION_BYTES + 1
     with Gathering(scratch / "source", config.validation_fraction, partitions) as gathering:

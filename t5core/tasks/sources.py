@@ -100,6 +100,15 @@ class DataSet:
             raise DataError("data_dir", None, f"this set is on no hub: give a data directory with {self.layout()}")
         return _OnHub(self.hub, self)
 
+    def published(self, split: str) -> str:
+        """Returns 16 hex digits that stand for a split of the set on the hub, by name and revision alone.
+
+        The hub is not asked: where the revision is a commit they are its ``fingerprint``.
+        """
+        assert self.hub is not None
+        names = (self.hub.path, self.hub.config, self.hub.revision, self.hub.splits[split])
+        return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
     def layout(self) -> str:
         """Returns which files would serve in place of the hub, for messages."""
         splits = ",".join(self.hub.splits if self.hub is not None else SPLITS)

@@ -150,7 +150,7 @@ _WSC = DataSet(
     folders=("wsc", "wsc.fixed"),
     columns=_COLUMNS,
 )
-# its full commit id is not known here: the fingerprint holds what "main" is when it is read
+# of 2012, and not changed since; its whole commit id is not known here
 _DPR_HUB = Hub(path="community-datasets/definite_pronoun_resolution", revision="main")
 _DPR = DataSet(
     hub=_DPR_HUB.of("plain_text", {"train": "train", "validation": "test", "test": "test"}),

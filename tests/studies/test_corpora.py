@@ -50,6 +50,11 @@ def test_a_users_text_needs_lists_for_the_rows_that_go_by_them(tmp_path: Path) -
         plan_of(study(lists), SCALES["tiny"])
 
 
+def test_c4_on_the_hub_is_what_the_rules_left(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"corpus='hf:allenai/c4.*the rows need pages as they were: give --corpus"):
+        plan_of(study(), SCALES["paper"])
+
+
 def test_tasks_of_other_text_than_is_trained_on_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="tasks_corpus='embedded': tasks are judged by what their corpus holds out"):
         on_files(tmp_path).baseline.replace(tasks_corpus=CorpusConfig())

@@ -1,14 +1,21 @@
 """The objectives study: thirteen objectives and one row without, each with the paper's numbers."""
 
+import json
+import socket
+from pathlib import Path
+
 import pytest
 
+from orchestrator.commands.study import main
 from orchestrator.plan.study import plan_of
 from studies.objectives import study
 from studies.paper import baseline_standard_deviation, paper_table
 from studies.scales import SCALES
 from t5core.config import ObjectiveConfig
-from t5core.tasks import EMBEDDED_TASKS
+from t5core.tasks import EMBEDDED_TASKS, judged, tasks_of
 
+C4_COMMIT = "1588ec454efa1a09f29cd18ddd04fe05fc8653a2"
+PAPER_KEYS = {"corpus": "d9714ab472411be9", "tasks": "3fa71bb75ed08b0d", "vocabulary": "81684debcffc93c8"}
 ROWS = {row.name: row for row in study().rows}
 
 
@@ -104,11 +111,17 @@ def test_no_revision_touches_a_row_of_the_table(scale: str) -> None:
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_at_every_scale_the_vocabulary_fits_the_model_and_the_tasks_are_embedded_ones(scale: str) -> None:
+def test_at_every_scale_the_vocabulary_fits_the_model(scale: str) -> None:
     baseline = SCALES[scale].baseline
     assert baseline.vocabulary.size <= baseline.model.vocab_size
-    assert set(baseline.tasks.names) <= {task.name for task in EMBEDDED_TASKS} and len(baseline.tasks.names) >= 5
     assert baseline.finetune.targets_length is not None
+
+
+@pytest.mark.parametrize("scale", ["tiny", "mini"])
+def test_the_small_scales_need_no_data_but_the_installed_packages(scale: str) -> None:
+    baseline = SCALES[scale].baseline
+    assert baseline.corpus.source == "embedded"
+    assert set(baseline.tasks.names) <= {task.name for task in EMBEDDED_TASKS} and len(baseline.tasks.names) >= 5
 
 
 def test_the_paper_scale_is_the_papers() -> None:
@@ -122,4 +135,29 @@ def test_the_paper_scale_is_the_papers() -> None:
         12,
     )
     assert baseline.pretrain.dropout_rate == baseline.finetune.dropout_rate == 0.1
+    assert baseline.corpus.paths == (f"hf:allenai/c4:en:train@{C4_COMMIT}",)
+    tasks = tasks_of(baseline.tasks)
+    columns = {"GLUE", "SGLUE", "SQuAD", "CNNDM", "EnDe", "EnFr", "EnRo"}
+    assert {task.paper_column for task in judged(tasks).values()} == columns
+    assert "dpr" in tasks and not any(task.embedded for task in tasks.values())
+    assert (baseline.finetune.inputs_length, baseline.finetune.targets_length) == (512, 512)
     assert (baseline.finetune.schedule.kind, baseline.finetune.schedule.learning_rate) == ("constant", 0.001)
+
+
+def test_the_papers_plan_is_the_same_everywhere_and_asks_no_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No hub is asked and no machine looked at: keys follow from what a scale names by default."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    flags = ["--scale", "paper", "--rows", "span-3", "--plan", "--json", "--store", str(tmp_path / "store")]
+    assert main(study(), SCALES, flags) == 0
+    plan = json.loads(capsys.readouterr().out)
+    keys = {stage["folder"].partition("/")[0]: stage["folder"].rpartition("-")[2] for stage in plan["stages"]}
+    assert {kind: keys[kind] for kind in ("corpus", "tasks", "vocabulary")} == PAPER_KEYS
+    assert plan["data"][0] == f"hf:allenai/c4:en:train@{C4_COMMIT}"
+    assert "wmt_en_ro (on the hub, or in files of your own)" in plan["data"][1]

@@ -103,7 +103,7 @@ REFUSED = {
     "kind of store": (["--store", "s4://bucket"], "store='s4://bucket': "),
     "store without space": (
         ["--scale", "paper"],
-        "store='{tmp}/store': needs 48.3 GB and its disk has 10.0 GB free; ",
+        "store='{tmp}/store': needs 51.9 GB and its disk has 10.0 GB free; ",
     ),
 }
 

@@ -97,6 +97,7 @@ def test_a_plan_as_json_says_what_it_is_and_starts_nothing(
         "scale",
         "rows",
         "stages",
+        "data",
         "stages_named",
         "stages_distinct",
         "flops",
