@@ -49,6 +49,12 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, earlier)
 
 
+def say(console: Console, **lines: str) -> None:
+    """Prints what was decided, a line each: ``store        /home/ann/.t5grid/store``."""
+    for name, value in lines.items():
+        console.print(f"{name:12} {value}", markup=False, highlight=False, soft_wrap=True)
+
+
 def plain_console(*, to_stderr: bool) -> Console:
     """Returns where people read: a terminal as it is, anything else in plain lines of one width."""
     console = Console(stderr=to_stderr)

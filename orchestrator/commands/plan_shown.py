@@ -1,5 +1,6 @@
 """What ``--plan`` prints: stages, what sharing saves, operations, tokens, device-hours. Starts nothing."""
 
+import json
 from typing import Any
 
 from rich import box
@@ -45,6 +46,15 @@ def plan_json(plan: Plan, store: Store) -> dict[str, Any]:
             for device, rate, why in _rates(store)
         ],
     }
+
+
+def show_plan(plan: Plan, store: Store, console: Console, *, as_json: bool) -> int:
+    """Prints a plan for people, or as JSON on standard output; returns the exit code of ``--plan``."""
+    if as_json:
+        print(json.dumps(plan_json(plan, store), indent=1))
+    else:
+        render_plan(plan, store, console)
+    return 0
 
 
 def render_plan(plan: Plan, store: Store, console: Console) -> None:

@@ -17,9 +17,9 @@ import optuna
 from rich.console import Console
 
 from orchestrator.commands.addresses import default_storage_url
-from orchestrator.commands.console import exit_code, plain_console
+from orchestrator.commands.console import exit_code, plain_console, say
 from orchestrator.commands.flags import Options
-from orchestrator.commands.plan_shown import plan_json, render_plan
+from orchestrator.commands.plan_shown import show_plan
 from orchestrator.commands.progress import Progress
 from orchestrator.commands.study import FREE_BYTES_WANTED
 from orchestrator.engine.events import Event
@@ -108,11 +108,7 @@ def _search(
     space = Space(name=more["space"], fixed=mixtures, unsupervised=unsupervised)
     starts = _starts(experiment, [start for start, _ in space.starts()] or mixtures, scale.name)
     if options.plan:
-        if options.json:
-            print(json.dumps(plan_json(starts, store), indent=1))
-        else:
-            render_plan(starts, store, console)
-        return 0
+        return show_plan(starts, store, console, as_json=options.json)
     name = search_name(STUDY, scale.name, space.name, experiment, store.uri)
     store.check_writable(FREE_BYTES_WANTED)
     with contextlib.ExitStack() as stack:
@@ -291,11 +287,11 @@ def _say(
     at_once: int,
 ) -> None:
     done, total = search.done(), options.more["trials"]
-    for what, value in (
-        ("search", f"{name}: {total} trials, {done} of them are there; {at_once} at a time"),
-        ("scale", f"{scale.name}: {scale.purpose}"),
-        ("space", f"{space.name}; first the paper's {len(space.starts())} fixed mixtures, which are never pruned"),
-        ("storage", f"{masked(options.more['storage'])} (optuna-dashboard opens it)"),
-        ("tracking", f"{tracker.uri}, experiment {tracker.experiment}"),
-    ):
-        console.print(f"{what:12} {value}", markup=False, highlight=False, soft_wrap=True)
+    say(
+        console,
+        search=f"{name}: {total} trials, {done} of them are there; {at_once} at a time",
+        scale=f"{scale.name}: {scale.purpose}",
+        space=f"{space.name}; first the paper's {len(space.starts())} fixed mixtures, which are never pruned",
+        storage=f"{masked(options.more['storage'])} (optuna-dashboard opens it)",
+        tracking=f"{tracker.uri}, experiment {tracker.experiment}",
+    )

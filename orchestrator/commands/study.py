@@ -15,9 +15,9 @@ from typing import Any
 
 from rich.console import Console
 
-from orchestrator.commands.console import exit_code, plain_console
+from orchestrator.commands.console import exit_code, plain_console, say
 from orchestrator.commands.flags import Options
-from orchestrator.commands.plan_shown import plan_json, render_plan
+from orchestrator.commands.plan_shown import show_plan
 from orchestrator.commands.progress import Progress
 from orchestrator.engine.events import Event
 from orchestrator.engine.on_ray.run import run_plan
@@ -77,11 +77,7 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
     store = open_store(options.store)
     console = plain_console(to_stderr=options.json)
     if options.plan:
-        if options.json:
-            print(json.dumps(plan_json(plan, store), indent=1))
-        else:
-            render_plan(plan, store, console)
-        return 0
+        return show_plan(plan, store, console, as_json=options.json)
     finished = held(plan, store)
     if len(finished) < len(plan.stages):
         store.check_writable(FREE_BYTES_WANTED + bytes_left(plan, finished))
@@ -146,15 +142,15 @@ def _say_what_was_decided(
     console: Console,
 ) -> None:
     named, distinct = plan.shared()
-    done = len(finished)
-    for name, value in (
-        ("study", f"{study.title}: {len(study.rows)} rows, {options.seeds} seed(s) each"),
-        ("scale", f"{scale.name}: {scale.purpose}"),
-        ("stages", f"{distinct} for {named} places in the rows (shared ones run once); {done} are finished already"),
-        ("store", store.shown_uri),
-        ("tracking", f"{tracker.uri}, experiment {tracker.experiment}"),
-    ):
-        console.print(f"{name:12} {value}", markup=False, highlight=False, soft_wrap=True)
+    places = f"{distinct} for {named} places in the rows (shared ones run once); {len(finished)} are finished already"
+    say(
+        console,
+        study=f"{study.title}: {len(study.rows)} rows, {options.seeds} seed(s) each",
+        scale=f"{scale.name}: {scale.purpose}",
+        stages=places,
+        store=store.shown_uri,
+        tracking=f"{tracker.uri}, experiment {tracker.experiment}",
+    )
 
 
 def _say_where_time_went(outcomes: Outcomes, wall_s: float, console: Console) -> None:
