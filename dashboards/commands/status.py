@@ -3,21 +3,20 @@
 import json
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TextIO
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from orchestrator.results.table import PLAIN_WIDTH
 from orchestrator.store import Store, open_store
 from orchestrator.store.failures import read_failures
 from orchestrator.store.runs import read_runs
 from t5core.readable import duration, readable_bytes
+from t5core.tables import Column, Output, print_line, print_table
 
 LAST = 10
+_SEE_ALL = "| cat, or --json"
 STATES = ("finished", "running", "failed", "interrupted")
 """Of a stage. Failed: it was tried, and the reason is kept. Interrupted: it was begun, and nobody is at it now."""
 
@@ -133,59 +132,58 @@ def _runs(store: Store) -> tuple[RunStatus, ...]:
 def show_status(store_uri: str, *, as_json: bool = False, file: TextIO | None = None) -> None:
     """Prints a store's status as tables or as one JSON object; raises ConfigError for a store that cannot be read."""
     status = status_of(open_store(store_uri))
-    console = Console(file=file)
+    console = Output(file=file, highlight=False)
     if as_json:
         print(json.dumps(asdict(status), indent=1), file=console.file)
         return
-    if not console.is_terminal:
-        console = Console(file=file, width=PLAIN_WIDTH, no_color=True, highlight=False)
     if not status.kinds and not status.runs:
-        console.print(f"nothing in {status.store} yet: start with `make demo`", soft_wrap=True, markup=False)
+        print_line(f"nothing in {status.store} yet: start with `make demo`", console=console)
         return
-    console.print(_kinds_table(status))
-    console.print(_last_table(status))
+    _show_kinds(status, console)
+    _show_last(status, console)
+    if status.runs:
+        _show_runs(status, console)
+
+
+def _show_kinds(status: StoreStatus, console: Console) -> None:
+    def line(name: str, counts: Iterable[int], seconds: float, length: int) -> tuple[str, ...]:
+        return (name, *map(str, counts), duration(seconds), readable_bytes(length))
+
+    columns = [Column(head="kind", kind="name"), *(Column(head=state, short=state[:5]) for state in STATES)]
+    columns += [Column(head="work", priority=2), Column(head="size", priority=2)]
+    rows = [line(k.kind, (getattr(k, state) for state in STATES), k.seconds, k.bytes) for k in status.kinds]
+    sums = [sum(getattr(k, state) for k in status.kinds) for state in STATES]
+    totals = line("all", sums, sum(k.seconds for k in status.kinds), sum(k.bytes for k in status.kinds))
+    print_table(columns, rows, title=f"store {status.store}", totals=totals, see_all=_SEE_ALL, console=console)
+
+
+def _show_last(status: StoreStatus, console: Console) -> None:
+    columns = [
+        Column(head="at", kind="name", priority=2),
+        Column(head="state", kind="name", priority=0),
+        Column(head="work", priority=3),
+        Column(head="stage", kind="text", priority=0),
+    ]
+    rows = [(_time(stage.at), stage.state, duration(stage.seconds), stage.stage) for stage in status.last]
+    print_table(columns, rows, title="last stages", see_all=_SEE_ALL, console=console)
     for stage in status.last:
         if stage.error:
-            console.print(Text(f"{stage.stage}: {stage.error}", style="red"))
-    if status.runs:
-        console.print(_runs_table(status))
+            print_line(f"{stage.stage}: {stage.error}", style="red", console=console)
 
 
-def _kinds_table(status: StoreStatus) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=Text(f"store {status.store}", style="table.title"),
-        title_justify="left",
-        show_footer=True,
-    )
-    table.add_column("kind", "all")
-    for state in STATES:
-        table.add_column(state, str(sum(getattr(k, state) for k in status.kinds)), justify="right")
-    table.add_column("work", duration(sum(k.seconds for k in status.kinds)), justify="right")
-    table.add_column("size", readable_bytes(sum(k.bytes for k in status.kinds)), justify="right")
-    for k in status.kinds:
-        numbers = [str(getattr(k, state)) for state in STATES]
-        table.add_row(Text(k.kind), *numbers, duration(k.seconds), readable_bytes(k.bytes))
-    return table
-
-
-def _last_table(status: StoreStatus) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="last stages", title_justify="left")
-    for name in ("at", "state", "work", "stage"):
-        table.add_column(name, justify="right" if name == "work" else "left", no_wrap=name != "stage")
-    for stage in status.last:
-        table.add_row(_time(stage.at), stage.state, duration(stage.seconds), Text(stage.stage))
-    return table
-
-
-def _runs_table(status: StoreStatus) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="last runs", title_justify="left")
-    for name in ("since", "state", "seen", "process", "plan"):
-        table.add_column(name, no_wrap=name != "plan")
-    for run in status.runs:
-        process = Text(f"{run.pid} on {run.host}")
-        table.add_row(_time(run.started_at), run.state, _time(run.seen_at), process, Text(run.plan))
-    return table
+def _show_runs(status: StoreStatus, console: Console) -> None:
+    columns = [
+        Column(head="since", kind="name", priority=2),
+        Column(head="state", kind="name", priority=0),
+        Column(head="seen", kind="name", priority=3),
+        Column(head="process", kind="name"),
+        Column(head="plan", kind="text", priority=0),
+    ]
+    rows = [
+        (_time(run.started_at), run.state, _time(run.seen_at), f"{run.pid} on {run.host}", run.plan)
+        for run in status.runs
+    ]
+    print_table(columns, rows, title="last runs", see_all=_SEE_ALL, console=console)
 
 
 def _time(unix_s: float) -> str:

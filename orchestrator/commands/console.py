@@ -9,8 +9,8 @@ from types import FrameType
 
 from rich.console import Console
 
-from orchestrator.results.table import PLAIN_WIDTH
 from t5core.errors import ConfigError
+from t5core.tables import Output
 
 STOPPED = "stopped: what is finished is kept; the same command goes on from there"
 
@@ -56,6 +56,5 @@ def say(console: Console, **lines: str) -> None:
 
 
 def plain_console(*, to_stderr: bool) -> Console:
-    """Returns where people read: a terminal as it is, anything else in plain lines of one width."""
-    console = Console(stderr=to_stderr)
-    return console if console.is_terminal else Console(stderr=to_stderr, width=PLAIN_WIDTH, highlight=False)
+    """Returns where people read: standard output, or standard error where that is for programs."""
+    return Output(stderr=to_stderr, highlight=False)

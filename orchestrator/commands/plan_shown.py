@@ -3,14 +3,13 @@
 import json
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from orchestrator.plan.cost import ASSUMED_FLOPS_PER_S, measured_flops_per_s, plan_cost
 from orchestrator.plan.kinds import KINDS
 from orchestrator.plan.plan import Plan
 from orchestrator.store import Store
+from t5core.tables import Column, print_table
 from t5core.uris import masked
 
 
@@ -60,13 +59,16 @@ def show_plan(plan: Plan, store: Store, console: Console, *, as_json: bool) -> i
 def render_plan(plan: Plan, store: Store, console: Console) -> None:
     """Prints ``plan_json`` for people."""
     p = plan_json(plan, store)
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, title=f"{p['study']} at scale {p['scale']}", title_justify="left"
-    )
-    for head in ("stage", "rows", "state", "parameters", "tokens", "FLOPs"):
-        table.add_column(head, justify="left" if head in ("stage", "state") else "right")
-    for s in p["stages"]:
-        table.add_row(
+    columns = [
+        Column(head="stage", kind="text", priority=0),
+        Column(head="rows", priority=2),
+        Column(head="state", kind="name"),
+        Column(head="parameters", short="params", priority=2),
+        Column(head="tokens"),
+        Column(head="FLOPs"),
+    ]
+    rows = [
+        (
             s["folder"],
             str(s["rows"]),
             "finished" if s["finished"] else "to do",
@@ -74,7 +76,9 @@ def render_plan(plan: Plan, store: Store, console: Console) -> None:
             _short(s["tokens"]),
             f"{s['flops']:.2e}" if s["flops"] else "",
         )
-    console.print(table)
+        for s in p["stages"]
+    ]
+    print_table(columns, rows, title=f"{p['study']} at scale {p['scale']}", see_all="| cat, or --json", console=console)
     saved = p["stages_named"] - p["stages_distinct"]
     left = sum(s["flops"] for s in p["stages"] if not s["finished"])
     for line in (

@@ -5,33 +5,34 @@ A cell shows our score and a mark against the baseline: ``▲`` better, ``▼`` 
 of their group share its rank (``1≈``). The paper's columns stand right of the tasks that stand for them.
 """
 
-import textwrap
 from collections.abc import Iterable
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.results.compare import AVERAGE, ComparedRow, Comparison
 from t5core.readable import duration
+from t5core.tables import Column, Output, print_line, print_table
 
-PLAIN_WIDTH = 140
+_WHOLE_WORD = 7
 _STYLES = {"▲": "green", "▼": "red", "≈": "dim"}
 _NO_RESULT = {"failed": "✗", "done": "–"}
 
 
 def render(comparison: Comparison, console: Console | None = None) -> None:
-    """Prints the table with its footer; plain text of 140 columns when the output is not a terminal."""
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(file=console.file, width=PLAIN_WIDTH, no_color=True, highlight=False)
-    console.print(_rich_table(comparison, console.width))
-    for row in comparison.rows:
+    """Prints the table with its footer; a terminal too narrow for it gets short heads, then fewer columns."""
+    c = comparison
+    console = console or Output(highlight=False)
+    described = _columns(c)
+    labels = [_label(row, c.baseline) for row in c.rows]
+    columns = [Column(head="row", kind="text", priority=0), *(column for column, _ in described)]
+    rows = list(zip(labels, *(cells for _, cells in described), strict=True))
+    print_table(columns, rows, title=c.title, see_all="| cat, or --json", console=console)
+    for row in c.rows:
         if row.reason:
-            console.print(Text(f"{_NO_RESULT[row.status]} {row.name}: {row.reason}"))
-    for line in footer(comparison):
-        console.print(Text(line, style="dim"))
+            print_line(f"{_NO_RESULT[row.status]} {row.name}: {row.reason}", console=console)
+    for line in footer(c):
+        print_line(line, style="dim", console=console)
 
 
 def footer(comparison: Comparison) -> tuple[str, ...]:
@@ -44,53 +45,33 @@ def footer(comparison: Comparison) -> tuple[str, ...]:
     return (*(agreement if taus else ()), *comparison.notes)
 
 
-def _rich_table(c: Comparison, width: int) -> Table:
-    """The table, as wide as ``width`` allows: numbers keep their width, the rows' labels get what is left."""
-    heads, styles, lines = _grid(c)
-    labels = [_label(row, c.baseline) for row in c.rows]
-    longest = max([len("row"), *(label.cell_len for label in labels)])
-    for head_width in (9, 8, 7, 6):
-        wrapped = ["\n".join(textwrap.wrap(head.replace("_", " "), head_width)) for head in heads]
-        widths = [
-            max([*map(len, head.split("\n")), *(line[at].cell_len for line in lines)])
-            for at, head in enumerate(wrapped)
-        ]
-        left = width - sum(widths) - len(widths) - 2
-        if left >= longest:
-            break
-    table = Table(box=box.SIMPLE_HEAD, padding=0, title=c.title or None, title_justify="left", pad_edge=False)
-    table.add_column("row", no_wrap=True, overflow="ellipsis", vertical="bottom", width=max(12, min(left, longest)))
-    for head, style, column_width in zip(wrapped, styles, widths, strict=True):
-        table.add_column(head, justify="right", vertical="bottom", no_wrap=True, width=column_width, style=style)
-    for label, line in zip(labels, lines, strict=True):
-        table.add_row(label, *line)
-    return table
+def _columns(c: Comparison) -> list[tuple[Column, list[Text]]]:
+    """All columns but the first, each with its cells; the paper's stand right of the tasks they are for.
 
+    Where there is little room our average and rank stay the longest, then the tasks; times go first.
+    """
+    out: list[tuple[Column, list[Text]]] = []
 
-def _grid(c: Comparison) -> tuple[list[str], list[str], list[list[Text]]]:
-    """Heads, styles and cells of all columns but the first; the paper's columns right of the tasks they are for."""
-    order = [*c.paper_columns, *([""] if any(not t.paper_column for t in c.tasks) else [])]
-    heads, styles = [], []
-    lines: list[list[Text]] = [[] for _ in c.rows]
+    def add(head: str, cells: Iterable[Text], priority: int, style: str = "") -> None:
+        out.append((Column(head=head, short=_short(head), priority=priority, style=style), list(cells)))
 
-    def add(head: str, style: str, cells: Iterable[Text]) -> None:
-        heads.append(head)
-        styles.append(style)
-        for line, cell in zip(lines, cells, strict=True):
-            line.append(cell)
-
-    for column in order:
-        for task in (t for t in c.tasks if t.paper_column == column):
-            add(task.label or task.task, "", [_score(row, task.task) for row in c.rows])
-        if column:
-            papers = [f"{row.paper[column]:.2f}" if column in row.paper else "" for row in c.rows]
-            add(f"paper {column}", "cyan", map(Text, papers))
-    add("our average", "bold", [_score(row, AVERAGE) for row in c.rows])
+    for paper in [*c.paper_columns, *([""] if any(not t.paper_column for t in c.tasks) else [])]:
+        for task in (t for t in c.tasks if t.paper_column == paper):
+            add((task.label or task.task).replace("_", " "), [_score(row, task.task) for row in c.rows], 1)
+        if paper:
+            papers = [f"{row.paper[paper]:.2f}" if paper in row.paper else "" for row in c.rows]
+            add(f"paper {paper}", map(Text, papers), 2, "cyan")
+    add("our average", [_score(row, AVERAGE) for row in c.rows], 0, "bold")
     ranks = ["" if row.rank is None else f"{row.rank}{'≈' if row.rank_shared else ' '}" for row in c.rows]
-    add("our rank", "bold", map(Text, ranks))
-    add("paper rank", "cyan", [Text("" if row.paper_rank is None else str(row.paper_rank)) for row in c.rows])
-    add("time", "", [Text(duration(row.seconds)) for row in c.rows])
-    return heads, styles, lines
+    add("our rank", map(Text, ranks), 0, "bold")
+    add("paper rank", [Text("" if row.paper_rank is None else str(row.paper_rank)) for row in c.rows], 2, "cyan")
+    add("time", [Text(duration(row.seconds)) for row in c.rows], 3)
+    return out
+
+
+def _short(head: str) -> str:
+    """A head for narrow terminals: words of more than seven letters by their first five, ``accep. matth.``."""
+    return " ".join(word if len(word) <= _WHOLE_WORD else f"{word[:5]}." for word in head.split())
 
 
 def _label(row: ComparedRow, baseline: str) -> Text:

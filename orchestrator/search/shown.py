@@ -1,12 +1,11 @@
 """A search's trials as people and programs read them: a table, its best mixture, JSON."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from orchestrator.plan.experiment import Experiment
 from orchestrator.search.search import (
@@ -17,6 +16,7 @@ from orchestrator.search.search import (
     row_name,
     title,
 )
+from t5core.tables import Column, print_table
 from t5core.tasks import judged, tasks_of
 
 SHOWN = 15
@@ -36,22 +36,15 @@ def render_trials(study: optuna.Study, experiment: Experiment, console: Console)
     """Prints the best trials, and the best mixture beside the best of the paper's."""
     trials = ranked(study)
     tasks = judged(tasks_of(experiment.tasks))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Trials of {study.study_name}", title_justify="left")
-    table.add_column("trial", no_wrap=True)
-    for head in ("part", *(name.removeprefix("doc_") for name in tasks), "average"):
-        table.add_column(head, justify="right")
-    table.add_column("mixture")
-    for trial in trials[:SHOWN]:
-        scores = trial.user_attrs[SCORES]
-        state = "" if trial.state is TrialState.COMPLETE else "pruned "
-        table.add_row(
-            str(trial.number),
-            f"{state}{len(trial.intermediate_values)}/{experiment.parts}",
-            *(f"{scores[name]:.2f}" for name in tasks),
-            f"{_average(trial):.2f}",
-            title(trial),
-        )
-    console.print(table)
+    columns = [
+        Column(head="trial", priority=0),
+        Column(head="part", priority=2),
+        *(Column(head=name.removeprefix("doc_").replace("_", " ")) for name in tasks),
+        Column(head="average", priority=0),
+        Column(head="mixture", kind="text", priority=0),
+    ]
+    rows = [_cells(trial, experiment, tasks) for trial in trials[:SHOWN]]
+    print_table(columns, rows, title=f"Trials of {study.study_name}", see_all="| cat, or --json", console=console)
     whole = [t for t in trials if t.state is TrialState.COMPLETE]
     if not whole:
         console.print("no trial has come to its end yet")
@@ -64,6 +57,13 @@ def render_trials(study: optuna.Study, experiment: Experiment, console: Console)
     lines.append("averages are over the tasks' main scores on the validation examples, of one seed")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
+
+
+def _cells(trial: FrozenTrial, experiment: Experiment, tasks: Iterable[str]) -> tuple[str, ...]:
+    scores = trial.user_attrs[SCORES]
+    state = "" if trial.state is TrialState.COMPLETE else "pruned "
+    part = f"{state}{len(trial.intermediate_values)}/{experiment.parts}"
+    return (str(trial.number), part, *(f"{scores[name]:.2f}" for name in tasks), f"{_average(trial):.2f}", title(trial))
 
 
 def trials_json(name: str, study: optuna.Study) -> dict[str, Any]:
