@@ -19,11 +19,29 @@ from t5core.config import ModelConfig
 from t5core.model.products import linear
 
 
+class Embedding(nn.Embedding):
+    """A table of vectors, one per piece.
+
+    On the meta device nothing is drawn, nor in ``Linear``: a model that is only counted there would import torch's
+    compiler and sympy for it, seconds of every command that plans.
+    """
+
+    def reset_parameters(self) -> None:
+        """Draws first weights as ``nn.Embedding`` does; nothing where there is no memory for them."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
 class Linear(nn.Linear):
     """A matrix product whose float32 weight is cast to the activations' precision."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__(in_features, out_features, bias=False)
+
+    def reset_parameters(self) -> None:
+        """Draws first weights as ``nn.Linear`` does; nothing where there is no memory for them."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns ``[..., out_features]``."""

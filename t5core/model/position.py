@@ -27,7 +27,8 @@ def relative_position_bucket(
 
     Source: ``_relative_position_bucket`` of Mesh TensorFlow's transformer layers; equal at every offset.
     """
-    offsets = torch.as_tensor(offsets)
+    if not isinstance(offsets, Tensor):  # as_tensor would move one to the default device
+        offsets = torch.as_tensor(offsets)
     behind = -offsets
     bucket = torch.zeros_like(offsets, dtype=torch.int64)
     if bidirectional:

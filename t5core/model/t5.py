@@ -28,7 +28,7 @@ from t5core.model.incremental import BlockWeights, DecoderState, LayerState, lai
 from t5core.model.initialise import initialise
 from t5core.model.inputs import PAD_ID, ModelInputs, shifted_right
 from t5core.model.kernels import Kernel, dense_bias
-from t5core.model.layers import Linear
+from t5core.model.layers import Embedding, Linear
 from t5core.model.products import RowsProduct
 from t5core.model.stacks import Block, Stack
 from t5core.model.visibility import Visibility
@@ -61,7 +61,7 @@ class T5(nn.Module):
         super().__init__()
         self.config = config
         self.compute_dtype = torch.float32
-        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.embedding = Embedding(config.vocab_size, config.d_model)
         if config.architecture == "encoder_decoder":
             self.encoder = Stack(config, config.num_encoder_layers, cross=False, first_site=0)
         self.decoder = Stack(config, config.num_decoder_layers, cross=not config.decoder_only, first_site=DECODER_SITES)

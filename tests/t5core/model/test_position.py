@@ -58,3 +58,9 @@ def test_what_decoding_looked_up_first_training_may_use():
         bias(4, 4, bidirectional=False)
     bias(4, 4, bidirectional=False).sum().backward()
     assert bias.weight.grad[0, 0] == 4  # the offsets 0 to 3 ahead share a bucket
+
+
+def test_buckets_of_a_tensor_are_worked_out_where_it_is_whatever_the_default_device():
+    with torch.device("meta"):
+        buckets = relative_position_bucket(torch.tensor([-1, 0, 1], device="cpu"))
+    assert buckets.tolist() == [1, 0, 17]

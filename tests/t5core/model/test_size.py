@@ -95,6 +95,17 @@ def test_a_training_step_costs_what_a_profiler_counts():
     assert train_flops(preset("tiny"), 64, 64) == pytest.approx(counted, rel=0.02)
 
 
+def test_a_model_that_is_only_counted_draws_no_weights(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("on the meta device this imports torch's compiler and sympy: seconds")
+
+    for draw in ("normal_", "uniform_"):
+        monkeypatch.setattr(torch.Tensor, draw, refuse)
+    assert on_meta.__wrapped__(preset("v1.1-small")).embedding.weight.is_meta
+    with pytest.raises(AssertionError, match="compiler"):
+        T5(preset("tiny"))
+
+
 def test_an_unknown_size_is_refused_with_a_hint():
     with pytest.raises(ConfigError, match=r"model='smal': choose one of tiny, .*11B \(did you mean 'small'\?\)"):
         preset("smal")
