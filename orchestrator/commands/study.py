@@ -82,7 +82,7 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
     if len(finished) < len(plan.stages):
         store.check_writable(FREE_BYTES_WANTED + bytes_left(plan, finished))
     with contextlib.ExitStack() as stack:
-        tracker = stack.enter_context(Tracker.open(options.tracking_uri, study.name, scale.name, store))
+        tracker = stack.enter_context(Tracker.open(options.tracking_uri, study.name, scale.name, store, plan.rows))
         write_plan(store, plan)
         _say_what_was_decided(study, scale, plan, finished, store, tracker, options, console)
         run = stack.enter_context(running(store, plan.name))

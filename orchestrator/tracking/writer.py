@@ -23,7 +23,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self
 
@@ -33,6 +33,7 @@ from orchestrator.store import Manifest, Store
 from orchestrator.tracking.address import check_tracking_uri
 from orchestrator.tracking.experiment import is_hopeless
 from orchestrator.tracking.view import MlflowView
+from orchestrator.tracking.written import holds_all
 from t5core.uris import masked
 
 RowStatus = Literal["finished", "failed", "stopped", "pruned"]
@@ -68,8 +69,9 @@ def quiet_mlflow() -> None:
 class Tracker:
     """Writes a study's runs to MLflow in the background. Open one with ``Tracker.open``."""
 
-    def __init__(self, view: MlflowView) -> None:
+    def __init__(self, view: MlflowView, *, has_all: bool = False) -> None:
         self._view = view
+        self._has_all = has_all
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -77,10 +79,13 @@ class Tracker:
         self._refused: dict[str, str] = {}
         self._trouble = ""
         self._thread = threading.Thread(target=self._write, name="mlflow-writer", daemon=True)
-        self._thread.start()
+        if not has_all:
+            self._thread.start()
 
     @classmethod
-    def open(cls, uri: str, study: str, scale: str, store: Store) -> "Tracker":
+    def open(
+        cls, uri: str, study: str, scale: str, store: Store, rows: Collection[PlannedRow] | None = None
+    ) -> "Tracker":
         """Looks whether ``uri`` answers, within 5 s, and starts the writer; returns at once after that.
 
         Args:
@@ -88,13 +93,15 @@ class Tracker:
             study: name of the study.
             scale: name of its scale; together they name the experiment.
             store: where the stages' curves are read.
+            rows: all that will be written, if that is known: MLflow is not even imported when it has them already.
 
         Raises:
             ConfigError: nobody answers there, or it cannot be written.
         """
         uri = check_tracking_uri(uri)
         quiet_mlflow()
-        return cls(MlflowView(uri, study, scale, store))
+        view = MlflowView(uri, study, scale, store)
+        return cls(view, has_all=rows is not None and holds_all(uri, view.experiment, study, rows))
 
     def __enter__(self) -> Self:
         return self
@@ -140,6 +147,8 @@ class Tracker:
         Returns:
             How many rows are not written in full.
         """
+        if self._has_all:
+            return 0
         self._events.put(None)
         self._thread.join(timeout_s)
         self._stop.set()
@@ -159,6 +168,8 @@ class Tracker:
         return len(missing)
 
     def _put(self, row: PlannedRow, write: Callable[[MlflowView], None]) -> None:
+        if self._has_all:
+            return
         name = _name(row)
         with self._lock:
             self._open_events[name] = self._open_events.get(name, 0) + 1

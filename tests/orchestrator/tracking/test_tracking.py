@@ -5,7 +5,6 @@ import itertools
 import json
 import logging
 import os
-import shutil
 import signal
 import socket
 import sqlite3
@@ -23,7 +22,7 @@ import pytest
 
 from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
-from orchestrator.store import Store, open_store
+from orchestrator.store import Store
 from orchestrator.tracking.address import check_tracking_uri
 from orchestrator.tracking.curves import curve_points, thinned
 from orchestrator.tracking.view import MlflowView, flat
@@ -35,26 +34,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 SCORES = {"summary/rougeL": 31.25, "average": 40.0}
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated, empty MLflow database: migrating takes seconds, copying none."""
-    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    store = open_store(path.parent / "store")
-    assert Tracker.open(f"sqlite:///{path}", "none", "none", store).close(timeout_s=60) == 0
-    return path
-
-
-@pytest.fixture
-def uri(empty_database: Path, tmp_path: Path) -> str:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(tmp_path / "store")
 
 
 def small_plan(store: Store, *names: str, finish: bool = True) -> Plan:
