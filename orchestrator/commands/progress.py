@@ -1,6 +1,6 @@
 """What a person sees while a plan runs: a live table on a terminal, plain lines anywhere else.
 
-`Progress` takes events (see outcomes.py) and shows, per row of the study, the stage it is in:
+`Progress` takes events (see engine/events.py) and shows, per row of the study, the stage it is in:
 
     row          stage       step                  loss   seconds
     baseline     finetune    ━━━━━━━───  210/300  1.234      41 s

@@ -1,6 +1,6 @@
 """Which stage runs next, and where: the one state machine behind every way of running a plan.
 
-A `Dispatcher` knows a plan and how far it is. Workers come to it: a *lane* (see lanes.py) asks `take` for its next
+A `Dispatcher` knows a plan and how far it is. Workers come to it: a *lane* (on_ray/lanes.py) asks `take` for its next
 stage and reports how it went. It knows nothing of Ray, of clocks other than the one it is given, or of files; that is
 why it can be tested in microseconds and why the run without Ray is the same run.
 

@@ -5,7 +5,7 @@
 
 Every trial is a row of a plan, its parts and evaluations are stages like all others, and so they are shared: a trial
 that has the mixture of a study's row, or of a trial before it, is answered from the store at once. ``Search`` steers
-a run (see steering.py): some trials run side by side, and when one ends the next is asked for.
+a run (see engine/steering.py): some trials run side by side, and when one ends the next is asked for.
 
 The first trials are the paper's fixed mixtures. They are never pruned, so the best trial is at least as good as the
 best of them.

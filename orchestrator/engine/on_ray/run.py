@@ -1,6 +1,6 @@
 """Runs a plan on Ray.
 
-The driver holds little: a `Dispatcher` (see dispatcher.py) lives in an actor and knows what is next; workers (see
+The driver holds little: a `Dispatcher` (see dispatch.py) lives in an actor and knows what is next; workers (see
 lanes.py) come to it. What is left to do here is to have the workers there, to pass events on, and to clean up.
 
     driver ──► slots: Ray tasks, 1 CPU each, preparatory stages, until none are left
