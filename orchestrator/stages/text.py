@@ -11,7 +11,7 @@ from t5core.config import CorpusConfig, TasksConfig, VocabularyConfig
 from t5core.corpora import build_corpus, identify, read_documents
 from t5core.errors import DataError
 from t5core.feeds import tokenise
-from t5core.tasks import Document, identify_tasks, load_documents, majority_scores, make_splits, tasks_of
+from t5core.tasks import DataSet, Document, Task, identify_tasks, load_documents, majority_scores, make_splits, tasks_of
 from t5core.vocabulary import TextSource, sample_sources, train_on_samples
 
 if TYPE_CHECKING:  # importing torch costs preparatory stages seconds that they do not need
@@ -78,6 +78,7 @@ def tasks(work: Work) -> dict[str, Any]:
 
     result: dict[str, Any] = {}
     for name, task in tasks_of(config).items():
+        commit = _commit(task, config)  # before it is read: a branch may move on
         splits = make_splits(
             task,
             documents("train"),
@@ -95,7 +96,16 @@ def tasks(work: Work) -> dict[str, Any]:
                 raise DataError("tasks", name, f"{where} gives no {split} examples of this task; leave it out")
             write_rows(work.folder / f"{name}.{split}.jsonl", [asdict(pair) for pair in pairs])
             result[f"{name}.{split}"] = len(pairs)
+        if commit:
+            result[f"{name}.commit"] = commit
         if all(splits):
             result[f"{name}.majority"] = task.main_score(majority_scores(task, *splits))
         work.report({"step": len(result), "steps": None})
     return result
+
+
+def _commit(task: Task, config: TasksConfig) -> str:
+    """The commit that a set on the hub is read at, also where a branch is declared; "" for others."""
+    if not isinstance(task.source, DataSet):
+        return ""
+    return task.source.open(None if config.data_dir is None else Path(config.data_dir)).commit()

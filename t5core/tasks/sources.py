@@ -43,6 +43,13 @@ class OpenedSet(Protocol):
     def fingerprint(self, split: str) -> str:
         """Returns 16 hex digits that stand for what a split holds."""
 
+    def commit(self) -> str:
+        """Returns the commit at which a set on the hub is read, "" for a folder.
+
+        Raises:
+            DataError: a branch is to be looked up, and the hub does not answer.
+        """
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hub:
@@ -165,6 +172,10 @@ class Folder:
             return sum(int(parquet.read_metadata(path).num_rows) for path in files)
         return sum(1 for _ in self.rows(split))
 
+    def commit(self) -> str:
+        """Returns "": a folder is known by its files."""
+        return ""
+
     def fingerprint(self, split: str) -> str:
         """Returns 16 hex digits of the files' bytes and kinds, whatever their place and time."""
         digest = hashlib.sha256()
@@ -217,10 +228,10 @@ class _OnHub:
         return self._asked(known)
 
     def fingerprint(self, split: str) -> str:
-        names = (self.hub.path, self.hub.config, self._commit(), self._split(split))
+        names = (self.hub.path, self.hub.config, self.commit(), self._split(split))
         return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
-    def _commit(self) -> str:
+    def commit(self) -> str:
         if _COMMIT.fullmatch(self.hub.revision):
             return self.hub.revision
 

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import datasets
+import huggingface_hub
 import micro_study
 import numpy as np
 import pytest
@@ -24,11 +26,12 @@ from orchestrator.plan.study import Row, Scale, Study, plan_of
 from orchestrator.stages import run_stage
 from orchestrator.store import open_store
 from studies import architectures
-from t5core.config import ObjectiveConfig
+from t5core.config import ObjectiveConfig, TasksConfig
 from t5core.corpora import identify, read_documents
+from t5core.devices import open_device
 from t5core.errors import ConfigError
 from t5core.feeds import TokenStore
-from t5core.tasks import get_task
+from t5core.tasks import get_task, identify_tasks
 from t5core.vocabulary import Vocabulary
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -284,6 +287,34 @@ def test_a_task_that_the_text_gives_no_example_of_is_named(tmp_path: Path) -> No
         "tasks='doc_qa': the corpus gives no train examples of this task; leave it out"
     ]
     assert failed[0].attempts == 1
+
+
+def test_the_result_of_a_set_at_a_branch_says_which_commit_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub is simulated: what it says of a branch, and the rows of two sets."""
+    rows = {
+        "community-datasets/definite_pronoun_resolution": {
+            "sentence": "Ann beat Sue, she won.",
+            "pronoun": "she",
+            "candidates": ["Ann", "Sue"],
+            "label": 0,
+        },
+        "nyu-mll/glue": {"sentence": "So it is.", "label": 1, "idx": 0},
+    }
+
+    def load_dataset(path: str, *_: Any, **__: Any) -> Any:
+        return datasets.Dataset.from_list([rows[path]] * 3).to_iterable_dataset()
+
+    def dataset_info(self: Any, path: str, *, revision: str | None = None) -> Any:
+        return huggingface_hub.hf_api.DatasetInfo(id=path, sha=f"the commit of {revision}")
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", dataset_info)
+    stage = Stage.of("tasks", "sets", tasks=identify_tasks(TasksConfig(names=("dpr", "glue_cola"))))
+    result = run_stage(stage, {}, tmp_path / "work", open_device("cpu"), lambda _: None)
+    assert result["dpr.commit"] == "the commit of main" and result["dpr.train"] == 3
+    assert result["glue_cola.commit"] == "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 
 
 @pytest.mark.parametrize("name", ["shared", "prefix-lm", "lm-lm", "prefix-lm-lm"])
