@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from t5core.devices.device import Decision
 from t5core.devices.processes import SharedBatch, join
@@ -37,6 +40,13 @@ class CpuDevice(SharedBatch):
             torch.set_num_threads(threads)
         # Denormal numbers appear in optimizer states and cost a hundred times a normal operation.
         torch.set_flush_denormal(True)
+
+    def wrap(self, program: nn.Module) -> nn.Module:
+        """Returns the program, its gradients averaged over the processes in the same order in every step."""
+        wrapped = super().wrap(program)
+        if isinstance(wrapped, DistributedDataParallel) and self.group.size > 2:  # a sum of two has no order
+            wrapped.register_comm_hook(None, _averaged_one_by_one)
+        return wrapped
 
     def end_step(self) -> None:
         """Does nothing: operations have already run."""
@@ -72,6 +82,22 @@ class CpuDevice(SharedBatch):
             _denormals(),
             *self.group_decisions(),
         )
+
+
+def _averaged_one_by_one(
+    _: object,
+    bucket: dist.GradBucket,  # type: ignore[name-defined]
+) -> torch.futures.Future[Tensor]:
+    """Averages a bucket's gradients over the processes, one after another.
+
+    Gloo sums a tensor in parts, each beginning at another process, so the order of a sum depends on where in the tensor
+    it lies. PyTorch sorts gradients into other buckets after an attempt's first step: summed bucket by bucket, a run
+    that goes on would end in other bits. Here it is a gradient's place that counts, not a bucket's.
+    """
+    size = dist.get_world_size()
+    pending = [dist.all_reduce(gradient.div_(size), async_op=True).get_future() for gradient in bucket.gradients()]
+    done: torch.futures.Future[Tensor] = torch.futures.collect_all(pending).then(lambda _: bucket.buffer())
+    return done
 
 
 def _denormals() -> Decision:

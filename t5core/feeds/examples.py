@@ -264,7 +264,9 @@ class ExampleFeed:
         shares = (self._needs() / self._columns()).max(axis=1)
         means_K = np.add.reduceat(shares, self._first_K) / self._sizes_K
         variances_K = np.add.reduceat(shares**2, self._first_K) / self._sizes_K - means_K**2
-        deviation = math.sqrt(max(0.0, float(np.minimum(self._slots_K, self._sizes_K / 2) @ variances_K)))
+        # summed exactly: a batch's shape must not hang on how a processor's library sums
+        variance = math.fsum(np.minimum(self._slots_K, self._sizes_K / 2) * variances_K)
+        deviation = math.sqrt(max(0.0, variance))
         return min(BLOCK_SLOTS, found + math.ceil(_SPARE_DEVIATIONS * deviation))
 
 

@@ -3,7 +3,8 @@
 Each attention of the model (the encoder's, the decoder's, that between the two) is computed forward and backward on
 random numbers, with the mask of the run's first batch. The fastest candidate wins, but the device's first one unless
 another is clearly faster, and without timing where there is little to gain: a choice between equals must not be left to
-noise, because kernels differ in the last bits. A run writes its choice down, and goes on with it when it is resumed.
+noise, because kernels differ in the last bits. A run writes its choice down, and goes on with it when it is resumed;
+two runs that start anew may choose differently where one is faster by about that margin.
 
 Shapes: B rows, H heads, Q queries, K keys, d d_kv, R = Q + K - 1 offsets.
 """
