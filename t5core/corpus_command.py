@@ -14,10 +14,9 @@ from t5core.errors import ConfigError, DataError
 from t5core.uris import local_path, masked
 
 if TYPE_CHECKING:
+    from t5core.corpora.c4.config import C4Config
     from t5core.corpora.c4.declaration import Declaration
     from t5core.corpora.c4.rule_set import Rules
-
-_PLAIN_WIDTH = 120
 
 
 def add_settings_to(parser: argparse.ArgumentParser) -> None:
@@ -104,34 +103,34 @@ def show_result(
     return 0
 
 
-def _print_counts(counts: Mapping[str, Any], config: Any) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def _print_counts(counts: Mapping[str, Any], config: "C4Config") -> None:
+    from rich.text import Text
 
     from t5core.corpora.c4.tally import OTHER_RECIPES_RULES, RULES, unused_rules
+    from t5core.tables import Column, print_table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("rule")
-    for head in ("documents", "lines", "bytes", "share"):
-        table.add_column(head, justify="right")
+    columns = [
+        Column(head="rule", kind="name"),
+        Column(head="documents", short="docs", priority=0),
+        Column(head="lines", priority=2),
+        Column(head="bytes"),
+        Column(head="share"),
+    ]
 
-    def add_row(name: str, amount: Mapping[str, int], style: str | None = None) -> None:
+    def row(name: str, amount: Mapping[str, int], style: str = "") -> list[Text]:
         share = amount["bytes"] / max(1, counts["pages"]["bytes"])
         cells = [f"{amount[column]:,}" if amount[column] else "–" for column in ("documents", "lines", "bytes")]
-        table.add_row(name, *cells, f"{share:.1%}", style=style)
+        return [Text(cell, style=style) for cell in (name, *cells, f"{share:.1%}")]
 
     off = unused_rules(config)
-    add_row("read", counts["pages"], "bold")
+    nothing = dict.fromkeys(("documents", "lines", "bytes"), 0)
+    rows = [row("read", counts["pages"], "bold")]
     for rule in RULES:
         if rule in off & OTHER_RECIPES_RULES:
             continue
         if rule in off:
-            table.add_row(rule, "off", "", "", "", style="dim")
+            rows.append([Text(cell, style="dim") for cell in (rule, "off", "", "", "")])
         else:
-            add_row(rule, counts["removed"].get(rule, dict.fromkeys(("documents", "lines", "bytes"), 0)))
-    add_row("kept", counts["kept"], "bold")
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH, no_color=True)
-    console.print(table)
+            rows.append(row(rule, counts["removed"].get(rule, nothing)))
+    rows.append(row("kept", counts["kept"], "bold"))
+    print_table(columns, rows)

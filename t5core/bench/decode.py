@@ -16,6 +16,7 @@ from t5core.bench.train import random_batch, versions
 from t5core.decoding import generate
 from t5core.devices import open_device
 from t5core.model import T5, preset
+from t5core.tables import Column, print_table
 
 EOS_ID = 1
 
@@ -71,10 +72,17 @@ def measure(settings: BenchSettings) -> dict[str, Any]:
     )
     print(", ".join(versions(device, with_peer=bool(peers))), flush=True)
     figures = interleaved(contestants, s.rounds)
-    print(f"{'medians, seconds':<22}{'whole':>10}{'of CPU':>10}{'tokens/s':>12}")
+    columns = [
+        Column(head="medians, seconds", kind="name"),
+        Column(head="whole", priority=0),
+        Column(head="of CPU"),
+        Column(head="tokens/s", priority=0),
+    ]
+    rows = []
     for name, figure in figures.items():
         m = figure.median()
-        print(f"{name:<22}{m.whole:>10.4g}{m.whole_cpu:>10.4g}{s.batch * new_tokens / m.whole:>12.0f}")
+        rows.append((name, f"{m.whole:.4g}", f"{m.whole_cpu:.4g}", f"{s.batch * new_tokens / m.whole:,.0f}"))
+    print_table(columns, rows)
     for name, found in results.items():
         if found.shape != (s.batch, new_tokens) or not torch.equal(found, results["t5core"]):
             raise RuntimeError(f"{name} decodes other ids than t5core")

@@ -21,6 +21,7 @@ from t5core.config import TrainConfig
 from t5core.devices import Decision, Device, open_device
 from t5core.feeds.batch import Batch
 from t5core.model import T5, preset, train_flops
+from t5core.tables import Column, print_table
 from t5core.training import AdaFactor, kernel_choice
 from t5core.training.step import TrainStep
 
@@ -185,12 +186,21 @@ def _check_same(ours: Ours, peers: dict[str, Theirs], device: Device) -> None:
 
 def _print_table(figures: dict[str, Figures], *, tokens: int, operations: int, rate: float, parts: bool) -> None:
     print(f"matrix rate: {rate / 1e12:.3g} Tflop/s")
-    head = f"{'medians, seconds':<22}{'gradient':>10}{'step':>10}{'of CPU':>10}"
-    print(f"{head}{'tokens/s':>12}{'matrix rate':>13}")
+    columns = [
+        Column(head="medians, seconds", kind="name"),
+        Column(head="gradient", priority=2),
+        Column(head="step", priority=0),
+        Column(head="of CPU", priority=2),
+        Column(head="tokens/s", priority=0),
+        Column(head="of matrix rate"),
+    ]
+    rows = []
     for name, figure in figures.items():
         m = figure.median()
-        share, part = operations / m.whole / rate, f"{m.lap:.4g}" if parts else "-"
-        print(f"{name:<22}{part:>10}{m.whole:>10.4g}{m.whole_cpu:>10.4g}{tokens / m.whole:>12.0f}{share:>12.1%}")
+        part = f"{m.lap:.4g}" if parts else "–"
+        speed = (f"{tokens / m.whole:,.0f}", f"{operations / m.whole / rate:.1%}")
+        rows.append((name, part, f"{m.whole:.4g}", f"{m.whole_cpu:.4g}", *speed))
+    print_table(columns, rows)
 
 
 def _summary(figures: dict[str, Figures], best: str | None, *, share: float) -> dict[str, Any]:

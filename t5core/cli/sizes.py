@@ -30,12 +30,10 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
 def sizes(arguments: argparse.Namespace) -> int:
     """Shows what training every preset takes on each device of a mesh, without taking it."""
     import torch
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
 
     from t5core.model import PRESETS, num_parameters, preset
     from t5core.sizes import device_bytes
+    from t5core.tables import Column, print_table
 
     found = _MESH.fullmatch(arguments.mesh)
     if found is None:
@@ -49,11 +47,19 @@ def sizes(arguments: argparse.Namespace) -> int:
     )
     memory = None if arguments.memory_gib is None else whole_number("memory_gib", arguments.memory_gib, least=1)
     title = f"GiB on each of {mesh.size} devices ({arguments.mesh}), batch {batch} x ({inputs}, {targets})"
-    table = Table(title=title, box=box.SIMPLE)
-    for name in ("model", "parameters", "weights", "gradients", "moments", "activations", "total", "with recomputing"):
-        table.add_column(name, justify="left" if name == "model" else "right")
+    columns = [
+        Column(head="model", kind="name"),
+        Column(head="parameters", short="params"),
+        Column(head="weights", priority=3),
+        Column(head="gradients", short="grads", priority=3),
+        Column(head="moments", priority=3),
+        Column(head="activations", short="acts", priority=2),
+        Column(head="total", priority=0),
+        Column(head="with recomputing", short="recomp."),
+    ]
     if memory is not None:
-        table.add_column(f"fits in {memory} GiB")
+        columns.append(Column(head=f"fits in {memory} GiB", short="fits", kind="name", priority=0))
+    rows = []
     for name in PRESETS:
         config = preset(name)
         plain, again = (
@@ -72,6 +78,6 @@ def sizes(arguments: argparse.Namespace) -> int:
         fits = []
         if memory is not None:
             fits = ["yes" if plain.total <= memory * _GIB else "recomputing" if again.total <= memory * _GIB else "no"]
-        table.add_row(name, f"{num_parameters(config) / 1e6:,.1f}M", *(f"{n / _GIB:.2f}" for n in numbers), *fits)
-    Console().print(table)
+        rows.append((name, f"{num_parameters(config) / 1e6:,.1f}M", *(f"{n / _GIB:.2f}" for n in numbers), *fits))
+    print_table(columns, rows, title=title)
     return 0

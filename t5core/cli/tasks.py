@@ -18,7 +18,6 @@ from t5core.cli.lines import note, print_json, rows
 from t5core.errors import DataError
 
 VERBS = ("tasks", "render", "score")
-_PLAIN_WIDTH = 140
 
 
 def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
@@ -40,29 +39,28 @@ def tasks(arguments: argparse.Namespace) -> int:
     """Lists all tasks; or, with --check, validates one of your own and shows three of its examples."""
     if arguments.check is not None:
         return _check(arguments.check, None if arguments.data_dir is None else Path(arguments.data_dir))
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
+    from t5core.tables import Column, print_line, print_table
     from t5core.tasks import EMBEDDED_TASKS, PAPER_TASKS, DataSet
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("task", "column", "set", "input begins", "metrics"):
-        table.add_column(head)
-    for head in ("inputs", "targets"):
-        table.add_column(head, justify="right")
+    columns = [
+        Column(head="task", kind="name"),
+        Column(head="column", kind="name", priority=3),
+        Column(head="set", kind="text"),
+        Column(head="input begins", kind="text", priority=4),
+        Column(head="metrics", kind="text", priority=0),
+        Column(head="inputs", priority=2),
+        Column(head="targets", priority=2),
+    ]
+    rows = []
     for task in (*PAPER_TASKS, *EMBEDDED_TASKS):
         hub = task.source.hub if isinstance(task.source, DataSet) else None
         place = f"{hub.path} {hub.config}" if hub is not None else "the corpus' own documents"
         ranked = {metric.name for metric in task.metrics if metric.name in task.main.name.split()}
         metrics = ", ".join(f"{name}*" if name in ranked else name for name in task.metric_names)
         lengths = (str(task.max_inputs_tokens), str(task.max_targets_tokens))
-        table.add_row(task.name, task.paper_column, place, task.prefix, metrics, *lengths)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH, no_color=True)
-    console.print(table)
-    console.print("* ranks rows (the mean, where there are several); lengths are in tokens", style="dim")
+        rows.append((task.name, task.paper_column, place, task.prefix, metrics, *lengths))
+    print_table(columns, rows)
+    print_line("* ranks rows (the mean, where there are several); lengths are in tokens", style="dim")
     return 0
 
 

@@ -22,7 +22,6 @@ VERBS = ("vocabulary",)
 _DEFAULTS = VocabularyConfig()
 _SECONDS_PER_MILLION_CHARS = 2
 _MEASURED_TEXTS = 1_000
-_PLAIN_WIDTH = 120
 
 
 def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
@@ -143,19 +142,22 @@ def _texts(path: str) -> Iterator[str]:
 
 
 def _print_table(samples: "Sequence[SourceSample]", trained: "Vocabulary") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from t5core.tables import Column, print_table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("text", overflow="fold")
-    for head in ("parts", "documents", "of", "characters", "of", "share", "characters a token"):
-        table.add_column(head, justify="right")
+    columns = [
+        Column(head="text", kind="text"),
+        Column(head="parts", priority=2),
+        Column(head="documents", short="docs", priority=3),
+        Column(head="of documents", short="of docs", priority=3),
+        Column(head="characters", short="chars", priority=0),
+        Column(head="of characters", short="of chars"),
+        Column(head="share"),
+        Column(head="characters a token", short="chars a token", priority=0),
+    ]
     total = sum(sample.chars for sample in samples)
-    for sample in samples:
-        table.add_row(
-            Text(sample.name),  # a string would be read as markup: "w[ab]"
+    rows = [
+        (
+            sample.name,
             f"{sample.parts:,}",
             f"{sample.documents:,}",
             f"{sample.found_documents:,}",
@@ -164,10 +166,9 @@ def _print_table(samples: "Sequence[SourceSample]", trained: "Vocabulary") -> No
             f"{sample.chars / total:.1%}",
             f"{_chars_a_token(sample, trained):.2f}",
         )
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH, no_color=True)
-    console.print(table)
+        for sample in samples
+    ]
+    print_table(columns, rows)
 
 
 def _chars_a_token(sample: "SourceSample", trained: "Vocabulary") -> float:

@@ -12,6 +12,7 @@ from t5core.cli import main
 @pytest.fixture
 def t5core(monkeypatch, capsys):
     """Runs ``t5core`` on some standard input: text, bytes, or rows of JSON; returns exit code, stdout and stderr."""
+    monkeypatch.delenv("FORCE_COLOR", raising=False)  # with it, rich takes a pipe for a terminal
 
     def run(*arguments, stdin=b""):
         if isinstance(stdin, list):

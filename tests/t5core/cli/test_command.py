@@ -39,3 +39,13 @@ def test_the_command_imports_neither_torch_nor_ray_and_survives_a_closed_pipe():
     err = process.stderr.read().decode()
     assert process.wait(timeout=30) == 0 and len(err.splitlines()) == 1, err
     process.stderr.close()
+
+
+def test_a_reader_that_leaves_a_table_ends_the_command_quietly():
+    command = [sys.executable, "-m", "t5core.cli", "tasks"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(timeout=60) == 0
+    process.stderr.close()
