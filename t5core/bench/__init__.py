@@ -4,7 +4,8 @@
     t5core bench --what decode --device cpu --against transformers
     t5core bench --device cuda --against transformers
 
-One code measures on every device; ``tests/benchmarks`` calls it with the settings whose figures have marks.
+In: settings. Out: figures, printed and returned; ``tests/benchmarks`` holds some of them to marks. Never: other code
+for another device, or a ratio between two that compute different things.
 """
 
 from t5core.bench import decode, train

@@ -4,7 +4,7 @@
 
 In: a verb's flags, and text from files or standard input. Out: text, JSON Lines or a table on stdout, remarks on
 stderr. Whatever a user can get wrong ends as one line there, ``t5core: error: rate=2.0: give a ...``, and exit code 2.
-Never: science of its own, or a heavy import before a verb needs it.
+Never: science of its own, a heavy import before a verb needs it, or something that another room builds on.
 """
 
 import argparse

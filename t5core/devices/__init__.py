@@ -1,4 +1,8 @@
-"""Devices: the only room that knows which hardware it runs on."""
+"""Devices: the only room that knows which hardware it runs on.
+
+In: a name and a mesh. Out: a ``Device``, which says where tensors lie, in which precision they are computed, and how
+programs are compiled, sharded and kept in step. Never: what is computed there.
+"""
 
 import importlib.util
 import os

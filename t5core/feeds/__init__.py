@@ -2,6 +2,8 @@
 
 Batch ``i`` of a feed is a pure function of (config, seed, i). Nothing is consumed and no state is kept, so resuming a
 run at step 10,000 is asking for batch 10,000, and two processes that ask for the same batch get the same bits.
+
+In: tokens or pairs, an objective or a mixture, a seed. Out: numpy batches of static shapes. Never: a device or a state.
 """
 
 from t5core.feeds.batch import Batch

@@ -1,5 +1,8 @@
 """The paper's metrics: as classes that can be bootstrapped, and as plain functions under the field's names.
 
+In: targets, predictions, and what else a scorer has to know. Out: values x100, and for each example the numbers that
+they are computed from. Never: a model.
+
 See ``t5core.metrics.metric`` for how they are made. Definitions follow the released evaluation code: an output that is
 no label is wrong; text that is no number counts as -1; constant outputs have no correlation and get 0.
 """

@@ -1,4 +1,8 @@
-"""The T5 model family."""
+"""The T5 model family: the paper's architectures of one kind of block, and what they cost.
+
+In: a config, and ids. Out: logits, losses, the states of decoding; parameters that map one to one on Hugging Face's T5.
+Never: a file, an optimizer, or the name of the hardware.
+"""
 
 from t5core.model.dropout import Dropout
 from t5core.model.flops import forward_flops, num_parameters, on_meta, train_flops

@@ -4,6 +4,8 @@
 span-corrupted example holds, ``catalogue`` names every objective of the paper's Tables 2 to 7 as a recipe of
 these parts, and ``corruption`` runs a recipe over a whole batch.
 
+In: tokens, a config, a seed. Out: inputs and targets. Never: a model, or a draw that anything besides these decides.
+
 Everything works on batches, arrays ``[B, L]`` with per-row lengths, in numpy without a loop over rows; the
 functions for one text are the same code with B = 1.
 """

@@ -1,5 +1,8 @@
 """Tasks in the paper's text-to-text form: its own, the embedded ones, and a user's.
 
+In: examples of a published set, of a user's file, or made from a corpus. Out: pairs of text, and the scores of outputs.
+Never: token ids or a model.
+
     task = get_task("glue_mnli")
     task.to_text({"premise": "Rain fell.", "hypothesis": "It rained.", "label": 0, "idx": 0})
     # [{"inputs": "mnli hypothesis: It rained. premise: Rain fell.", "targets": "entailment"}]

@@ -1,4 +1,8 @@
-"""Text to ids and back, and the training of what does it, on one text or on several in proportion."""
+"""Text to ids and back, and the training of what does it, on one text or on several in proportion.
+
+In: text. Out: ids, and text again; a folder with the model and its settings. Never: text without ids, since what has no
+piece becomes bytes; or a network.
+"""
 
 from t5core.vocabulary.pieces import (
     DEFAULT_SENTINELS,
