@@ -29,7 +29,7 @@ from orchestrator.commands.study import main
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Row, Study
 from studies.paper import baseline_standard_deviation, published
-from studies.scales import SCALES
+from studies.scales import C4, SCALES
 from t5core.arguments import OneLineParser
 from t5core.config import EXTRA_OF_VARIANTS, CorpusConfig, ObjectiveConfig
 from t5core.corpora.build import identify_extra
@@ -82,16 +82,16 @@ def variant_of(corpus: CorpusConfig, variant: str, extra: tuple[str, ...], langu
     Raises:
         ConfigError: it needs something besides the corpus, which is not given, or takes nothing.
     """
-    if corpus.source == "hub":
+    if corpus.paths == (C4,):
         way_out = "C4 on the hub is what the rules left; the rows need pages as they were: give --corpus"
         raise ConfigError("corpus", corpus.paths[0], way_out)
     flag = EXTRA_OF_VARIANTS.get(variant, "extra")
-    if corpus.source == "files" and variant in EXTRA_OF_VARIANTS and not extra:
+    if corpus.source != "embedded" and variant in EXTRA_OF_VARIANTS and not extra:
         way_out = f"row {variant.replace('_', '-')} needs it: give --{flag}, or choose other rows by --rows"
         raise ConfigError(flag, None, way_out)
     if corpus.source == "embedded" and extra:
         raise ConfigError(flag, ", ".join(extra), "the embedded corpus has stand-ins: give it with --corpus only")
-    language = language if corpus.source == "files" else CorpusConfig().language
+    language = CorpusConfig().language if corpus.source == "embedded" else language
     return identify_extra(corpus.replace(variant=variant, extra=extra, extra_content="", language=language))
 
 

@@ -18,8 +18,7 @@ from orchestrator.commands.vocabulary_mix import sources_of
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Scale, Study
 from t5core.arguments import OneLineParser
-from t5core.config import CorpusConfig
-from t5core.corpora import identify
+from t5core.corpora import corpus_at, identify
 from t5core.corpora.places import address_of
 from t5core.devices import DEVICE_NAMES, resolve_device_name
 from t5core.errors import ConfigError
@@ -141,7 +140,7 @@ class Options:
         corpus, tasks, vocabulary, model = baseline.corpus, baseline.tasks, baseline.vocabulary, baseline.model
         names = tasks.names
         if self.corpus:
-            corpus = CorpusConfig(source="files", paths=self.corpus)
+            corpus = corpus_at(self.corpus)
             names = tuple(name for name in names if not get_task(name).needs_docstrings)
         tasks = choose_tasks(self.tasks, tasks) if self.tasks else tasks.replace(names=names)
         limits = {"train_examples": self.train_examples, "validation_examples": self.validation_examples}

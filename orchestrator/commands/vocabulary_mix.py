@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from t5core.arguments import parts_and_path, said_of
 from t5core.config import CorpusConfig, VocabularySource
-from t5core.corpora import identify
+from t5core.corpora import corpus_at, identify
 from t5core.corpora.places import place_of
 from t5core.errors import ConfigError
 
@@ -34,6 +34,6 @@ def sources_of(given: Sequence[str]) -> tuple[VocabularySource, ...]:
 def _corpus(path: str, parts: str) -> CorpusConfig:
     address = place_of(path).address  # workers have other working directories
     try:
-        return identify(CorpusConfig(source="files", paths=(address,)))
+        return identify(corpus_at((address,)))
     except ConfigError as error:
         raise said_of(error, FIELD, parts, path, [OWN_CORPUS]) from error

@@ -136,7 +136,9 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
 
 
 def _corpus(config: CorpusConfig) -> Stage:
-    name = config.source if config.source != "hub" else config.paths[0].removeprefix("hf:").partition("@")[0]
+    name: str = config.source
+    if name == "hub":
+        name = config.paths[0].removeprefix("hf:").partition("@")[0].replace("/", "_")  # as its folder is called
     if config.variant == "plain":
         return Stage.of("corpus", name, corpus=config)
     return Stage.of("corpus", f"{name}-{config.variant}", corpus=config, recipes=VARIANTS_VERSION)

@@ -37,8 +37,8 @@ class CorpusConfig(Config):
         variant: which of the source's text is trained on, by one of Table 8's recipes (``t5core.corpora.variants``);
             "plain": all of it. What is held out is the same for all.
         language: that the recipes for web pages ask for, by two letters, or "none"; the embedded source is English.
-        extra: absolute paths of what the variant needs besides, for "files": the list of domains or of URLs with
-            scores, the books. Does not count; ``extra_content`` does.
+        extra: absolute paths of what the variant needs besides, but for "embedded": the list of domains or of URLs
+            with scores, the books. Does not count; ``extra_content`` does.
         extra_content: digest of what lies there, filled in like ``content``.
     """
 
@@ -62,9 +62,9 @@ class CorpusConfig(Config):
             way_out = "name one set at a whole commit, hf:NAME:CONFIG:SPLIT@COMMIT"
             raise ConfigError("paths", ", ".join(self.paths), way_out)
         self._one_of("variant")
-        needed = EXTRA_OF_VARIANTS.get(self.variant) if self.source == "files" else None
+        needed = EXTRA_OF_VARIANTS.get(self.variant) if self.source != "embedded" else None
         if needed and not self.extra:
-            raise ConfigError("variant", self.variant, f"from files it needs {needed} (extra)")
+            raise ConfigError("variant", self.variant, f"from {self.source} it needs {needed} (extra)")
         if self.extra and not needed:
             raise ConfigError("extra", self.extra, f"{self.variant} from {self.source} takes none")
 

@@ -22,6 +22,7 @@ from t5core.corpora import embedded, files, variants
 from t5core.corpora.c4.build import text_bytes
 from t5core.corpora.documents import SourceDocument
 from t5core.corpora.held_out import Gathering
+from t5core.corpora.hub_names import pinned_name
 from t5core.errors import ConfigError
 from t5core.uris import masked
 
@@ -35,6 +36,20 @@ _REPORTED_DOCUMENTS = 20_000
 Report = Callable[[dict[str, object]], None]
 
 
+def corpus_at(paths: tuple[str, ...]) -> CorpusConfig:
+    """Returns the corpus that absolute paths, globs or URIs stand for, not yet identified.
+
+    One set on the hub at a whole commit is known by its name; all else by what lies there.
+
+    Raises:
+        ConfigError: no path; what begins as the name of a set on the hub and is none.
+    """
+    name = pinned_name(paths[0], "corpus") if len(paths) == 1 else None
+    if name is None:
+        return CorpusConfig(source="files", paths=paths)
+    return CorpusConfig(source="hub", paths=(str(name),))
+
+
 def identify(config: CorpusConfig) -> CorpusConfig:
     """Returns ``config`` with ``content`` and ``extra_content`` filled in: the digests of what lies there now.
 
@@ -44,8 +59,10 @@ def identify(config: CorpusConfig) -> CorpusConfig:
     if config.source == "embedded":
         return config.replace(content=embedded.content_digest())
     if config.source == "hub":  # a commit holds what it holds: the hub need not be there
-        return config.replace(content=hashlib.sha256(config.paths[0].encode()).hexdigest()[:16])
-    return identify_extra(config.replace(content=files.content_digest(config.paths)))
+        content = hashlib.sha256(config.paths[0].encode()).hexdigest()[:16]
+    else:
+        content = files.content_digest(config.paths)
+    return identify_extra(config.replace(content=content))
 
 
 def identify_extra(config: CorpusConfig) -> CorpusConfig:

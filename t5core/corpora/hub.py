@@ -14,7 +14,6 @@ its files.
 import gzip
 import hashlib
 import io
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,8 +26,6 @@ from t5core.corpora.columns import COLUMNS, Tell, batch_rows
 from t5core.corpora.hub_names import FORM, HubName, hub_name
 from t5core.corpora.places import Place, reason_of
 from t5core.errors import ConfigError
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 # what readers raise, the last one where a first file is empty; never the network
 _DAMAGE = (ValueError, EOFError, zlib.error, gzip.BadGzipFile, StopIteration)
@@ -202,7 +199,7 @@ def _is_damage(error: Exception, name: HubName) -> bool:
 
 
 def _commit(name: HubName) -> str:
-    if _COMMIT.fullmatch(name.revision):
+    if name.is_pinned:
         return name.revision
     import huggingface_hub
 

@@ -1,6 +1,7 @@
 """The corpora study: the table's rows, one vocabulary, the same tasks, lists of a user's own."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from orchestrator.plan.study import Scale, plan_of
 from studies.corpora import VARIANTS, run, study
 from studies.paper import paper_table
-from studies.scales import SCALES
+from studies.scales import C4, SCALES
 from t5core.config import EXTRA_OF_VARIANTS, CorpusConfig
 from t5core.corpora import identify
 from t5core.errors import ConfigError
@@ -53,6 +54,24 @@ def test_a_users_text_needs_lists_for_the_rows_that_go_by_them(tmp_path: Path) -
 def test_c4_on_the_hub_is_what_the_rules_left(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"corpus='hf:allenai/c4.*the rows need pages as they were: give --corpus"):
         plan_of(study(), SCALES["paper"])
+
+
+def test_pages_as_crawled_on_the_hub_take_lists_and_are_planned_without_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", None)  # whoever asks the network fails
+    crawled = ["--corpus", f"hf:allenai/c4:en.noclean@{C4.partition('@')[2]}"]
+    common = ["--scale", "paper", "--plan", "--json", "--store", str(tmp_path / "store"), *crawled]
+    assert run(common) == 2
+    assert "give --domains" in capsys.readouterr().err
+    lists = []
+    for flag in EXTRA_OF_VARIANTS.values():
+        (tmp_path / f"{flag}.txt").write_text("http://a.org 3\n")
+        lists += [f"--{flag}", str(tmp_path / f"{flag}.txt")]
+    assert run([*common, *lists]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    kinds = [stage["kind"] for stage in plan["stages"]]
+    assert (len(plan["rows"]), kinds.count("corpus"), kinds.count("vocabulary")) == (6, 6, 1)
 
 
 def test_tasks_of_other_text_than_is_trained_on_are_refused(tmp_path: Path) -> None:

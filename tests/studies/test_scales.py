@@ -2,7 +2,12 @@
 
 import pytest
 
-from studies.scales import SCALES
+from orchestrator.commands.flags import Options
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.study import plan_of
+from orchestrator.store.manifest import folder_name
+from studies import objectives
+from studies.scales import C4, SCALES
 from t5core.mixing import GLUE_SIZES, PAPER_SIZES, mixture_rates
 
 
@@ -12,3 +17,25 @@ def test_at_the_papers_scale_no_pair_of_languages_drowns_the_other_tasks() -> No
     pairs = [rates[name] for name in ("wmt_en_de", "wmt_en_fr", "wmt_en_ro")]
     assert pairs == pytest.approx([2**19 / 3_079_860] * 3)
     assert sum(rates[name] for name in GLUE_SIZES) == pytest.approx(947_856 / 3_079_860)
+
+
+def test_the_papers_corpus_is_the_same_by_whichever_of_its_names_it_is_asked_for() -> None:
+    """C4 typed out is C4, and other text in its place is not; the vocabulary of another set is planned alike."""
+
+    def planned(*argv: str) -> Plan:
+        options = Options.parse("", list(SCALES), ["--scale", "paper", *argv])
+        return plan_of(objectives.study(), options.scale_of(SCALES))
+
+    usual = planned()
+    assert planned("--corpus", C4.replace(":train@", "@")).rows == usual.rows
+    other = C4.replace(":train@", ":validation@")
+    mixed = planned("--vocabulary-mix", "10:corpus", f"1:{other}")
+    stages = [mixed.stages[mixed.rows[0].stages[role]] for role in ("corpus", "vocabulary_corpus2")]
+    assert [stage.settings["corpus"]["paths"] for stage in stages] == [[C4], [other]]
+    assert planned("--corpus", other).rows[0].stages["corpus"] == stages[1].key
+
+
+def test_a_plan_says_where_a_hub_corpus_will_lie() -> None:
+    plan = plan_of(objectives.study(), SCALES["paper"])
+    for stage in plan.stages.values():
+        assert stage.folder == f"{stage.kind}/{folder_name(stage.name, stage.key)}"

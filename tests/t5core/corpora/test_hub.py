@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from t5core.cli import main
 from t5core.config import CorpusConfig
-from t5core.corpora import build_corpus, identify
+from t5core.corpora import build_corpus, corpus_at, identify
 from t5core.corpora.c4.build import file_content, shards_for
 from t5core.corpora.captures import find_captures, read_pages
 from t5core.corpora.files import content_digest, find_files, read_files
@@ -199,6 +199,32 @@ def test_a_process_sees_a_set_at_one_commit(hub, monkeypatch):
     assert content_digest(["hf:ann/pages"]) == content_digest(["hf:ann/pages:en"])
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", None)  # whoever asks now fails
     assert find_files(["hf:ann/pages"]) == first and len(list(read_files(["hf:ann/pages"], 20))) == 30
+
+
+def test_a_set_at_a_whole_commit_is_known_by_its_name_without_the_hub(monkeypatch):
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", None)  # whoever asks fails
+    monkeypatch.setattr(datasets, "load_dataset_builder", None)
+    names = [f"hf:ann/pages:en:train@{COMMIT}", f"hf:ann/pages:en@{COMMIT}"]
+    names += [f"hf:{name}@{COMMIT}" for name in ("bob/pages:en", "ann/pages:de", "ann/pages:en:validation")]
+    names.append(f"hf:ann/pages:en@{COMMIT[::-1]}")
+    configs = [identify(corpus_at((name,))) for name in names]
+    assert {config.source for config in configs} == {"hub"}
+    assert configs[0] == configs[1] and len({config.content for config in configs}) == 5
+    with pytest.raises(ConfigError, match=r"corpus='hf:ann/pages:en:train:3@.*give hf:NAME\[:CONFIG\]"):
+        corpus_at((f"hf:ann/pages:en:train:3@{COMMIT}",))
+
+
+def test_what_is_no_one_set_at_a_whole_commit_is_known_by_what_lies_there(clone):
+    pinned = f"hf:ann/pages:en@{COMMIT}"
+    for paths in ((f"hf:ann/pages:en@{COMMIT[:12]}",), ("hf:ann/pages",), (f"hf:{clone}:en",), (pinned, "/a.txt")):
+        assert corpus_at(paths) == CorpusConfig(source="files", paths=paths)
+
+
+def test_a_set_at_a_whole_commit_is_built_from_that_commit(hub, tmp_path):
+    config = identify(corpus_at((f"hf:ann/pages:en@{COMMIT}",)).replace(min_chars=20))
+    assert hub == []
+    assert build_corpus(config, tmp_path)["documents"] == 30
+    assert set(hub) == {COMMIT} and identify(config) == config
 
 
 def test_what_no_hub_answers_is_one_line_with_a_way_out(hub, tmp_path):
