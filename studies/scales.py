@@ -21,7 +21,9 @@ from t5core.config import (
     TasksConfig,
     TrainConfig,
     VocabularyConfig,
+    VocabularySource,
 )
+from t5core.corpora import identify
 from t5core.model import preset
 from t5core.tasks import EMBEDDED_TASKS
 from t5core.tasks.known import PAPER_GROUP
@@ -94,15 +96,28 @@ def mini() -> Scale:
     )
 
 
-C4 = "hf:allenai/c4:en:train@1588ec454efa1a09f29cd18ddd04fe05fc8653a2"
-"""The paper's corpus as it lies on the hub, at the commit that others pin too."""
+C4_COMMIT = "1588ec454efa1a09f29cd18ddd04fe05fc8653a2"
+"""Of the set on the hub with C4 and its pages in other languages; the one that others pin too."""
+C4 = f"hf:allenai/c4:en:train@{C4_COMMIT}"
+"""The paper's corpus."""
+
+
+def _vocabulary_mix() -> tuple[VocabularySource, ...]:
+    """10 parts of C4 to 1 each of pages in German, French and Romanian (section 2.2); some million characters of each.
+
+    Their validation splits have more than that, and are a thousandth of the sets.
+    """
+    sets = [f"hf:allenai/c4:{language}:validation@{C4_COMMIT}" for language in ("de", "fr", "ro")]
+    others = [identify(CorpusConfig(source="hub", paths=(name,))) for name in sets]
+    return (VocabularySource(parts=10), *(VocabularySource(corpus=other) for other in others))
 
 
 def paper() -> Scale:
     """Returns the paper's baseline settings (sections 3.1.1 and 3.1.2); embedding rows as in the released models.
 
-    Text and tasks are the paper's, on the hub: C4, and what the columns of its tables are made of. Their names and
-    commits say what they hold, so a plan is the same everywhere and needs no network.
+    Text, vocabulary and tasks are the paper's, on the hub: C4, pages in three other languages, and what the columns of
+    its tables are made of. Their names and commits say what they hold, so a plan is the same everywhere and needs no
+    network.
     """
     return Scale(
         name="paper",
@@ -110,6 +125,7 @@ def paper() -> Scale:
         baseline=Experiment(
             corpus=CorpusConfig(source="hub", paths=(C4,)),
             vocabulary=VocabularyConfig(),
+            vocabulary_mix=_vocabulary_mix(),
             objective=None,
             model=ModelConfig(),
             pretrain=TrainConfig(steps=2**19, batch_size=128, inputs_length=512),

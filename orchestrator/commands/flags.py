@@ -164,11 +164,15 @@ class Options:
         if self.targets_length is not None:
             finetune = finetune.replace(targets_length=self.targets_length)
             decode = decode.replace(max_new_tokens=self.targets_length)
+        # a corpus of one's own takes the place of all of the scale's text
+        mix = () if self.corpus else baseline.vocabulary_mix
+        if self.vocabulary_mix:
+            mix = sources_of(self.vocabulary_mix)
         return baseline.replace(
             corpus=identify(corpus),
             tasks=identify_tasks(tasks),
             vocabulary=vocabulary,
-            vocabulary_mix=sources_of(self.vocabulary_mix),
+            vocabulary_mix=mix,
             model=model,
             pretrain=pretrain,
             finetune=finetune,
