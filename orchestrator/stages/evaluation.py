@@ -1,6 +1,7 @@
 """The stage that evaluates: decodes the validation examples of every task and scores them."""
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,4 +52,5 @@ def evaluate(work: Work) -> dict[str, Any]:
         "scores": scores,
         "invalid": invalid,
         "seconds": time.monotonic() - started,
+        "decisions": [asdict(decision) for decision in work.device.decisions()],
     }
