@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.commands.addresses import default_store_uri, default_tracking_uri
+from orchestrator.commands.finished import FINISHED_ONLY, LEFT_TO_DO
 from orchestrator.commands.vocabulary_mix import sources_of
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Scale, Study
@@ -52,6 +53,7 @@ class Options:
     plan: bool
     json: bool
     vocabulary_mix: tuple[str, ...] = ()
+    finished_only: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -79,6 +81,8 @@ class Options:
         if rows:
             add("--rows", default="*", metavar="GLOB", help="only rows that match, like 'span*' or 'bert,mass'")
             add("--seeds", type=int, default=1, metavar="N", help="train every row with N seeds (default: %(default)s)")
+            says_what = f"show the table if every stage is finished; else start nothing, exit code {LEFT_TO_DO}"
+            add(FINISHED_ONLY, action="store_true", help=says_what)
         add("--accelerator", default="auto", help=f"one of {', '.join(DEVICE_NAMES)} (default: %(default)s)")
         add("--corpus", nargs="+", default=(), metavar="PATH", help="text, pages or folders of them to pre-train on")
         add(

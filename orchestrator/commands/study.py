@@ -3,7 +3,7 @@
     flags ──► plan ──► checks ──► stages on Ray ──► table, reports/STUDY-SCALE-KEY.json, MLflow
 
 Exit codes: 0 all rows have their scores; 1 some row failed (a second run does only what is missing); 2 something was
-asked for that cannot be, said in one line before any device was taken.
+asked for that cannot be, said in one line before any device was taken; 3 with ``--finished-only``: something is not.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.commands.console import exit_code, plain_console, say
+from orchestrator.commands.finished import LEFT_TO_DO
 from orchestrator.commands.flags import Options
 from orchestrator.commands.plan_shown import show_plan
 from orchestrator.commands.progress import Progress
@@ -76,9 +77,11 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
     plan = plan_of(study, scale, options.seeds)
     store = open_store(options.store)
     console = plain_console(to_stderr=options.json)
+    finished = held(plan, store)
+    if options.finished_only and len(finished) < len(plan.stages):
+        return LEFT_TO_DO
     if options.plan:
         return show_plan(plan, store, console, as_json=options.json)
-    finished = held(plan, store)
     if len(finished) < len(plan.stages):
         store.check_writable(FREE_BYTES_WANTED + bytes_left(plan, finished))
     with contextlib.ExitStack() as stack:

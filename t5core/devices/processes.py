@@ -25,7 +25,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, Replicate, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
@@ -112,6 +111,9 @@ class SharedBatch(SingleProcess):
             layer.forward = forward
         if not self.shard:
             return model.to(self.torch_device)
+        # a second of importing, of every command that knows of devices
+        from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+
         mesh = init_device_mesh(self.torch_device.type, (self.group.size,), mesh_dim_names=("data",))
         low = None if self.compute_dtype == torch.float32 else self.compute_dtype
         # what a layer is given has the right precision already
