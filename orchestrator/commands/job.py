@@ -27,7 +27,7 @@ LAST_LINES = 30
 
 _RAY_SAYS = re.compile(
     r"\d{4}-\d\d-\d\d [\d:,]+\s+[A-Z]+ (?:packaging|cli|dashboard_sdk|sdk|job_manager|working_dir)\.py:\d+ -- (.*)"
-    r"|(Running entrypoint for job.*)"
+    r"|^(Running entrypoint for job.*)"
 )
 """What ``ray job submit`` says about itself: two dozen lines around the job's own."""
 _THE_END = re.compile(r"Job '.*' (failed|was stopped)$|Status message:")
@@ -94,7 +94,9 @@ def run_job(
         raise
     if code == 0 and not output.over:
         return 0
-    return _tell_why(address, look_at(address, name, environment), output, environment) or code or 1
+    job = look_at(address, name, environment)
+    _tell_why(address, job, output, environment)
+    return 0 if job.status == "SUCCEEDED" else job.exit_code or code or 1
 
 
 class _Output:
@@ -102,7 +104,7 @@ class _Output:
 
     Attributes:
         shown: the last lines that were shown.
-        aside: Ray's own last lines.
+        aside: the last lines of its standard error, where its own troubles are.
         over: whether it said that the job failed or was stopped.
     """
 
@@ -113,51 +115,54 @@ class _Output:
 
     def show(self, line: str) -> None:
         """Takes a line of its standard output, where the job's lines are."""
-        said = _RAY_SAYS.match(line)
+        said = _RAY_SAYS.search(line)
         if said:
-            text = _COLOUR.sub("", said[1] or said[2] or "").strip()
-            self.aside.append(text)
-            self.over = self.over or bool(_THE_END.match(text))
-        elif not self.over:
+            line = line[: said.start()]  # what the job said last, where it did not end its line
+            line += "\n" if line else ""
+        if line and not self.over:
             print(line, end="", flush=True)
             if line.strip():
                 self.shown.append(line.rstrip())
+        if said:
+            self.over = self.over or bool(_THE_END.match(_without_colour(said)))
 
     def heed(self, lines: Iterable[str]) -> None:
-        """Takes the lines of its standard error, where its own troubles are."""
+        """Takes the lines of its standard error."""
         for line in lines:
             said = _RAY_SAYS.match(line)
-            self.aside.append(_COLOUR.sub("", (said[1] or said[2] or "") if said else line).rstrip())
+            self.aside.append(_without_colour(said) if said else line.rstrip())
 
 
-def _tell_why(address: str, job: Job, output: _Output, environment: Mapping[str, str]) -> int | None:
-    """Says how a job failed, with its last lines as far as they were not shown; returns its exit code if it has one.
+def _without_colour(said: re.Match[str]) -> str:
+    return _COLOUR.sub("", said[1] or said[2] or "").strip()
+
+
+def _tell_why(address: str, job: Job, output: _Output, environment: Mapping[str, str]) -> None:
+    """Says how a job ended, with its last lines as far as they were not shown.
 
     Raises:
         RayGone, ConfigError: see ``run_job``.
     """
     sys.stdout.flush()
-    silent = not output.shown and job.exit_code is None  # it may not even have begun
-    gone = why_no_jobs(address, environment) if silent or not job.status else ""
-    if gone and silent:
+    # a job that said nothing may not even have begun
+    gone = "" if output.shown and job.status else why_no_jobs(address, environment)
+    if gone and not output.shown:
         raise RayGone("ray", masked(address), f"went away before it began the job ({masked(gone)})")
     last = next((line for line in reversed(output.aside) if line.strip()), job.message)
     if job.status in _GOES_ON:
         print(f"the output of the job, which is {job.status}, broke off: {masked(last)}", file=sys.stderr, flush=True)
-        return None
-    if job.status:
-        lines = _not_shown(job.lines, output.shown)
-        reason = job.message.partition(", last available logs")[0].strip() or "no reason given"
-        for line in lines[-LAST_LINES:]:
-            print(masked(line), file=sys.stderr)
-        print(f"the job {job.status.lower()}: {masked(reason)}", file=sys.stderr, flush=True)
-        return job.exit_code
-    if gone:
+    elif job.status:
+        lines = _not_shown(job.lines, output.shown)[-LAST_LINES:]
+        reason, *more = job.message.partition(", last available logs")[0].strip().splitlines() or ["no reason given"]
+        known = {*lines, *output.shown}  # a message may be among the job's lines
+        lines = [*lines, f"the job {job.status.lower()}: {reason}", *(line for line in more if line not in known)]
+        print("\n".join(map(masked, lines)), file=sys.stderr, flush=True)
+    elif gone:
         print(f"the job is lost: its Ray went away ({masked(gone)})", file=sys.stderr, flush=True)
-        return None
-    for line in output.aside:
-        print(masked(line), file=sys.stderr)
-    raise ConfigError("ray", masked(address), f"did not take the job: {masked(last)}")
+    else:
+        for line in output.aside:
+            print(masked(line), file=sys.stderr)
+        raise ConfigError("ray", masked(address), f"did not take the job: {masked(last)}")
 
 
 def _not_shown(lines: Sequence[str], shown: Sequence[str]) -> list[str]:

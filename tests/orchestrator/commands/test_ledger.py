@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 import micro_study
 import pytest
 
+from orchestrator.commands.finished import shown_if_finished
 from orchestrator.commands.study import FREE_BYTES_WANTED, main
 from orchestrator.engine.inline import run_locally
 from orchestrator.plan.cost import bytes_left
@@ -174,6 +176,49 @@ def test_rows_may_differ_in_their_tasks(place: Place, monkeypatch: pytest.Monkey
     assert [task["task"] for task in table["tasks"]] == ["doc_acceptability", "doc_qa", "doc_cloze"]
     assert cells["spans"] == {"doc_acceptability", "doc_qa", "doc_cloze", "average"}
     assert cells["without-qa"] == {"doc_acceptability", "doc_cloze"}
+
+
+def test_finished_only_shows_what_is_finished_and_starts_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def files() -> dict[str, float]:
+        return {str(path): path.stat().st_mtime for path in place.folder.rglob("*") if path.is_file()}
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a run was begun")
+
+    use(monkeypatch, refuse)
+    before = files()
+    assert place.run(micro_study.study(), "--finished-only") == (3, "", "")
+    assert place.run(micro_study.study(), "--finished-only", "--plan") == (3, "", "")
+    assert files() == before
+    use(monkeypatch, locally)
+    code, out, err = place.run(micro_study.study(), "--rows", "spans", "--finished-only")
+    assert (code, err) == (0, "")
+    assert out.index("A trial, scale micro") < out.index("every stage was finished already, none ran")
+
+
+STUDY = """
+import sys
+sys.path.insert(0, {tests!r})
+import micro_study
+from pathlib import Path
+from orchestrator.commands.study import main
+code = main(micro_study.study(), {{"micro": micro_study.scale(Path({corpus!r}))}})
+print("imported:", [name for name in ("ray", "mlflow", "sympy", "torch._dynamo") if name in sys.modules])
+sys.exit(code)
+"""
+
+
+def test_a_finished_study_is_shown_without_a_job_or_anything_that_takes_seconds_to_import(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tests = str(Path(__file__).parents[1])
+    (place.folder / "study.py").write_text(STUDY.format(tests=tests, corpus=str(place.corpus)))
+    flags = ["--rows", "spans", "--store", str(place.folder / "store"), "--tracking-uri", place.tracking_uri]
+    assert shown_if_finished(["study.py", *flags], os.environ, place.folder)
+    out, err = capsys.readouterr()
+    assert "A trial, scale micro" in out
+    assert out.endswith("imported: []\n")
+    assert err == ""
 
 
 TERMINATED = """

@@ -1,5 +1,6 @@
-"""The demo's Ray: started when none takes jobs, stopped with everything it started, its exit code is the job's."""
+"""The demo: a finished study at once, else a job where a Ray takes it, else on a Ray of our own, stopped after it."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.commands import own_ray, submit
 from orchestrator.commands.addresses import default_store_uri, default_tracking_uri
+from orchestrator.commands.job import RayGone
+from orchestrator.commands.job_server import Found
 from orchestrator.commands.submit import main
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,18 +27,29 @@ sys.exit(int(sys.argv[1]))
 """
 
 
-def demo(*arguments, **environment):
+def surroundings(**environment):
     names = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_MODE")
-    inherited = {name: value for name, value in os.environ.items() if name not in names}
+    return {**{name: value for name, value in os.environ.items() if name not in names}, **environment}
+
+
+def demo(*arguments, **environment):
     return subprocess.run(
         [sys.executable, "-m", "orchestrator.commands.submit", *arguments],
         cwd=ROOT,
-        env={**inherited, **environment},
+        env=surroundings(**environment),
         capture_output=True,
         text=True,
         timeout=280,
         check=False,
     )
+
+
+@pytest.fixture(autouse=True)
+def nobodys_choices(monkeypatch, tmp_path):
+    """No Ray is chosen, and the default store is empty."""
+    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("T5GRID_HOME", str(tmp_path / "home"))
 
 
 @pytest.mark.slow
@@ -71,7 +86,8 @@ def small_ray(tmp_path, monkeypatch):
     program = tmp_path / "ray"
     program.write_text(f"#!/bin/sh\nexit $(cat {tmp_path}/code)\n")
     program.chmod(0o755)
-    monkeypatch.setattr("orchestrator.commands.submit._program", lambda name: str(tmp_path / name))
+    for module in ("job", "own_ray"):
+        monkeypatch.setattr(f"orchestrator.commands.{module}.program", lambda name: str(tmp_path / name))
     return tmp_path
 
 
@@ -98,6 +114,95 @@ def test_results_are_where_the_command_says_or_else_by_default(small_ray, monkey
     assert "results   s3://bucket/t5     t5grid status --store s3://bucket/t5\n" in shown
     assert "MLflow    http://***@runs.example\n" in shown
     assert "default" not in shown
+
+
+def test_a_finished_study_needs_no_ray(monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise AssertionError("a Ray was looked for")
+
+    seen = []
+    monkeypatch.setattr(submit, "shown_if_finished", lambda command, *_: seen.append(command) or True)
+    monkeypatch.setattr(submit, "find", refuse)
+    monkeypatch.setattr(submit, "own_ray", refuse)
+    assert main([]) == 0
+    assert seen == [("studies/objectives.py", "--scale", "tiny")]
+    assert "exit code 0\n  results   " in capsys.readouterr().out
+    monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")  # it has another store: what is here says nothing
+    with pytest.raises(AssertionError, match="looked for"):
+        main([])
+    for here in ("auto", "127.0.0.1:6379", "http://localhost:8265", "ray://127.0.0.1:10001"):
+        monkeypatch.setenv("RAY_ADDRESS", here)
+        assert main([]) == 0
+
+
+@pytest.fixture
+def going_ray(monkeypatch):
+    """A Ray that takes jobs when it is asked, and goes away before it begins one; ours then runs it."""
+
+    def run_job(address, *_):
+        if address == "http://going":
+            raise RayGone("ray", address, "went away before it began the job (x)")
+        return 3
+
+    monkeypatch.setattr(submit, "find", lambda _: Found(address="http://going"))
+    monkeypatch.setattr(submit, "run_job", run_job)
+    monkeypatch.setattr(submit, "own_ray", lambda _: contextlib.nullcontext("http://ours"))
+
+
+def test_a_ray_that_goes_away_is_replaced_by_one_of_our_own(going_ray, capsys):
+    assert main(["job.py"]) == 3
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "using the Ray that is running at http://going",
+        "ray='http://going': went away before it began the job (x)",
+    ]
+
+
+def test_a_chosen_ray_that_goes_away_is_not_replaced(going_ray, monkeypatch, capsys):
+    monkeypatch.setenv("RAY_ADDRESS", "http://going")
+    assert main(["job.py"]) == 2
+    assert capsys.readouterr().err == "ray='http://going': went away before it began the job (x)\n"
+
+
+def test_a_ray_that_takes_no_jobs_is_left_alone(monkeypatch, capsys):
+    monkeypatch.setattr(submit, "find", lambda _: Found(trouble="it starts or shuts down at redis://:secret@x"))
+    assert submit.running_ray({}) is None
+    assert "takes no jobs from here (it starts or shuts down at redis://***@x)" in capsys.readouterr().out
+    monkeypatch.setattr(submit, "find", lambda _: Found())
+    assert submit.running_ray({}) is None
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("when", ["before it is looked for", "when it is found"])
+def test_a_ray_that_shuts_down_costs_no_job(tmp_path, when):
+    job = tmp_path / "job.py"
+    job.write_text(JOB)
+    ray = own_ray._started(surroundings(RAY_AUTH_MODE="token"))
+    try:
+        if when == "before it is looked for":
+            ray.process.terminate()
+        with subprocess.Popen(
+            [sys.executable, "-m", "orchestrator.commands.submit", str(job), "3"],
+            cwd=ROOT,
+            env=surroundings(RAY_TMPDIR=str(ray.folder)),  # where Ray looks for the one that is running
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if line == f"using the Ray that is running at {ray.address}\n":
+                    ray.process.terminate()
+        out = "".join(said)
+        assert process.returncode == 3, out
+        assert "starting a Ray for this job ..." in out
+        assert "cores " in out
+        if when == "when it is found":
+            assert f"ray='{ray.address}': went away before it began the job" in out
+    finally:
+        own_ray._stop(ray.process)
+        shutil.rmtree(ray.folder)
 
 
 def _command_lines():
