@@ -48,12 +48,15 @@ def finished_before(plan: Plan, store: Store, events: Callable[[Event], None]) -
 
 
 def keep_failure(event: Event, plan: Plan, store: Store) -> None:
-    """Writes a failure down of which the worker could not: its process died, or there was none."""
-    if not isinstance(event, StageFailed):
+    """Writes a failure down of which the worker could not: its process died, or there was none.
+
+    Events come late: the worker may have written of a later attempt by now, which stays.
+    """
+    if not isinstance(event, StageFailed) or event.log:
         return
     with contextlib.suppress(StoreError):  # a full disk, say: the run tells of it
         stage, known = plan.stages[event.key], read_failure(store, event.key)
-        if known is None or known.attempts != event.attempt:
+        if known is None or not known.log or known.attempts < event.attempt:
             write_failure(store, stage, event.error, event.attempt, "", host="")
             if store.finished(stage) is not None:  # the next attempt was done before this was heard of
                 forget_failure(store, event.key)

@@ -27,6 +27,18 @@ def test_the_driver_writes_down_that_a_process_died_and_leaves_what_a_worker_wro
     assert again is not None and (again.error, again.attempts) == ("the process died", 2)
 
 
+def test_what_is_heard_of_late_leaves_what_a_worker_wrote_of_a_later_attempt(tmp_path: Path) -> None:
+    plan, store = small_stages.rows("a"), open_store(tmp_path)
+    stage = next(stage for stage in plan.stages.values() if stage.kind == "pretrain")
+    write_failure(store, stage, "ValueError: it went wrong", 2, "Traceback ...")
+    for attempt in (1, 2):
+        for log in ("", "/work/failure.log"):
+            event = StageFailed(key=stage.key, error="it died", attempt=attempt, final=attempt == 2, log=log)
+            keep_failure(event, plan, store)
+    kept = read_failure(store, stage.key)
+    assert kept is not None and (kept.error, kept.log) == ("ValueError: it went wrong", "Traceback ...")
+
+
 def test_a_failure_heard_of_after_the_next_attempt_was_done_is_not_kept(tmp_path: Path) -> None:
     plan, store = small_stages.rows("a"), open_store(tmp_path)
     stage = next(stage for stage in plan.stages.values() if stage.kind == "pretrain")

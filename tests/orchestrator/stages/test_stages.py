@@ -207,7 +207,7 @@ def test_a_stage_that_was_killed_half_way_is_unfinished_and_goes_on_to_the_same_
         run_locally(test_stages.pretraining(plan), open_store({str(tmp_path / "undisturbed")!r}), device=device)
         run_locally(plan, open_store({str(tmp_path / "store")!r}), run_stage=test_stages.killed_at_15, device=device)
     """
-    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, timeout=120, check=False)
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, timeout=280, check=False)
     assert killed.returncode == -signal.SIGKILL
     store, pretrain = open_store(tmp_path / "store"), done.spans["pretrain"]
     assert store.finished(done.spans["tokens"]) is not None
