@@ -14,6 +14,7 @@ import hashlib
 import importlib.metadata
 import re
 import site
+import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,10 +32,18 @@ _NAME = re.compile(r"\w+")
 _TESTS = re.compile(r"(?:^|/)(?:tests?|testing|_tests?|test_[^/]*|[^/]*_tests?\.py|conftest\.py)(?:/|$)")
 
 
+_FIRST_PYTHON = (3, 11)
+
+
 def content_digest() -> str:
-    """Returns 16 hex digits that stand for what is installed: distributions' names and versions, harvest version."""
+    """Returns 16 hex digits that stand for what is installed: Python, names and versions of packages, harvest version.
+
+    Wheels of one version differ by Python. 3.11, which was the only one once, is not told, so that its digests stay.
+    """
     installed = sorted(f"{name}=={distribution.version}" for name, distribution in _distributions())
-    return hashlib.sha256("\n".join([f"harvest {HARVEST_VERSION}", *installed]).encode()).hexdigest()[:16]
+    python = sys.version_info[:2]
+    told = [] if python == _FIRST_PYTHON else ["python {}.{}".format(*python)]
+    return hashlib.sha256("\n".join([f"harvest {HARVEST_VERSION}", *told, *installed]).encode()).hexdigest()[:16]
 
 
 def harvest(min_chars: int, report: Callable[[dict[str, object]], None] | None = None) -> Iterator[SourceDocument]:
