@@ -32,7 +32,7 @@ def test_what_is_heard_of_late_leaves_what_a_worker_wrote_of_a_later_attempt(tmp
     stage = next(stage for stage in plan.stages.values() if stage.kind == "pretrain")
     write_failure(store, stage, "ValueError: it went wrong", 2, "Traceback ...")
     for attempt in (1, 2):
-        for log in ("", "/work/failure.log"):
+        for log in ("", "failure.log"):
             event = StageFailed(key=stage.key, error="it died", attempt=attempt, final=attempt == 2, log=log)
             keep_failure(event, plan, store)
     kept = read_failure(store, stage.key)
