@@ -24,6 +24,9 @@ from typing import Any, Self
 
 from orchestrator.plan.stage import Stage
 
+EVALUATED = "evaluate"
+"""The role of the stage whose scores are a row's."""
+
 FORMAT = 1
 """Of the JSON; a higher one is not read."""
 

@@ -9,15 +9,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from orchestrator.engine.outcomes import Failed, Finished, Outcomes, Skipped
-from orchestrator.plan.plan import Plan, PlannedRow
+from orchestrator.plan.plan import EVALUATED, Plan, PlannedRow
 from orchestrator.results.compare import Comparison, RowResult, TaskColumn, compare
 from orchestrator.results.notes import notes_on
 from orchestrator.store import Manifest, Store
 from t5core.config import TasksConfig
 from t5core.tasks import Task, judged, tasks_of
-
-EVALUATED = "evaluate"
-"""The role of the stage whose scores are a row's."""
 
 
 def tasks_of_row(plan: Plan, row: PlannedRow) -> dict[str, Task]:

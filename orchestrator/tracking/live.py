@@ -11,13 +11,10 @@ from types import TracebackType
 from typing import Self
 
 from orchestrator.engine.events import Event, StageFailed, StageFinished, StageSkipped
-from orchestrator.plan.plan import Plan, PlannedRow
+from orchestrator.plan.plan import EVALUATED, Plan, PlannedRow
 from orchestrator.store import Manifest, Store
 from orchestrator.tracking.writer import RowStatus, Tracker
 from t5core.metrics.averages import paper_columns
-
-EVALUATED = "evaluate"
-"""The role of the stage whose scores are a row's."""
 
 
 class LiveRows:
