@@ -4,7 +4,7 @@
     python -m orchestrator.commands.submit studies/objectives.py --rows 'span*'    # another script or other flags
 
 A study of which everything is finished is shown at once, without a job. Else, if a Ray that takes jobs is running, the
-job goes there and that Ray is left alone; otherwise a Ray is started for the job and stopped after it (own_ray.py).
+job goes there and that Ray is left alone; otherwise a Ray is started for the job and stopped after it (jobs/).
 """
 
 import argparse
@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 
 from orchestrator.commands.addresses import HOME_VARIABLE, default_store_uri, default_tracking_uri
 from orchestrator.commands.finished import shown_if_finished
-from orchestrator.commands.job import RayGone, run_job
-from orchestrator.commands.job_server import chosen_ray, find, with_token
-from orchestrator.commands.own_ray import own_ray
+from orchestrator.commands.jobs.job import RayGone, run_job
+from orchestrator.commands.jobs.own_ray import own_ray
+from orchestrator.commands.jobs.server import chosen_ray, find, with_token
 from orchestrator.store.provenance import COMMIT_VARIABLE, code_commit
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands import own_ray, submit
+from orchestrator.commands import submit
 from orchestrator.commands.addresses import default_store_uri, default_tracking_uri
-from orchestrator.commands.job import RayGone
-from orchestrator.commands.job_server import Found
+from orchestrator.commands.jobs import own_ray
+from orchestrator.commands.jobs.job import RayGone
+from orchestrator.commands.jobs.server import Found
 from orchestrator.commands.submit import main
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -87,7 +88,7 @@ def small_ray(tmp_path, monkeypatch):
     program.write_text(f"#!/bin/sh\nexit $(cat {tmp_path}/code)\n")
     program.chmod(0o755)
     for module in ("job", "own_ray"):
-        monkeypatch.setattr(f"orchestrator.commands.{module}.program", lambda name: str(tmp_path / name))
+        monkeypatch.setattr(f"orchestrator.commands.jobs.{module}.program", lambda name: str(tmp_path / name))
     return tmp_path
 
 

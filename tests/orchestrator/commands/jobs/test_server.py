@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.commands import job_server
+from orchestrator.commands.jobs import server
 
 Answers = Callable[[Mapping[str, Any]], str]
 
@@ -43,21 +43,21 @@ def serving() -> Iterator[Answers]:
         return f"http://127.0.0.1:{servers[-1].server_port}"
 
     yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    for started in servers:
+        started.shutdown()
+        started.server_close()
 
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_server, "_RETRY_S", 0.0)
+    monkeypatch.setattr(server, "_RETRY_S", 0.0)
     for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
 
 
 def asked(capsys: pytest.CaptureFixture[str], *question: str) -> Any:
     """What the process of its own would answer."""
-    assert job_server.main(list(question)) == 0
+    assert server.main(list(question)) == 0
     return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
 
 
@@ -139,12 +139,12 @@ def test_a_job_is_told_with_its_reason_and_its_last_lines(serving: Answers, caps
 
 
 def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_server, "ANSWER_LIMIT_S", 0.001)
-    assert job_server.find({}) == job_server.Found(trouble="no answer within 0 s")
-    assert job_server.look_at("http://127.0.0.1:9", "x", {}) == job_server.Job(message="no answer within 0 s")
+    monkeypatch.setattr(server, "ANSWER_LIMIT_S", 0.001)
+    assert server.find({}) == server.Found(trouble="no answer within 0 s")
+    assert server.look_at("http://127.0.0.1:9", "x", {}) == server.Job(message="no answer within 0 s")
 
 
 def test_an_address_that_is_given_comes_before_the_chosen_one() -> None:
     environment = {"RAY_ADDRESS": "http://a", "RAY_API_SERVER_ADDRESS": "http://b", "PATH": "/bin"}
-    assert job_server.chosen_ray(environment) == "http://b"
-    assert job_server.without_choice(environment) == {"PATH": "/bin"}
+    assert server.chosen_ray(environment) == "http://b"
+    assert server.without_choice(environment) == {"PATH": "/bin"}

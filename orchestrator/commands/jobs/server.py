@@ -123,7 +123,7 @@ def waiting_for(address: str, environment: Mapping[str, str]) -> "subprocess.Pop
 
 
 def _command(*question: str) -> list[str]:
-    return [sys.executable, "-m", "orchestrator.commands.job_server", *question]
+    return [sys.executable, "-m", "orchestrator.commands.jobs.server", *question]
 
 
 def _answer(environment: Mapping[str, str], *question: str) -> dict[str, Any]:

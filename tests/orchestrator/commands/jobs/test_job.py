@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.job import RayGone, run_job
-from orchestrator.commands.job_server import Job
+from orchestrator.commands.jobs.job import RayGone, run_job
+from orchestrator.commands.jobs.server import Job
 from t5core.errors import ConfigError
 
 ADDRESS = "http://127.0.0.1:9"
@@ -31,9 +31,9 @@ def ray_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
         (tmp_path / "err").write_text(err)
         (tmp_path / "ray").write_text(f"#!/bin/sh\ncat {tmp_path}/out; cat {tmp_path}/err >&2; exit {code}\n")
         (tmp_path / "ray").chmod(0o755)
-        monkeypatch.setattr("orchestrator.commands.job.program", lambda name: str(tmp_path / name))
-        monkeypatch.setattr("orchestrator.commands.job.look_at", lambda *_: job)
-        monkeypatch.setattr("orchestrator.commands.job.why_no_jobs", lambda *_: gone)
+        monkeypatch.setattr("orchestrator.commands.jobs.job.program", lambda name: str(tmp_path / name))
+        monkeypatch.setattr("orchestrator.commands.jobs.job.look_at", lambda *_: job)
+        monkeypatch.setattr("orchestrator.commands.jobs.job.why_no_jobs", lambda *_: gone)
         return ADDRESS
 
     return says

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands import own_ray
+from orchestrator.commands.jobs import own_ray
 from t5core.errors import ConfigError
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.commands.job_server import Job, look_at, program, why_no_jobs, with_token, without_choice
+from orchestrator.commands.jobs.server import Job, look_at, program, why_no_jobs, with_token, without_choice
 from t5core.errors import ConfigError
 from t5core.uris import masked
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.commands.job_server import program, waiting_for, without_choice
+from orchestrator.commands.jobs.server import program, waiting_for, without_choice
 from orchestrator.engine.on_ray.connect import LOOPBACK_VARIABLE
 from t5core.errors import ConfigError
 
