@@ -2,23 +2,34 @@
 # make have to be there. `make setup` does nothing when requirements.lock and pyproject.toml are unchanged.
 
 # the oldest first: whatever works on it works on the others. `make PYTHON=python3.13 VENV=.venv-3.13 test` takes another
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+VERSION := import sys; print("Python %d.%d" % sys.version_info[:2])
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
-	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
+	"$$p" -c '$(FITS)' 2>/dev/null && echo "$$p" && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 ARGS ?=
 
 # `python` and `ray` are ours, also in the processes that these commands start
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: setup demo test test-slow test-pythons lint format bench clean
+.PHONY: setup demo test test-slow test-pythons lint format bench clean same-python
 
 setup: $(STAMP)
 
-$(STAMP): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 was found: install one, or put it on PATH" >&2; exit 2; }
-	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+# a PYTHON that is given wins: where the environment was made with another version, that is said and nothing is done
+same-python:
+ifneq ($(origin PYTHON),file)
+	@test ! -x $(BIN)/python || test "$$("$(PYTHON)" -c '$(VERSION)')" = "$$($(BIN)/python -c '$(VERSION)')" || \
+		{ echo "$(VENV) has $$($(BIN)/python -c '$(VERSION)'): give $(PYTHON) another folder, like VENV=.venv-other" >&2; exit 2; }
+endif
+
+$(STAMP): requirements.lock pyproject.toml | same-python
+	@"$(PYTHON)" -c '$(FITS)' 2>/dev/null || { \
+		echo "no Python 3.11, 3.12 or 3.13 was found$(if $(PYTHON), as $(PYTHON)): install one, or put it on PATH" >&2; exit 2; }
+	@# pip comes last: where Debian's python3-venv was missing there is a python without it, to be made whole
+	@test -x $(BIN)/pip || "$(PYTHON)" -m venv $(VENV)
 	@# uv itself comes by the lock's hashes too: its block of the lock is what pip gets
 	@awk '/^[^ ]/ { ours = /^uv==/ } ours' requirements.lock > $(VENV)/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(VENV)/uv.lock
@@ -56,4 +67,4 @@ bench: $(STAMP)
 		test -z "$$missed" || { echo "below their marks:$$missed" >&2; exit 1; }
 
 clean:
-	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info
+	rm -rf .venv* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info

@@ -31,6 +31,69 @@ def test_the_lock_names_every_dependency():
     assert names - locked == set()
 
 
+def test_the_lock_is_for_every_platform():
+    locked = (ROOT / "requirements.lock").read_text()
+    assert "\ntorch-xla==2.9.0 ; platform_machine == 'x86_64' and sys_platform == 'linux' \\\n" in locked
+
+
+def test_every_place_names_the_same_pythons():
+    named = [item.rsplit(" ", 1)[1] for item in PROJECT["project"]["classifiers"] if "Python :: 3." in item]
+    oldest, newest = (int(version.removeprefix("3.")) for version in (named[0], named[-1]))
+    assert named == [f"3.{minor}" for minor in range(oldest, newest + 1)]
+    assert PROJECT["project"]["requires-python"] == f">=3.{oldest},<3.{newest + 1}"
+    assert PROJECT["tool"]["mypy"]["python_version"] == f"3.{oldest}"
+    assert PROJECT["tool"]["ruff"]["target-version"] == f"py3{oldest}"
+    makefile = (ROOT / "Makefile").read_text()
+    assert f"(3, {oldest}) <= sys.version_info[:2] <= (3, {newest})" in makefile
+    assert " ".join(f"python{version}" for version in named) in makefile
+    spoken = f"{', '.join(named[:-1])} or {named[-1]}"
+    assert f"no Python {spoken} was found" in makefile
+    assert f"Python {spoken}" in (ROOT / "README.md").read_text()
+    assert f"versions=({' '.join(named)})" in (ROOT / ".ci/test-pythons").read_text()
+
+
+def set_up(folder, python):
+    """``make setup`` in a folder that has nothing but the Makefile, what it reads, and what the test put there."""
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    return subprocess.run(
+        ["make", "--no-print-directory", "setup", f"PYTHON={python}"],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def script(path, says):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{says}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_setup_names_the_pythons_it_takes_and_makes_no_environment_with_another(tmp_path):
+    done = set_up(tmp_path, script(tmp_path / "old", "exit 1"))
+    assert done.returncode == 2
+    assert f"no Python 3.11, 3.12 or 3.13 was found as {tmp_path}/old: install one" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_setup_does_not_take_an_environment_of_another_python_for_the_one_asked_for(tmp_path):
+    script(tmp_path / ".venv/bin/python", 'echo "Python 3.12"')
+    (tmp_path / ".venv/.set-up").touch()
+    done = set_up(tmp_path, script(tmp_path / "other", 'echo "Python 3.13"'))
+    assert done.returncode == 2
+    assert f".venv has Python 3.12: give {tmp_path}/other another folder" in done.stderr
+
+
+def test_setup_makes_an_environment_whole_that_was_left_without_pip(tmp_path):
+    script(tmp_path / ".venv/bin/python", "exit 3")
+    python = script(tmp_path / "python", 'case "$1$2" in -mvenv) echo "made $3" >&2; exit 4;; esac')
+    assert "made .venv" in set_up(tmp_path, python).stderr
+
+
 @pytest.mark.parametrize("path", ROOM_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_code_is_loaded_from_data(path):
     forbidden = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
