@@ -7,7 +7,29 @@ from t5core.uris import masked
 
 def notes_on(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
     """Returns all lines that a table should be read with."""
-    return (*short_sources(plan, outcomes), *cut_examples(plan, outcomes), *unreadable_outputs(plan, outcomes))
+    return (
+        *left_out_text(plan, outcomes),
+        *short_sources(plan, outcomes),
+        *cut_examples(plan, outcomes),
+        *unreadable_outputs(plan, outcomes),
+    )
+
+
+def left_out_text(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
+    """Returns a line for each corpus of which reading skipped, mended or left out something."""
+    told = []
+    for key, stage in plan.stages.items():
+        outcome = outcomes[key]
+        if stage.kind != "corpus" or not isinstance(outcome, Finished):
+            continue
+        counts = {name: count for name, count in outcome.manifest.result.items() if ":" in name and count}
+        if counts:
+            corpus = stage.settings["corpus"]
+            where = ", ".join(map(masked, corpus["paths"])) or corpus["source"]
+            read = f"{outcome.manifest.result['documents']:,} documents of {where}"
+            found = (f"{count:,} {name.replace(':', ' ').replace('_', ' ')}" for name, count in counts.items())
+            told.append(f"text: {read}; beside them {', '.join(found)}")
+    return tuple(told)
 
 
 def cut_examples(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ t5core vocabulary --mix 10:english/ 1:german.txt 1:french.txt 1:romanian.txt --o
 
 import argparse
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,8 @@ def vocabulary(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise ConfigError("out", "", "give a folder for the vocabulary: --out DIR")
     out = _free_folder(arguments.out)
-    samples = sample_sources(_sources(arguments.mix), train_chars=config.train_chars, seed=config.seed)
+    skipped: Counter[str] = Counter()
+    samples = sample_sources(_sources(arguments.mix, skipped), train_chars=config.train_chars, seed=config.seed)
     chars = sum(sample.chars for sample in samples)
     seconds = max(1, round(_SECONDS_PER_MILLION_CHARS * chars / 1e6))
     note(f"training {config.num_pieces:,} pieces on {chars:,} characters, about {seconds:,} s")
@@ -87,6 +89,9 @@ def vocabulary(arguments: argparse.Namespace) -> int:
                 f"{sample.name} has {sample.found_chars:,} characters where its part would be {sample.wanted_chars:,}; "
                 f"to keep the proportions, {chars:,} of {config.train_chars:,} were trained on"
             )
+    for name, count in sorted((+skipped).items()):
+        if ":" in name:
+            note(f"{name}: {count:,}")
     print(f"{trained.num_pieces:,} pieces and {trained.num_sentinels:,} sentinels in {out}")
     return 0
 
@@ -109,7 +114,7 @@ def _free_folder(given: str) -> Path:
     return out
 
 
-def _sources(mix: Sequence[str]) -> "list[TextSource]":
+def _sources(mix: Sequence[str], skipped: "Counter[str]") -> "list[TextSource]":
     """The texts of ``PARTS:PATH`` each; all paths are looked up before the first of them is read."""
     from t5core.corpora.files import find_files
     from t5core.vocabulary import TextSource
@@ -127,15 +132,15 @@ def _sources(mix: Sequence[str]) -> "list[TextSource]":
                 way_out = f"{file} is in {owners[file]} already: name each text once"
                 raise ConfigError("mix", masked(text), way_out)
             owners[file] = masked(text)
-        sources.append(TextSource(name=masked(path), texts=_texts(path), parts=parts))
+        sources.append(TextSource(name=masked(path), texts=_texts(path, skipped), parts=parts))
     return sources
 
 
-def _texts(path: str) -> Iterator[str]:
+def _texts(path: str, skipped: "Counter[str]") -> Iterator[str]:
     from t5core.corpora.files import read_files
 
     try:
-        for document in read_files([path], min_chars=1):
+        for document in read_files([path], min_chars=1, counts=skipped):
             yield document.text
     except (OSError, EOFError, zlib.error) as error:  # the last two: a broken .gz
         raise DataError("mix", masked(path), f"cannot be read: {getattr(error, 'strerror', None) or error}") from error

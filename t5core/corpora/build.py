@@ -54,7 +54,7 @@ def identify(config: CorpusConfig) -> CorpusConfig:
     """Returns ``config`` with ``content`` and ``extra_content`` filled in: the digests of what lies there now.
 
     Raises:
-        ConfigError: a path that does not exist or holds no text.
+        ConfigError: a path that does not exist, or holds no text of ``min_chars`` characters.
     """
     if config.source == "embedded":
         return config.replace(content=embedded.content_digest())
@@ -62,6 +62,8 @@ def identify(config: CorpusConfig) -> CorpusConfig:
         content = hashlib.sha256(config.paths[0].encode()).hexdigest()[:16]
     else:
         content = files.content_digest(config.paths)
+        if not files.has_document(config.paths, config.min_chars):
+            raise _no_text(config)
     return identify_extra(config.replace(content=content))
 
 
@@ -81,8 +83,8 @@ def build_corpus(config: CorpusConfig, folder: Path, report: Report | None = Non
     Returns:
         Counts: ``documents``, ``train_documents``, ``validation_documents``, ``chars`` (of text written),
         ``dropped_duplicates`` (documents), ``dropped_lines`` (repeated lines and sentences); of a variant also
-        ``train_chars``, and ``dropped_by_variant`` (training documents) in place of ``dropped_duplicates``. Of captures
-        also what reading skipped or mended, as ``t5core.corpora.captures`` names it.
+        ``train_chars``, and ``dropped_by_variant`` (training documents) in place of ``dropped_duplicates``. Also what
+        reading skipped, mended or left out, as ``t5core.corpora.files`` names it.
 
     Raises:
         ConfigError: the source has no text, or not enough for both splits.
@@ -107,7 +109,7 @@ def _build(config: CorpusConfig, folder: Path, scratch: Path, report: Report | N
                 report({"documents": gathering.read})
         read = gathering.read
         if not read:
-            raise ConfigError("corpus", where, f"no text there of {config.min_chars} characters or more (min_chars)")
+            raise _no_text(config)
         for document in _books(config, skipped):
             gathering.add(document, training_only=True)
     plain = config.variant == "plain"
@@ -140,6 +142,11 @@ def _build(config: CorpusConfig, folder: Path, scratch: Path, report: Report | N
     del counts["dropped_duplicates"]
     dropped = split.train_documents - train_documents
     return {**counts, "train_chars": train_chars, "dropped_by_variant": dropped}
+
+
+def _no_text(config: CorpusConfig) -> ConfigError:
+    where = masked(", ".join(config.paths)) or config.source
+    return ConfigError("corpus", where, f"no text there of {config.min_chars} characters or more (min_chars)")
 
 
 def _documents(config: CorpusConfig, skipped: "Counter[str]", report: Report | None) -> Iterable[SourceDocument]:

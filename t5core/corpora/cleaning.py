@@ -12,6 +12,8 @@ section titles keep a short underline, parameters keep their ``name : type`` lin
 
 Dropped: doctests, code fences, literal blocks, directives that hold no prose, tables, lines of links, ``See Also`` and
 ``References``, and lines that are not mostly English letters. Inline markup (roles, backquotes, links) leaves its text.
+
+That is for what is harvested from packages. What a user gives is text in any language: see ``t5core.corpora.plain``.
 """
 
 import inspect
@@ -19,7 +21,9 @@ import re
 import string
 from collections.abc import Iterator
 
-_UNDERLINE = re.compile(r"([-=~^*#\"'])\1{2,}$")
+from t5core.corpora.paragraphs import is_underline, joined
+from t5core.corpora.plain import IMAGE, LINK, LINK_LINE
+
 _TABLE_RULE = re.compile(r"(?:[=-]{2,}\s+)+[=-]{2,}$|\+[-=+]{3,}$")
 _DIRECTIVE = re.compile(r"\.\. ([\w:.-]+?)::")
 _PROSE_DIRECTIVES = {
@@ -27,10 +31,6 @@ _PROSE_DIRECTIVES = {
     *("versionadded", "versionchanged", "deprecated", "topic", "rubric"),
 }
 _OPTION = re.compile(r":[\w-]+:(?:\s\S+)?$")
-_LINK_LINE = re.compile(r"[-*<(\[\s]*(?:\[[^\]]*\]:?\s*)?<?https?://\S+$|\[[^\]]+\]:\s")
-_BULLET = re.compile(r"(?:[-*+•]|\(?\d{1,2}[.)])\s")
-_NUMPY_ENTRY = re.compile(r"\*{0,2}[A-Za-z_][\w.]*(?:, \*{0,2}\w+)* ?:(?: |$)")
-_HANGING_ENTRY = re.compile(r"(?::\w+[^:]*:\s|@\w+ |\*{0,2}\w+(?: \([^)]*\))?: )")
 _DROPPED_SECTIONS = {"see also", "references", "examples", "example", "usage", "attributes and methods"}
 
 _SENTENCE_GAP = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.) (?=[A-Z])")
@@ -40,8 +40,6 @@ _ROLE = re.compile(r":[\w:+.-]+:`([^`]+)`")
 _TITLED_LINK = re.compile(r"`([^`<]+?)\s*<[^`>]*>`_{0,2}")
 _BACKQUOTED = re.compile(r"(`{1,2})([^`]+)\1_{0,2}")
 _FOOTNOTE = re.compile(r"\s?\[[\w#*-]{1,8}\]_")
-_IMAGE = re.compile(r"\[?!\[[^\]]*\]\([^)]*\)(?:\]\([^)]*\))?")
-_MARKDOWN_LINK = re.compile(r"\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _HTML = re.compile(r"</?[A-Za-z][^<>]{0,300}>|<!--.*?-->", re.S)
 _URL = re.compile(r"\s?[<(]?\bhttps?://[^\s>)]+[>)]?")
 _GAP = re.compile(r"(?<=\S) {2,}")
@@ -51,31 +49,19 @@ _LETTERS = string.ascii_letters.encode() + b" "
 _COMMON_WORDS = re.compile(r"\b(?:the|of|to|is|in|and|for|that|this|with|be|are|it|by|as)\b", re.I)
 _MIN_LETTER_SHARE = 0.75
 _JUDGED_FROM_CHARS = 40
-_MAX_WRAPPED_CHARS = 130  # a longer line was not wrapped by a person: it is a paragraph by itself
 
 
 def clean_docstring(raw: str) -> str:
-    """Returns the prose of a docstring or README; "" when there is none. See the module's note for the form."""
-    lines = _joined(_prose_lines(inspect.cleandoc(raw).split("\n")))
+    """Returns the prose of a docstring; "" when there is none. See the module's note for the form."""
+    lines = joined(_prose_lines(inspect.cleandoc(raw).split("\n")))
     return _finished(_without_empty_sections([_inline(line) for line in lines]))
 
 
 def clean_readme(raw: str) -> str:
     """Returns the prose of a README in Markdown or reStructuredText, in the form of ``clean_docstring``."""
-    text = _IMAGE.sub("", _HTML.sub("", raw.replace("\r", "")))
-    text = re.sub(r"(?m)^#{1,6}\s*(.+?)\s*#*$", r"\1", _MARKDOWN_LINK.sub(r"\1", text))
+    text = IMAGE.sub("", _HTML.sub("", raw.replace("\r", "")))
+    text = re.sub(r"(?m)^#{1,6}\s*(.+?)\s*#*$", r"\1", LINK.sub(r"\1", text))
     return clean_docstring(text)
-
-
-def clean_text(raw: str) -> str:
-    """Returns plain text with white space squeezed and lines that hold no prose (links, tables, code) dropped.
-
-    Wrapped lines are joined, one paragraph on one line; a line too long to be wrapped is a paragraph by itself. Titles,
-    lists and documented parameters keep their lines, as in ``clean_docstring``.
-    """
-    lines = _joined(iter(raw.replace("\r", "").expandtabs().split("\n")))
-    prose = (line for line in lines if _is_prose(line) or is_entry(line))
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(line for line in prose if not _LINK_LINE.match(line))).strip()
 
 
 def split_sentences(line: str) -> list[str]:
@@ -121,7 +107,7 @@ def _prose_lines(lines: list[str]) -> Iterator[str]:
             continue
         first = text[0]
         if first in ">`~.|+=-:<*([h":
-            if text.startswith(("```", "~~~")) and not _UNDERLINE.match(text):
+            if text.startswith(("```", "~~~")) and not is_underline(text):
                 in_fence = True
                 continue
             if text.startswith(">>>") or _TABLE_RULE.match(text):
@@ -132,7 +118,7 @@ def _prose_lines(lines: list[str]) -> Iterator[str]:
                 if name is None or name[1] not in _PROSE_DIRECTIVES:
                     deeper_than = indent
                 continue
-            if first == "|" or _OPTION.match(text) or _LINK_LINE.match(text):
+            if first == "|" or _OPTION.match(text) or LINK_LINE.match(text):
                 continue
         if text.endswith("::"):
             deeper_than = indent
@@ -140,43 +126,6 @@ def _prose_lines(lines: list[str]) -> Iterator[str]:
             if text == ":":
                 continue
         yield " " * indent + text
-
-
-def _joined(lines: Iterator[str]) -> Iterator[str]:
-    """Joins wrapped lines; indentation becomes none or four spaces, underlines four dashes, blanks come singly."""
-    held, held_indent, hanging, wrapped = "", 0, False, True
-    blank = True
-    for line in lines:
-        text = " ".join(line.split())
-        if not text:
-            if held:
-                yield held
-                held = ""
-            if not blank:
-                yield ""
-            blank = True
-            continue
-        blank = False
-        indent = len(line) - len(line.lstrip())
-        if _UNDERLINE.match(text):
-            if held:
-                yield held
-                yield "----"
-                held = ""
-            continue
-        starts = bool(_BULLET.match(text) or _NUMPY_ENTRY.match(text) or _HANGING_ENTRY.match(text))
-        continues = wrapped and (indent == held_indent or (hanging and indent > held_indent))
-        wrapped = len(text) <= _MAX_WRAPPED_CHARS
-        if held and wrapped and continues and not starts:
-            held += " " + text
-            held_indent = max(held_indent, indent) if hanging else held_indent
-            continue
-        if held:
-            yield held
-        held, held_indent = ("    " if indent else "") + text, indent
-        hanging = bool(_BULLET.match(text) or _HANGING_ENTRY.match(text))
-    if held:
-        yield held
 
 
 def _inline(line: str) -> str:

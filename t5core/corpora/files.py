@@ -1,33 +1,31 @@
 """A user's own text: files, folders and globs.
 
-``.jsonl`` (also ``.gz``) holds one document per line under ``text``, ``.parquet`` in a column of that name. Text in
-Parquet is taken as it is, and so are lines of JSON that have a ``url`` (they are pages) or say by what they were
-cleaned, as ``t5core clean`` writes them. Captures (``.warc``, ``.wet``, also ``.gz``), ``.json.gz``, sets saved by
-``datasets`` (``.arrow``) and sets on the hub (``hf:NAME``) are read as ``t5core clean`` reads them: text as found, what
-is damaged skipped and counted.
+``.jsonl`` (also ``.gz``) holds one document per line under ``text``, ``.parquet`` in a column of that name: text is
+taken as it is, in any language. Captures (``.warc``, ``.wet``, also ``.gz``), ``.json.gz``, sets saved by ``datasets``
+(``.arrow``) and sets on the hub (``hf:NAME``) are read as ``t5core clean`` reads them: text as found, what is damaged
+skipped and counted.
 ``.txt`` and ``.md`` (also ``.gz``) are one document per file, or, where they are long, one for about every 2,000
 characters, cut at blank lines: a book is a corpus. Paragraphs above that length, and texts without blank lines, are cut
-at line ends. A folder stands for all such files below it. The identity of such a corpus is the digest of the files'
-bytes and kinds, so that moving or renaming them changes nothing as long as they keep their endings. Files with nothing
-but white space do not count.
+at line ends. What a person wrapped becomes paragraphs, and Markdown loses its markup (``t5core.corpora.plain``); what
+is left out of it is counted, and so are documents too short for the corpus.
+A folder stands for all such files below it. The identity of such a corpus is the digest of the files' bytes and kinds,
+so that moving or renaming them changes nothing as long as they keep their endings. Files with nothing but white space
+do not count.
 """
 
 import hashlib
-import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from t5core.corpora.captures import HUB, kind_of, read_pages, without_surrogates
-from t5core.corpora.cleaning import clean_readme, clean_text
 from t5core.corpora.columns import WRONG_ENCODING
 from t5core.corpora.documents import CLEANED_BY, SourceDocument, open_text, read_documents, read_parquet
 from t5core.corpora.finding import find_places
 from t5core.corpora.places import Place
+from t5core.corpora.plain import markdown_text, plain_text
 from t5core.errors import ConfigError
 from t5core.uris import masked
 
@@ -36,8 +34,12 @@ _CAPTURES = (".warc", ".warc.gz", ".wet", ".wet.gz", ".json.gz", ".arrow")
 _PARQUET = ".parquet"
 _TEXT_ENDINGS = (".txt", ".txt.gz", ".md", ".md.gz")
 _LONG_CHARS = 2_000
-_URL_FIELD = re.compile(r'"url"\s*:\s*"')
+_URL_FIELD = re.compile(r'"url"\s*:\s*"[^"]')
+_CLEANED_FIELD = f'"{CLEANED_BY}"'
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+TOO_SHORT = "skipped:too_short"
+"""Counts documents with fewer characters than the corpus asks for."""
+
 _WAY_OUT = "give .jsonl or .parquet (with text), .txt, .md, .warc or .wet files, a folder or a glob of them, or hf:NAME"
 
 
@@ -70,13 +72,25 @@ def content_digest(paths: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(sorted(set(digests))).encode()).hexdigest()[:16]
 
 
+def has_document(paths: Sequence[str], min_chars: int) -> bool:
+    """Says whether some document has ``min_chars`` characters; what would have to be fetched is taken for granted.
+
+    Raises:
+        ConfigError, DataError: as ``read_files``, up to the first such document.
+    """
+    if not all(place.is_local for place in find_files(paths)):
+        return True
+    return any(True for _ in read_files(paths, min_chars))
+
+
 def read_files(paths: Sequence[str], min_chars: int, counts: "Counter[str] | None" = None) -> Iterator[SourceDocument]:
-    """Yields the documents of the files that have at least ``min_chars`` characters, cleaned where they are no pages.
+    """Yields the documents of the files that have at least ``min_chars`` characters.
 
     Args:
         paths: as ``find_files`` takes them.
         min_chars: shorter documents are left out.
-        counts: gets what was skipped in captures and why, as ``captures.read_pages`` counts it.
+        counts: gets what was skipped and why: TOO_SHORT, what ``plain.markdown_text`` leaves out of Markdown, and of
+            captures as ``captures.read_pages`` counts it.
 
     Raises:
         ConfigError: as ``find_files``.
@@ -87,6 +101,8 @@ def read_files(paths: Sequence[str], min_chars: int, counts: "Counter[str] | Non
         for document in _documents(path, counts):
             if len(document.text) >= min_chars:
                 yield _encodable(document, counts)
+            elif document.text.strip():
+                counts[TOO_SHORT] += 1
 
 
 def _encodable(document: SourceDocument, counts: "Counter[str]") -> SourceDocument:
@@ -107,37 +123,34 @@ def _documents(path: Place, counts: "Counter[str]") -> Iterator[SourceDocument]:
     elif kind in ("json", "parquet"):
         for row in read_documents(path) if kind == "json" else read_parquet(path):
             yield SourceDocument(
-                text=row["text"] if kind == "parquet" or _stays(row) else clean_text(row["text"]),
+                text=row["text"],
                 source=str(row["source"]),
                 url=str(row.get("url") or ""),
                 timestamp=str(row.get("timestamp") or ""),
             )
     else:
-        for text in _pieces(path):
+        for text in _pieces(path, counts):
             yield SourceDocument(text=text, source=path.name)
 
 
-def _stays(document: Mapping[str, Any]) -> bool:
-    """Whether a document's text is taken as it is: of a page, or of one that says by which rules it was cleaned."""
-    return CLEANED_BY in document or _is_page(document)
-
-
-def _is_page(document: Mapping[str, Any]) -> bool:
-    return isinstance(document.get("url"), str) and bool(document["url"])
-
-
 def _identity_kind(path: Place) -> str:
-    """How a file is read, for its identity. JSON Lines without pages keep theirs, whatever is read of others."""
-    if _kind(path) != "json" or not path.is_local:
-        return _kind(path)
+    """How a file is read, for its identity: another word where it was read otherwise once, under the plain one.
+
+    JSON Lines were "json" or, with a page among them, "pages"; text that was neither a page nor clean had lines taken
+    out of it that were not mostly English letters, as had plain text and Markdown.
+    """
+    kind = _kind(path)
+    if kind in ("text", "markdown"):
+        return f"whole-{kind}"
+    if kind != "json" or not path.is_local:
+        return kind
     with open_text(path) as file:
         for line in file:
-            if _URL_FIELD.search(line):
-                with suppress(ValueError, RecursionError):  # whoever reads it says what is wrong
-                    document = json.loads(line.removeprefix("\ufeff"))
-                    if isinstance(document, dict) and _is_page(document) and CLEANED_BY not in document:
-                        return "pages"
-    return "json"
+            if line.strip() and _CLEANED_FIELD not in line:
+                if not _URL_FIELD.search(line):
+                    return "whole-json"
+                kind = "pages"
+    return kind
 
 
 def _kind(path: Place) -> str:
@@ -169,17 +182,18 @@ def _has_text(path: Place) -> bool:
         return any(block.strip() for block in iter(lambda: file.read(1 << 16), ""))
 
 
-def _pieces(path: Place) -> Iterator[str]:
-    """The cleaned text of a file; a long one in documents of about _LONG_CHARS."""
+def _pieces(path: Place, counts: "Counter[str]") -> Iterator[str]:
+    """The text of a file in paragraphs; a long one in documents of about _LONG_CHARS."""
     with open_text(path) as file:
         raw = file.read().strip()
-    clean = clean_readme if _kind(path) == "markdown" else clean_text
+    if _kind(path) == "markdown":
+        raw = markdown_text(raw, counts)
     if not _BLANK_LINE.search(raw):
-        # cut before cleaning, which joins the lines of what it takes for one wrapped paragraph
-        yield from map(clean, _gathered(raw.split("\n"), "\n"))
+        # cut before the lines of what looks like one wrapped paragraph are joined
+        yield from map(plain_text, _gathered(raw.split("\n"), "\n"))
         return
     paragraphs: list[str] = []
-    for paragraph in clean(raw).split("\n\n"):
+    for paragraph in plain_text(raw).split("\n\n"):
         long = len(paragraph) > _LONG_CHARS
         paragraphs += _gathered(paragraph.split("\n"), "\n") if long else [paragraph]
     yield from _gathered(paragraphs, "\n\n")

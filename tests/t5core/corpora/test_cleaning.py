@@ -1,4 +1,4 @@
-from t5core.corpora.cleaning import clean_docstring, clean_readme, clean_text, is_english, split_sentences
+from t5core.corpora.cleaning import clean_docstring, clean_readme, is_english, split_sentences
 
 NUMPYDOC = """
     Compute the :func:`~pkg.mean` along an axis, see `the guide
@@ -74,19 +74,6 @@ def test_fences_and_tables_go():
 def test_readmes_lose_badges_links_html_and_heading_marks():
     raw = "# Title #\n\n[![build](https://a/b.svg)](https://a)\n\n<p align='x'>See [the docs](https://d) now.</p>\n\n- https://x.y\n"
     assert clean_readme(raw) == "Title\n\nSee the docs now."
-
-
-def test_lines_that_are_not_mostly_letters_are_no_prose():
-    table = "0.12 0.88 1.92 2212 1123 3345 123.1 88.1 12.2 9"
-    assert clean_text(f"A first line.\n\n{table}\n\nA second\nline.") == "A first line.\n\nA second line."
-
-
-def test_plain_text_joins_wrapped_lines_and_leaves_long_ones_and_lists():
-    long = "This line is a paragraph that nobody wrapped, " * 4 + "as web text often is."
-    raw = f"A title\n=======\n\nwrapped\nby hand\n\n{long}\n{long}\n\n- one\n- two\n  more\n\n\n\nx : int\n    The x."
-    assert clean_text(raw) == (
-        f"A title\n----\n\nwrapped by hand\n\n{long}\n{long}\n\n- one\n- two more\n\nx : int\n    The x."
-    )
 
 
 def test_english_is_told_from_lists():

@@ -52,26 +52,68 @@ def test_damaged_records_of_captures_are_counted_and_the_rest_is_a_corpus(tmp_pa
     assert all("Menu   Home" in d["text"] for d in list(read_documents(tmp_path / "out/train.jsonl"))[1:2])
 
 
-def test_pages_in_json_lines_stay_as_found_and_other_lines_are_cleaned(tmp_path):
+def test_text_in_json_lines_stays_as_found_with_and_without_a_url(tmp_path):
     wrapped = "The old river is wide\nand slow here, as people say.\n"
     rows = [{"text": wrapped, "url": "http://a.org/1"}, {"text": wrapped}, {"text": wrapped, "url": ""}]
     path = tmp_path / "x.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    joined = "The old river is wide and slow here, as people say."
-    assert texts(path) == [wrapped, joined, joined]
+    assert texts(path) == [wrapped] * 3
 
 
-def test_only_json_lines_with_pages_have_another_identity_than_before(tmp_path):
+SCRIPTS = {
+    "russian": "Никто на острове не помнит, кто построил маяк и почему его дверь смотрит на север.",
+    "chinese": "岛上没有人记得是谁建造了灯塔，也没有人知道它的门为什么朝北开着，海风吹过的时候总会轻轻地响。",
+    "thai": "ไม่มีใครบนเกาะจำได้ว่าใครสร้างประภาคารและทำไมประตูจึงหันไปทางทิศเหนือ",
+    "hindi": "द्वीप पर किसी को याद नहीं कि प्रकाशस्तंभ किसने बनाया और उसका दरवाज़ा उत्तर की ओर क्यों है।",
+    "arabic": "لا أحد في الجزيرة يتذكر من بنى المنارة ولماذا يطل بابها على الشمال.",
+    "numbers": "12/03/2024 18:30  3.4 %  12,345.67  (2023: 11,934.20)  +410.47",
+}
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "txt", "md"])
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_line_of_any_script_is_text(tmp_path, ending, script):
+    line = " ".join(SCRIPTS[script].split())
+    raw = f"Nobody remembers.\n\n{line}\n\nNobody knows."
+    (tmp_path / f"x.{ending}").write_text(json.dumps({"text": raw}) if ending == "jsonl" else raw)
+    counts = Counter()
+    assert texts(tmp_path, counts=counts) == [raw]
+    assert not +counts
+
+
+def test_what_is_too_short_for_a_corpus_is_counted(tmp_path):
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps({"text": "a" * n}) + "\n" for n in (3, 19, 20, 0)))
+    counts = Counter()
+    assert texts(tmp_path, counts=counts) == ["a" * 20]
+    assert counts == {"skipped:too_short": 2}
+
+
+def test_a_corpus_without_a_document_long_enough_is_refused_before_anything_is_planned(tmp_path):
     path = tmp_path / "x.jsonl"
+    path.write_text("".join(json.dumps({"text": "слово " * n}) + "\n" for n in (1, 4)))
+    config = CorpusConfig(source="files", paths=(str(tmp_path),), min_chars=25)
+    with pytest.raises(ConfigError, match=r"no text there of 25 characters or more \(min_chars\)"):
+        identify(config)
+    assert identify(config.replace(min_chars=24)).content
 
-    def kind(**row):
-        path.write_text(json.dumps({"text": RAW, **row}) + "\n")
+
+def test_text_that_once_lost_lines_has_another_identity_than_before(tmp_path):
+    def kind(ending, *rows):
+        (path := tmp_path / f"x.{ending}").write_text("".join(f"{row}\n" for row in rows))
         content = hashlib.sha256(path.read_bytes()).hexdigest()
-        kinds = {hashlib.sha256(f"{k}:{content}".encode()).hexdigest()[:16]: k for k in ("json", "pages")}
-        return kinds[content_digest([str(path)])]
+        kinds = ("json", "pages", "text", "markdown", "whole-json", "whole-text", "whole-markdown", "parquet")
+        return {hashlib.sha256(f"{k}:{content}".encode()).hexdigest()[:16]: k for k in kinds}[
+            content_digest([str(path)])
+        ]
 
-    assert kind() == kind(url="", note='"url": "x"') == kind(url="http://a.org", cleaned_by="C4 rules") == "json"
-    assert kind(url="http://a.org") == "pages"
+    def row(**more):
+        return json.dumps({"text": RAW, **more})
+
+    page, clean = row(url="http://a.org"), row(url="http://a.org", cleaned_by="C4 rules")
+    assert kind("jsonl", clean, clean) == "json"
+    assert kind("jsonl", page, page) == kind("jsonl", clean, page) == "pages"
+    assert kind("jsonl", row()) == kind("jsonl", row(url="", note="x")) == kind("jsonl", page, row()) == "whole-json"
+    assert kind("txt", RAW) == "whole-text" and kind("md", RAW) == "whole-markdown"
 
 
 def test_half_surrogates_reach_no_vocabulary(tmp_path):
