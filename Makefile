@@ -33,7 +33,8 @@ $(STAMP): requirements.lock pyproject.toml | same-python
 	@# uv itself comes by the lock's hashes too: its block of the lock is what pip gets
 	@awk '/^[^ ]/ { ours = /^uv==/ } ours' requirements.lock > $(VENV)/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(VENV)/uv.lock
-	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
+	@# where Python may not keep byte code as it runs, every start would compile torch and Ray anew: once, here, instead
+	$(if $(PYTHONDONTWRITEBYTECODE),UV_COMPILE_BYTECODE=1) $(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
 	@touch $@
 
