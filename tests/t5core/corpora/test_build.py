@@ -194,6 +194,6 @@ def test_a_broken_gzip_file_is_one_line(tmp_path):
 def test_how_a_file_is_read_is_part_of_its_identity(tmp_path):
     for name in ("a.txt", "b.md"):
         (tmp_path / name).write_text("The same words in both, read in two ways.")
-    plain = CorpusConfig(source="files", min_chars=20)
-    contents = {identify(plain.replace(paths=(str(tmp_path / name),))).content for name in ("a.txt", "b.md")}
+    plain = CorpusConfig(source="files", paths=(str(tmp_path / "a.txt"),), min_chars=20)
+    contents = {identify(config).content for config in (plain, plain.replace(paths=(str(tmp_path / "b.md"),)))}
     assert len(contents) == 2
