@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from orchestrator.plan.revisions import multitask_span_lengths, pretrain_span_lengths
+from orchestrator.plan.revisions import multitask_span_lengths, own_text, pretrain_span_lengths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,11 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "corpus": Kind(version=1, function="orchestrator.stages.text:corpus"),
+        "corpus": Kind(
+            version=1,
+            function="orchestrator.stages.text:corpus",
+            revisions=(Revision(name="any-script", touches=own_text),),
+        ),
         "vocabulary": Kind(version=1, function="orchestrator.stages.text:vocabulary"),
         "tokens": Kind(version=2, function="orchestrator.stages.text:tokens"),
         "tasks": Kind(version=3, function="orchestrator.stages.text:tasks"),

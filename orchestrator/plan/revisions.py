@@ -11,6 +11,12 @@ from t5core.mixing import UNSUPERVISED
 from t5core.objectives import lengths
 
 
+def own_text(config: Mapping[str, Any]) -> bool:
+    """Whether a corpus holds text of files: it keeps lines of any script now, and is split at its sentences."""
+    corpus = config.get("corpus", {})
+    return corpus.get("source") in ("files", "hub") or bool(corpus.get("extra_content"))
+
+
 def pretrain_span_lengths(config: Mapping[str, Any]) -> bool:
     """Whether a pre-training's text or targets are of another length since 127 single tokens fill 128 inputs."""
     targets_length = config.get("train", {}).get("targets_length")

@@ -33,7 +33,6 @@ _PROSE_DIRECTIVES = {
 _OPTION = re.compile(r":[\w-]+:(?:\s\S+)?$")
 _DROPPED_SECTIONS = {"see also", "references", "examples", "example", "usage", "attributes and methods"}
 
-_SENTENCE_GAP = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.) (?=[A-Z])")
 _ENTRY_LINE = re.compile(r"\s*\*{0,2}[A-Za-z_]\w*(?:, \*{0,2}\w+)* : \S")
 
 _ROLE = re.compile(r":[\w:+.-]+:`([^`]+)`")
@@ -62,11 +61,6 @@ def clean_readme(raw: str) -> str:
     text = IMAGE.sub("", _HTML.sub("", raw.replace("\r", "")))
     text = re.sub(r"(?m)^#{1,6}\s*(.+?)\s*#*$", r"\1", LINK.sub(r"\1", text))
     return clean_docstring(text)
-
-
-def split_sentences(line: str) -> list[str]:
-    """Returns the sentences of one paragraph: split where a capital letter follows a full stop, ! or ?."""
-    return _SENTENCE_GAP.split(line)
 
 
 def is_entry(line: str) -> bool:

@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from t5core.corpora.captures import HUB, kind_of, read_pages, without_surrogates
 from t5core.corpora.columns import WRONG_ENCODING
-from t5core.corpora.documents import CLEANED_BY, SourceDocument, open_text, read_documents, read_parquet
+from t5core.corpora.documents import SourceDocument, open_text, read_documents, read_parquet
 from t5core.corpora.finding import find_places
 from t5core.corpora.places import Place
 from t5core.corpora.plain import markdown_text, plain_text
@@ -34,8 +34,6 @@ _CAPTURES = (".warc", ".warc.gz", ".wet", ".wet.gz", ".json.gz", ".arrow")
 _PARQUET = ".parquet"
 _TEXT_ENDINGS = (".txt", ".txt.gz", ".md", ".md.gz")
 _LONG_CHARS = 2_000
-_URL_FIELD = re.compile(r'"url"\s*:\s*"[^"]')
-_CLEANED_FIELD = f'"{CLEANED_BY}"'
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 TOO_SHORT = "skipped:too_short"
 """Counts documents with fewer characters than the corpus asks for."""
@@ -63,7 +61,7 @@ def content_digest(paths: Sequence[str]) -> str:
         try:
             if not _has_text(path):
                 continue
-            digests.append(f"{_identity_kind(path)}:{path.content()}")
+            digests.append(f"{_kind(path)}:{path.content()}")
         except (OSError, EOFError, zlib.error) as error:  # the last two: a broken .gz
             reason = getattr(error, "strerror", None) or error
             raise ConfigError("corpus", str(path), f"cannot be read: {reason}") from error
@@ -131,26 +129,6 @@ def _documents(path: Place, counts: "Counter[str]") -> Iterator[SourceDocument]:
     else:
         for text in _pieces(path, counts):
             yield SourceDocument(text=text, source=path.name)
-
-
-def _identity_kind(path: Place) -> str:
-    """How a file is read, for its identity: another word where it was read otherwise once, under the plain one.
-
-    JSON Lines were "json" or, with a page among them, "pages"; text that was neither a page nor clean had lines taken
-    out of it that were not mostly English letters, as had plain text and Markdown.
-    """
-    kind = _kind(path)
-    if kind in ("text", "markdown"):
-        return f"whole-{kind}"
-    if kind != "json" or not path.is_local:
-        return kind
-    with open_text(path) as file:
-        for line in file:
-            if line.strip() and _CLEANED_FIELD not in line:
-                if not _URL_FIELD.search(line):
-                    return "whole-json"
-                kind = "pages"
-    return kind
 
 
 def _kind(path: Place) -> str:

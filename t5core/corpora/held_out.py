@@ -33,15 +33,14 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from t5core.corpora.cleaning import is_entry, split_sentences
+from t5core.corpora.cleaning import is_entry
 from t5core.corpora.documents import SourceDocument
+from t5core.corpora.scripts import sentences_of, without_punctuation
 from t5core.corpora.spill import Spill, bucket_array, bucket_of, extents
 
 Side = Literal["validation", "train"]
 SIDES: tuple[Side, Side] = ("validation", "train")
 
-# colons stay, since they part a name from its description
-_PUNCTUATION = re.compile(r"[^\w\s:]+")
 _MIN_CHARS = 40  # of a line or sentence that is compared; shorter ones ("axis : int, optional") rightly come often
 _MIN_COMPARED = 32  # the same without its punctuation
 _ORDER_BYTES, _URL_BYTES, _KEY_BYTES = 12, 8, 16
@@ -230,7 +229,7 @@ def _compared(text: str) -> Iterator[tuple[bytes, int, int]]:
     """Yields what lines are compared by: digest, number of the line, whether it is the line's or one sentence's."""
     for number, line in enumerate(text.split("\n")):
         if len(line) >= _MIN_CHARS and not is_entry(line):
-            sentences = [_plain(sentence) for sentence in split_sentences(line)]
+            sentences = [_plain(sentence) for sentence in sentences_of(line)]
             yield _digest(" ".join(sentences), _KEY_BYTES), number, _LINE
             for sentence in sentences:
                 for part in _parts(sentence):
@@ -250,7 +249,7 @@ def _without(text: str, gone: Container[int]) -> str:
 
 
 def _plain(text: str) -> str:
-    return _PUNCTUATION.sub("", text.lower()).strip()
+    return without_punctuation(text.lower()).strip()  # colons stay, since they part a name from its description
 
 
 def _digest(text: str, size: int) -> bytes:

@@ -13,22 +13,13 @@ of scripts that part no words (Chinese, Japanese, Thai, ...) are joined without 
 import re
 from collections.abc import Iterable, Iterator
 
+from t5core.corpora.scripts import gap_between
+
 _UNDERLINE = re.compile(r"([-=~^*#\"'])\1{2,}$")
 _BULLET = re.compile(r"(?:[-*+•]|\(?\d{1,2}[.)])\s")
 _NUMPY_ENTRY = re.compile(r"\*{0,2}[A-Za-z_][\w.]*(?:, \*{0,2}\w+)* ?:(?: |$)")
 _HANGING_ENTRY = re.compile(r"(?::\w+[^:]*:\s|@\w+ |\*{0,2}\w+(?: \([^)]*\))?: )")
 _MAX_WRAPPED_CHARS = 130  # a longer line was not wrapped by a person: it is a paragraph by itself
-
-UNSPACED = (
-    "\u0e00-\u0eff"  # Thai, Lao
-    "\u1000-\u109f\u1780-\u17ff"  # Myanmar, Khmer
-    "\u3000-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"  # Chinese, Japanese
-    "\U0001b000-\U0001b16f\U00020000-\U0003ffff"
-)
-"""Letters and marks of scripts that part no words by blanks, to stand between the ``[]`` of a regular expression."""
-
-_ENDS_UNSPACED = re.compile(f"[{UNSPACED}]$")
-_BEGINS_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def is_underline(text: str) -> bool:
@@ -69,7 +60,7 @@ def joined(lines: Iterable[str], *, keeps_rules: bool = False) -> Iterator[str]:
         continues = wrapped and (indent == held_indent or (hanging and indent > held_indent))
         wrapped = len(text) <= _MAX_WRAPPED_CHARS
         if held and wrapped and continues and not starts:
-            held += _gap(held, text) + text
+            held += gap_between(held, text) + text
             held_indent = max(held_indent, indent) if hanging else held_indent
             continue
         if held:
@@ -78,7 +69,3 @@ def joined(lines: Iterable[str], *, keeps_rules: bool = False) -> Iterator[str]:
         hanging = bool(_BULLET.match(text) or _HANGING_ENTRY.match(text))
     if held:
         yield held
-
-
-def _gap(before: str, after: str) -> str:
-    return "" if _ENDS_UNSPACED.search(before) and _BEGINS_UNSPACED.match(after) else " "

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from t5core.corpora.c4.list_file import list_bytes
+from t5core.corpora.scripts import parts_words
 from t5core.errors import DataError
 from t5core.uris import masked
 
 _LIST = "ldnoobw-{}"
 _LETTER = r"[^\W\d_]"
 _WORD = re.compile(rf"{_LETTER}+")
-_UNSPACED = ("ja", "th", "zh", "zh-cn", "zh-tw")
 
 
 def published_words(language: str) -> tuple[str, ...]:
@@ -88,4 +88,4 @@ class BadWords:
 def finder(words: Iterable[str], language: str) -> BadWords | None:
     """Returns what finds the words in lines of a language, None when there are none."""
     words = tuple(words)
-    return BadWords(words, spaced=language not in _UNSPACED) if words else None
+    return BadWords(words, spaced=parts_words(language)) if words else None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from t5core.config import Config, added
+from t5core.corpora.c4.sentences import ENGLISH_MARKS
 from t5core.errors import ConfigError
 
 NO_LANGUAGE = "none"
@@ -25,7 +26,8 @@ class C4Config(Config):
     Attributes:
         max_page_chars: longer pages are dropped before anything else is asked of them.
         max_word_chars: a line with a longer word is dropped; words are what white space parts.
-        end_marks: a line has to end in one of them, though not in "...".
+        end_marks: a line has to end in one of them, though not in "..."; () for no such rule, in languages where a
+            blank ends a sentence.
         min_words: fewer in a line, and it is dropped.
         policy_phrases: a line that holds one is dropped; compared in lower case.
         min_sentences: a page with fewer is dropped, after the line rules and again after de-duplication.
@@ -37,12 +39,13 @@ class C4Config(Config):
         span_sentences: length in sentences of the spans that are kept once over the whole corpus; 0 for no such rule.
         listing: digest of the pages that are taken by their URL (``t5core.corpora.c4.listing``), "" for all.
         rules: whether the rules for lines and pages are asked, between length and language.
+        spaced: whether blanks part words; else two letters of a script that parts none count as one.
         prose: whether an encyclopedia's marks go: citations, entries and the end from a title like "References".
     """
 
     max_page_chars: int = 190_000
     max_word_chars: int = 1_000
-    end_marks: tuple[str, ...] = (".", "?", "!", '"')
+    end_marks: tuple[str, ...] = ENGLISH_MARKS
     min_words: int = 5
     policy_phrases: tuple[str, ...] = POLICY_PHRASES
     min_sentences: int = 3
@@ -55,6 +58,7 @@ class C4Config(Config):
     listing: str = added("")
     rules: bool = added(True)
     prose: bool = added(False)
+    spaced: bool = added(True)
 
     def __post_init__(self) -> None:
         self._positive("max_page_chars", "max_word_chars")
@@ -62,8 +66,8 @@ class C4Config(Config):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:
                 raise ConfigError(name, value, "give a whole number from 0 up")
-        if not self.end_marks or not all(self.end_marks):
-            raise ConfigError("end_marks", self.end_marks, 'give at least one mark, like "."')
+        if not all(self.end_marks):
+            raise ConfigError("end_marks", self.end_marks, 'give marks, like ".", or none at all for no such rule')
         self._one_of("identifier")
         if not 0 <= self.min_language_probability <= 1:
             raise ConfigError("min_language_probability", self.min_language_probability, "give a number from 0 to 1")

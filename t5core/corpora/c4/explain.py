@@ -12,6 +12,7 @@ from t5core.corpora.c4.markup import marked_lines
 from t5core.corpora.c4.rules import judged_lines
 from t5core.corpora.c4.sentences import has_sentences, sentences
 from t5core.corpora.c4.tally import MARKUP, NOT_LISTED, TOO_LONG_PAGE, TRIMMED, judged_page
+from t5core.corpora.scripts import words_of
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ def _by_rules(text: str, config: C4Config, bad_words: BadWords | None) -> tuple[
         lines.append(Explained(verdict, why, raw.strip()))
         if verdict in rules.ENDS_PAGE:
             return lines, Explained(verdict, "by the line above")
-    if has_sentences(kept, config.min_sentences):
+    if has_sentences(kept, config.min_sentences, config.end_marks):
         return lines, None
-    count = sum(len(sentences(line)) for line in kept)
+    count = sum(len(sentences(line, config.end_marks)) for line in kept)
     return lines, Explained(rules.TOO_FEW_SENTENCES, f"{count} left, {config.min_sentences} or more are asked for")
 
 
@@ -98,7 +99,7 @@ def _without_rules(text: str, config: C4Config) -> tuple[list[Explained], Explai
 def _why(verdict: str, line: str, config: C4Config, bad_words: BadWords | None) -> str:
     match verdict:
         case rules.TOO_LONG_WORD:
-            longest = max(map(len, line.split()))
+            longest = max(map(len, words_of(line, spaced=config.spaced)))
             return f"a word of {longest:,} characters, {config.max_word_chars:,} at most"
         case rules.NO_END_MARK:
             if line.endswith("..."):
@@ -106,7 +107,7 @@ def _why(verdict: str, line: str, config: C4Config, bad_words: BadWords | None) 
             ending = f"it ends in {line[-1]!r}" if line else "it is empty"
             return f"{ending}, not in one of {' '.join(config.end_marks)}"
         case rules.TOO_SHORT:
-            return f"{len(line.split())} words, {config.min_words} or more are asked for"
+            return f"{len(words_of(line, spaced=config.spaced))} words, {config.min_words} or more are asked for"
         case rules.JAVASCRIPT | rules.LOREM_IPSUM:
             return _found(line.lower(), "javascript" if verdict == rules.JAVASCRIPT else "lorem ipsum")
         case rules.CURLY_BRACKET:

@@ -22,6 +22,7 @@ from t5core.corpora.c4.config import NO_LANGUAGE, C4Config, Identifier
 from t5core.corpora.c4.language import check_language
 from t5core.corpora.c4.listing import ALL_PAGES, encyclopedia, read_domains, read_scores
 from t5core.corpora.c4.rule_set import Rules
+from t5core.corpora.scripts import end_marks_of, parts_words
 from t5core.errors import ConfigError
 from t5core.uris import masked
 
@@ -91,7 +92,10 @@ def declared(
         if words is None:
             words = published_words("en" if language == NO_LANGUAGE else language)
         listing = read_domains(domains) if domains else read_scores(scores) if scores else ALL_PAGES
-        config = common.replace(bad_words=digest(words), listing=listing.digest)
+        marks = end_marks_of(language, common.end_marks)
+        config = common.replace(
+            bad_words=digest(words), listing=listing.digest, end_marks=marks, spaced=parts_words(language)
+        )
         return Rules(config=config, words=words, listing=listing)
     common = common.replace(rules=False, span_sentences=0)
     if recipe == "unfiltered":

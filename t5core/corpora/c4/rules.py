@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from t5core.corpora.c4.bad_words import BadWords
 from t5core.corpora.c4.config import C4Config
 from t5core.corpora.c4.sentences import has_sentences
+from t5core.corpora.scripts import words_of
 
 LINE_PASSED = "line-passed"
 TOO_LONG_WORD = "line-filtered:too_long_word"
@@ -62,7 +63,7 @@ def clean_page(
             kept.append(line)
         elif verdict in ENDS_PAGE:
             return None, counters
-    if not has_sentences(kept, config.min_sentences):
+    if not has_sentences(kept, config.min_sentences, config.end_marks):
         counters[TOO_FEW_SENTENCES] = 1
         return None, counters
     counters[PAGE_PASSED] = 1
@@ -81,12 +82,12 @@ def judged_lines(text: str, config: C4Config, bad_words: BadWords | None) -> Ite
 def judged_line(line: str, config: C4Config, bad_words: BadWords | None) -> tuple[str, str]:
     """Returns the name of the first rule that a line falls under, LINE_PASSED for none, and the line as it is kept."""
     line = line.strip()
-    if has_too_long_word(line, config.max_word_chars):
+    if has_too_long_word(line, config.max_word_chars, spaced=config.spaced):
         return TOO_LONG_WORD, line
     line = without_citations(line)
     if not ends_a_sentence(line, config.end_marks):
         return NO_END_MARK, line
-    if has_too_few_words(line, config.min_words):
+    if has_too_few_words(line, config.min_words, spaced=config.spaced):
         return TOO_SHORT, line
     lowered = line.lower()
     if holds_lorem_ipsum(lowered):
@@ -102,9 +103,9 @@ def judged_line(line: str, config: C4Config, bad_words: BadWords | None) -> tupl
     return LINE_PASSED, line
 
 
-def has_too_long_word(line: str, max_chars: int) -> bool:
-    """Says whether a word has more than ``max_chars`` characters."""
-    return len(line) > max_chars and any(len(word) > max_chars for word in line.split())
+def has_too_long_word(line: str, max_chars: int, *, spaced: bool = True) -> bool:
+    """Says whether a word has more than ``max_chars`` characters; see ``scripts.words_of`` for ``spaced``."""
+    return len(line) > max_chars and any(len(word) > max_chars for word in words_of(line, spaced=spaced))
 
 
 def without_citations(line: str) -> str:
@@ -113,13 +114,13 @@ def without_citations(line: str) -> str:
 
 
 def ends_a_sentence(line: str, end_marks: tuple[str, ...]) -> bool:
-    """Says whether the line ends in one of the marks, and not in three full stops."""
-    return line.endswith(end_marks) and not line.endswith(_ELLIPSIS)
+    """Says whether the line ends in one of the marks, where there are any, and not in three full stops."""
+    return (line.endswith(end_marks) if end_marks else bool(line)) and not line.endswith(_ELLIPSIS)
 
 
-def has_too_few_words(line: str, minimum: int) -> bool:
-    """Says whether there are fewer than ``minimum`` words."""
-    return len(line.split(None, minimum)) < minimum
+def has_too_few_words(line: str, minimum: int, *, spaced: bool = True) -> bool:
+    """Says whether there are fewer than ``minimum`` words; see ``scripts.words_of`` for ``spaced``."""
+    return len(line.split(None, minimum) if spaced else words_of(line, spaced=False)) < minimum
 
 
 def holds_lorem_ipsum(lowered: str) -> bool:

@@ -6,10 +6,11 @@ it all: whoever compares spans of many pages needs hashes and numbers, and never
 """
 
 import hashlib
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from t5core.corpora.c4.sentences import sentences
+from t5core.corpora.c4.sentences import ENGLISH_MARKS, sentences
+from t5core.corpora.scripts import gap_between
 
 HASH_BYTES = 16
 _SOLO_MARKS = frozenset((".", "?", "!", '"'))
@@ -20,7 +21,7 @@ class Remainder:
     """What is left of a page without its lost spans.
 
     Attributes:
-        text: lines that lost sentences hold the others, joined by a space; lines that lost all are gone.
+        text: lines that lost sentences hold the others, joined as their script does it; lines that lost all are gone.
         lines: how many are gone.
         sentences: how many are gone.
     """
@@ -30,28 +31,31 @@ class Remainder:
     sentences: int
 
 
-def span_hashes(text: str, size: int = 3) -> list[bytes]:
+def span_hashes(text: str, size: int = 3, end_marks: Sequence[str] = ENGLISH_MARKS) -> list[bytes]:
     """Returns a digest of HASH_BYTES bytes for each span of a cleaned page, in its order.
 
     Args:
         text: as ``clean_page`` keeps it.
         size: of a span, in sentences.
+        end_marks: of the page's language, as in ``C4Config``.
     """
     hashes = []
     for line in text.split("\n"):
-        lowered = [sentence.lower() for sentence in sentences(line)]
+        lowered = [sentence.lower() for sentence in sentences(line, end_marks)]
         for first in _span_starts(lowered, size):
             joined = "\n".join(lowered[first : first + size])
             hashes.append(hashlib.blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=HASH_BYTES).digest())
     return hashes
 
 
-def without_spans(text: str, lost: Container[int], size: int = 3) -> Remainder:
+def without_spans(
+    text: str, lost: Container[int], size: int = 3, end_marks: Sequence[str] = ENGLISH_MARKS
+) -> Remainder:
     """Returns a cleaned page without the sentences of the spans whose numbers are in ``lost``."""
     kept: list[str] = []
     number = lines = gone = 0
     for line in text.split("\n"):
-        parts = sentences(line)
+        parts = sentences(line, end_marks)
         dropped: set[int] = set()
         for first in _span_starts([part.lower() for part in parts], size):
             if number in lost:
@@ -61,10 +65,17 @@ def without_spans(text: str, lost: Container[int], size: int = 3) -> Remainder:
         if not dropped:
             kept.append(line)
         elif len(dropped) < len(parts):
-            kept.append(" ".join(part for i, part in enumerate(parts) if i not in dropped))
+            kept.append(_joined(part for i, part in enumerate(parts) if i not in dropped))
         else:
             lines += 1
     return Remainder("\n".join(kept), lines, gone)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    line = ""
+    for part in parts:
+        line += f"{gap_between(line, part) if line else ''}{part}"
+    return line
 
 
 def _span_starts(parts: list[str], size: int) -> Iterator[int]:

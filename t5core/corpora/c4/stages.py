@@ -136,7 +136,8 @@ def settle_urls(work: Work, partition: int) -> Tally:
             if row["text"] is None:
                 continue
             out.write(json.dumps(row).encode() + b"\n")
-            for window, span in enumerate(span_hashes(row["text"], size) if size else ()):
+            hashes = span_hashes(row["text"], size, work.rules.config.end_marks) if size else ()
+            for window, span in enumerate(hashes):
                 spill.add(bucket_of(span, work.partitions), _SPAN.pack(span, partition << 32 | place, window))
             place += 1
     return tally
@@ -176,11 +177,12 @@ def shard_rows(work: Work, partition: int, tally: Tally) -> Iterator[dict[str, s
                 windows.append(int(lost["window"][at]))
                 at += 1
             if windows:
-                left = without_spans(row["text"], frozenset(windows), config.span_sentences)
+                left = without_spans(row["text"], frozenset(windows), config.span_sentences, config.end_marks)
                 bytes_gone = size_of(row["text"]) - size_of(left.text)
                 tally.remove(COPIED_SPAN, (0, left.lines, bytes_gone))
                 row["text"] = left.text
-                if not has_sentences([line for line in left.text.split("\n") if line], config.min_sentences):
+                lines = [line for line in left.text.split("\n") if line]
+                if not has_sentences(lines, config.min_sentences, config.end_marks):
                     tally.remove(TOO_FEW_LEFT, amount_of(left.text))
                     continue
             tally.kept = added(tally.kept, amount_of(row["text"]))

@@ -128,7 +128,7 @@ def _by_rules(text: str, config: C4Config, bad_words: BadWords | None, tally: Ta
             tally.remove(verdict, (0, 1, size_of(raw)))
     if dropped_by is not None:
         lines = len(text.splitlines())
-    elif not has_sentences(kept, config.min_sentences):
+    elif not has_sentences(kept, config.min_sentences, config.end_marks):
         dropped_by = TOO_FEW_SENTENCES
     gone_lines = sum(amount[1] for amount in tally.removed.values())
     gone_bytes = sum(amount[2] for amount in tally.removed.values())

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from t5core.corpora.c4 import C4Config, clean_page, rules
 from t5core.corpora.c4.bad_words import BadWords, digest, finder, published_words, read_words
 from t5core.corpora.c4.language import LANGUAGE_RULES, check_language, identified, language_verdict
+from t5core.corpora.c4.recipes import declared
 from t5core.corpora.c4.sentences import has_sentences, sentences
 from t5core.corpora.c4.spans import span_hashes, without_spans
+from t5core.corpora.c4.tally import judged_page
 from t5core.errors import ConfigError, DataError
 
 RIVER = "The river was high after three days of rain."
@@ -188,3 +190,42 @@ def test_the_short_way_to_bad_words_finds_what_the_long_one_does(words, line):
     alternatives = "|".join(re.escape(word) for word in sorted(set(words)))
     long = re.search(rf"(?<![^\W\d_])(?:{alternatives})(?![^\W\d_])", line)
     assert (BadWords(words).search(line) or [None])[0] == (long or [None])[0]
+
+
+PAGES = {
+    "ko": "항구는 해가 뜨기 전에 깨어나고 첫 배들이 일찍 떠난다.\n섬의 아무도 누가 등대를 지었는지 기억하지 못한다.\n"
+    "빵집 주인은 매일 아침 빵 네 바구니를 부두로 나른다.",
+    "ja": "港は日が昇る前に目を覚まし、最初の船が早くから出ていきます。\n島の誰も灯台を建てた人を覚えていません。\n"
+    "パン屋は毎朝かごを四つ波止場まで運びます。",
+    "th": "ท่าเรือตื่นก่อนพระอาทิตย์ขึ้น และเรือลำแรกออกไปแต่เช้า\nไม่มีใครบนเกาะจำได้ว่าใครสร้างประภาคาร\n"
+    "คนทำขนมปังแบกตะกร้าสี่ใบลงไปที่ท่าเรือทุกเช้า",
+    "hi": "बंदरगाह सूरज से पहले जागता है और पहली नावें जल्दी निकलती हैं।\nद्वीप पर किसी को याद नहीं कि प्रकाशस्तंभ किसने बनाया।\n"
+    "नानबाई हर सुबह रोटी की चार टोकरियाँ घाट तक ले जाता है।",
+    "ar": "يستيقظ الميناء قبل الشمس وتغادر القوارب الأولى في الصباح الباكر.\n"
+    "هل يتذكر أحد في الجزيرة من بنى المنارة القديمة؟\n"
+    "يحمل الخباز أربع سلال من الخبز إلى الرصيف كل صباح.",
+}
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_pages_of_any_script_pass_the_rules_of_their_language(language):
+    config = declared("c4", language=language, words=()).config
+    text, counters = clean_page(PAGES[language], config)
+    assert (text, counters["passed"]) == (PAGES[language], 1)
+    assert judged_page(PAGES[language], config, None).text == PAGES[language]
+    menu = PAGES[language].split("\n")[0][:7]  # no end, or too short
+    assert clean_page(f"{menu}\n{PAGES[language]}", config)[0] == PAGES[language]
+
+
+def test_sentences_that_are_lost_leave_no_blanks_in_a_script_without():
+    marks = declared("c4", language="ja", words=()).config.end_marks
+    line = "港は目を覚ます。船が出ていく。誰も覚えていない。パン屋は運ぶ。"
+    assert len(span_hashes(line, end_marks=marks)) == 2
+    assert (
+        without_spans(line + "犬が鳴く。猫が寝る。", {0}, end_marks=marks).text == "パン屋は運ぶ。犬が鳴く。猫が寝る。"
+    )
+
+
+def test_the_rules_of_english_and_its_neighbours_are_the_papers():
+    for language in ("en", "de", "ru", "none"):
+        assert declared("c4", language=language, words=()).config == C4Config(language=language)

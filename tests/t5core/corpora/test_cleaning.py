@@ -1,4 +1,4 @@
-from t5core.corpora.cleaning import clean_docstring, clean_readme, is_english, split_sentences
+from t5core.corpora.cleaning import clean_docstring, clean_readme, is_english
 
 NUMPYDOC = """
     Compute the :func:`~pkg.mean` along an axis, see `the guide
@@ -79,11 +79,3 @@ def test_readmes_lose_badges_links_html_and_heading_marks():
 def test_english_is_told_from_lists():
     assert is_english("The array is copied to the device and then summed.")
     assert not is_english("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho")
-
-
-def test_sentences_end_before_a_capital_and_not_after_an_abbreviation():
-    assert split_sentences("One is here, e.g. The thing. Two? Three v1.2 is. and on.") == [
-        "One is here, e.g. The thing.",
-        "Two?",
-        "Three v1.2 is. and on.",
-    ]

@@ -1,7 +1,6 @@
 """Captures and pages as a study's corpus: text as it was found, what is damaged skipped and counted."""
 
 import gzip
-import hashlib
 import json
 import os
 from collections import Counter
@@ -95,25 +94,6 @@ def test_a_corpus_without_a_document_long_enough_is_refused_before_anything_is_p
     with pytest.raises(ConfigError, match=r"no text there of 25 characters or more \(min_chars\)"):
         identify(config)
     assert identify(config.replace(min_chars=24)).content
-
-
-def test_text_that_once_lost_lines_has_another_identity_than_before(tmp_path):
-    def kind(ending, *rows):
-        (path := tmp_path / f"x.{ending}").write_text("".join(f"{row}\n" for row in rows))
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        kinds = ("json", "pages", "text", "markdown", "whole-json", "whole-text", "whole-markdown", "parquet")
-        return {hashlib.sha256(f"{k}:{content}".encode()).hexdigest()[:16]: k for k in kinds}[
-            content_digest([str(path)])
-        ]
-
-    def row(**more):
-        return json.dumps({"text": RAW, **more})
-
-    page, clean = row(url="http://a.org"), row(url="http://a.org", cleaned_by="C4 rules")
-    assert kind("jsonl", clean, clean) == "json"
-    assert kind("jsonl", page, page) == kind("jsonl", clean, page) == "pages"
-    assert kind("jsonl", row()) == kind("jsonl", row(url="", note="x")) == kind("jsonl", page, row()) == "whole-json"
-    assert kind("txt", RAW) == "whole-text" and kind("md", RAW) == "whole-markdown"
 
 
 def test_half_surrogates_reach_no_vocabulary(tmp_path):
