@@ -2,7 +2,7 @@
 
 No error, log line, tag or table of ours carries a password.
 
->>> masked("postgresql://ann:secret@db.example/mlflow")
+>>> masked("postgresql://ann:s3/c r@t@db.example/mlflow")
 'postgresql://***@db.example/mlflow'
 """
 
@@ -13,8 +13,11 @@ from typing import Any
 
 from t5core.errors import ConfigError, did_you_mean
 
-_USER_INFO = re.compile(r"://[^/\s]*@")
-_USER_INFO_WITH_SLASH = re.compile(r"://[^\s/@:]*:[^\s@]*@")
+_DATABASE = r"\b(?:postgres(?:ql)?|mysql|mariadb|mssql|oracle|cockroachdb|rediss?|mongodb)(?:\+\w+)?://"
+# up to the last @, since a password may hold any sign, also where it ought to be written otherwise. In an address that
+# has a path, an @ may belong to that: only where a colon stands before the first slash is it taken for a password's end
+_USER_INFO = re.compile(rf"({_DATABASE})([^\n]*)@|(://)([^/:\n]*:[^\n]*|[^/\n]*)@", re.I)
+_TO_WRITE_OTHERWISE = {" ": "%20", "@": "%40", "/": "%2F", "?": "%3F", "#": "%23"}
 _SECRET_PARAMETER = re.compile(
     r"([?&;#](?:password|passwd|passphrase|pwd|secret|sig|signature|auth|authorization|credentials?|"
     r"(?:(?:access|api|auth|bearer|client|deploy|id|job|oauth|private|refresh|sas|session|user)[_-]?)?token|"
@@ -27,9 +30,7 @@ _SECRET_PARAMETER = re.compile(
 
 def masked(text: str) -> str:
     """Returns ``text``, a URI or a message that holds some, with user, password and secret parameters as ``***``."""
-    for pattern in (_USER_INFO, _USER_INFO_WITH_SLASH):
-        text = pattern.sub("://***@", text)
-    return _SECRET_PARAMETER.sub(r"\1***", text)
+    return _SECRET_PARAMETER.sub(r"\1***", _USER_INFO.sub(lambda match: f"{match[1] or match[3]}***@", text))
 
 
 def without_user(uri: str) -> str:
@@ -38,9 +39,21 @@ def without_user(uri: str) -> str:
     >>> without_user("s3://ann:secret@bucket/results")
     's3://bucket/results'
     """
-    for pattern in (_USER_INFO, _USER_INFO_WITH_SLASH):
-        uri = pattern.sub("://", uri)
-    return uri
+    return _USER_INFO.sub(lambda match: match[1] or match[3], uri)
+
+
+def check_user_info(uri: str, field: str) -> None:
+    """Looks whether user and password of a URI are written as they have to be.
+
+    Raises:
+        ConfigError: in ``field``: they hold a sign that ends them for whoever reads the URI.
+    """
+    match = _USER_INFO.search(uri)
+    given = (match[2] or match[4] or "") if match else ""
+    wrong = [sign for sign in _TO_WRITE_OTHERWISE if sign in given]
+    if wrong:
+        written = ", ".join(f"{sign!r} as {_TO_WRITE_OTHERWISE[sign]}" for sign in wrong)
+        raise ConfigError(field, masked(uri), f"in a user or password, write {written}")
 
 
 def local_path(given: "str | os.PathLike[str]", field: str) -> Path:

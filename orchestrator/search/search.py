@@ -18,7 +18,6 @@ at a time may hold a search; a lease in the store sees to that.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import optuna
@@ -34,7 +33,7 @@ from t5core.config import MixtureConfig
 from t5core.errors import ConfigError
 from t5core.mixing import UNSUPERVISED
 from t5core.tasks import judged, tasks_of
-from t5core.uris import masked
+from t5core.uris import check_user_info, local_path, masked
 
 STUDY = "mixing_search"
 """What a search's trials are rows of: the name of its plan and of its experiment in MLflow."""
@@ -330,10 +329,9 @@ def open_study(storage: str, name: str, seed: int) -> optuna.Study:
         ConfigError: no such kind of database, or it cannot be reached.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    check_user_info(storage, "storage")
     try:
-        if storage.startswith("sqlite:///"):
-            Path(storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        database = optuna.storages.RDBStorage(url=storage)
+        database = optuna.storages.RDBStorage(url=_with_home(storage))
         study = optuna.create_study(
             storage=database,
             study_name=name,
@@ -345,12 +343,25 @@ def open_study(storage: str, name: str, seed: int) -> optuna.Study:
         drawn = seed + len(study.get_trials(deepcopy=False))
         study.sampler = optuna.samplers.TPESampler(seed=drawn, multivariate=True, constant_liar=True)
         return study
+    except ConfigError:
+        raise
     except Exception as error:  # SQLAlchemy and the drivers each raise their own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         way_out = f"this database cannot be used ({reason}); give a URL like sqlite:///search.db"
         if isinstance(error, ImportError) or "import" in reason:
             way_out = f"a package for it is missing ({reason}); for postgresql:// install psycopg2-binary"
         raise ConfigError("storage", masked(storage), masked(way_out)) from error
+
+
+def _with_home(storage: str) -> str:
+    """A URL whose sqlite file has a folder, and its ``~`` replaced; others as they are."""
+    scheme, _, name = storage.partition(":///")
+    if scheme.partition("+")[0] != "sqlite" or name in ("", ":memory:"):
+        return storage
+    file, question, query = name.partition("?")
+    path = local_path(file, "storage")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return f"{scheme}:///{path}{question}{query}"
 
 
 def search_name(study: str, scale: str, space: str, experiment: Experiment, store_uri: str) -> str:

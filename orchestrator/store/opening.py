@@ -8,6 +8,7 @@ from orchestrator.store.local import LocalStore
 from orchestrator.store.store import Store
 from t5core.errors import ConfigError
 from t5core.lease import HEARTBEAT_S, STALE_AFTER_S
+from t5core.uris import check_user_info, local_path
 
 
 def open_store(
@@ -26,17 +27,19 @@ def open_store(
         stale_after_s: without a heartbeat for that long, a lease is taken over.
 
     Raises:
-        ConfigError: no such kind of store, or its fsspec package is not installed.
+        ConfigError: no such kind of store, or its fsspec package is not installed; nobody's home; a password that is
+            not written as it has to be.
     """
     text = str(uri)
     scheme, colon, _ = text.partition("://")
     if not text.strip():
         raise ConfigError("store", text, "name a folder, or a bucket like s3://bucket/folder")
     if not colon:
-        return LocalStore(Path(text).expanduser(), heartbeat_s=heartbeat_s, stale_after_s=stale_after_s)
+        return LocalStore(local_path(text, "store"), heartbeat_s=heartbeat_s, stale_after_s=stale_after_s)
     if scheme in ("file", "local"):
         parts = urlsplit(text)
         if parts.netloc not in ("", "localhost"):
             raise ConfigError("store", text, "a file:// address takes three slashes: file:///absolute/path")
         return LocalStore(Path(unquote(parts.path)), heartbeat_s=heartbeat_s, stale_after_s=stale_after_s)
+    check_user_info(text, "store")
     return BucketStore(text, cache_dir=cache_dir, heartbeat_s=heartbeat_s, stale_after_s=stale_after_s)

@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from t5core.errors import ConfigError, did_you_mean
-from t5core.uris import masked
+from t5core.uris import check_user_info, local_path, masked
 
 CHECK_TIMEOUT_S = 5.0
 _SERVERS = ("http", "https")
@@ -41,6 +41,7 @@ def check_tracking_uri(uri: str, timeout_s: float = CHECK_TIMEOUT_S) -> str:
     """
     if "://" not in uri and not uri.startswith("file:"):
         return _check_folder(uri)
+    check_user_info(uri, "tracking_uri")
     scheme = uri.partition("://")[0].lower()
     base = scheme.partition("+")[0]
     ports = dict(_DATABASE_PORTS)
@@ -136,7 +137,7 @@ def _check_sqlite(uri: str) -> str:
         raise ConfigError("tracking_uri", uri, "takes three slashes and a file: sqlite:///mlflow.db")
     if name[1:] in ("", ":memory:"):
         raise ConfigError("tracking_uri", uri, "would be gone at the end; name a file: sqlite:///mlflow.db")
-    path = Path(unquote(name[1:])).expanduser().absolute()
+    path = local_path(unquote(name[1:]), "tracking_uri").absolute()
     if path.is_dir():
         raise ConfigError("tracking_uri", uri, f"is a folder; name a file in it: sqlite:///{path}/mlflow.db")
     _check_writable(path.parent, uri)
@@ -158,7 +159,8 @@ def _check_database(path: Path, uri: str) -> None:
 
 
 def _check_folder(uri: str) -> str:
-    path = Path(unquote(urlsplit(uri).path) if uri.startswith("file:") else uri).expanduser().absolute()
+    given = unquote(urlsplit(uri).path) if uri.startswith("file:") else uri
+    path = local_path(given, "tracking_uri").absolute()
     if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
         place = path if path.suffix == ".db" else path / "mlflow.db"
         raise ConfigError("tracking_uri", uri, f"MLflow no longer keeps runs in plain folders; use sqlite:///{place}")

@@ -17,7 +17,7 @@ from t5core.errors import ConfigError
 
 def on_files(folder: Path) -> Scale:
     """The scale tiny with some text of a user's own."""
-    (folder / "text.jsonl").write_text(json.dumps({"text": "Some text of my own.", "url": "http://a.org"}) + "\n")
+    (folder / "text.jsonl").write_text(json.dumps({"text": "Some text of my own. " * 12, "url": "http://a.org"}) + "\n")
     corpus = identify(CorpusConfig(source="files", paths=(str(folder / "text.jsonl"),)))
     return Scale(name="tiny", purpose="a test", baseline=SCALES["tiny"].baseline.replace(corpus=corpus))
 

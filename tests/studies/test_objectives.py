@@ -15,7 +15,7 @@ from t5core.config import ObjectiveConfig
 from t5core.tasks import EMBEDDED_TASKS, judged, tasks_of
 
 C4_COMMIT = "1588ec454efa1a09f29cd18ddd04fe05fc8653a2"
-PAPER_KEYS = {"corpus": "d9714ab472411be9", "tasks": "043a232a86e455fd", "vocabulary": "65b72b70f579f53f"}
+PAPER_KEYS = {"corpus": "121110b06faba088", "tasks": "043a232a86e455fd", "vocabulary": "91d436cb2c2ef8fa"}
 ROWS = {row.name: row for row in study().rows}
 
 
@@ -107,8 +107,11 @@ def test_thirteen_pre_trainings_share_one_preparation_at_every_scale(scale: str)
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_no_revision_touches_a_row_of_the_table(scale: str) -> None:
-    """What is stored of them stays valid."""
-    assert {stage.revisions for stage in plan_of(study(), SCALES[scale]).stages.values()} == {()}
+    """What is stored of them stays valid; text that is not embedded has been split at sentences of any script since."""
+    stages = plan_of(study(), SCALES[scale]).stages.values()
+    assert {stage.revisions for stage in stages if stage.kind != "corpus"} == {()}
+    corpora = {stage.revisions for stage in stages if stage.kind == "corpus"}
+    assert corpora == {() if SCALES[scale].baseline.corpus.source == "embedded" else ("any-script",)}
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -56,7 +56,7 @@ def test_the_papers_vocabulary_is_of_four_languages_and_one_of_other_text_of_tha
         "allenai_c4:en:train",
         *(f"allenai_c4:{language}:validation" for language in ("de", "fr", "ro")),
     ]
-    (tmp_path / "text.txt").write_text("Some text of my own.")
+    (tmp_path / "text.txt").write_text("Some text of my own. " * 12)
     own = stages("--corpus", str(tmp_path / "text.txt"))
     assert set(own["vocabulary"].inputs.values()) == {own["corpus"].key}
 

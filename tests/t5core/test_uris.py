@@ -3,7 +3,7 @@
 import pytest
 
 from t5core.errors import ConfigError
-from t5core.uris import local_path, masked
+from t5core.uris import check_user_info, local_path, masked, without_user
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,46 @@ def test_ordinary_words_are_shown(text):
 
 def test_user_and_password_are_not_shown():
     assert masked("10:s3://KEY:SEC/RET@bucket/x, a") == "10:s3://***@bucket/x, a"
+
+
+PASSWORDS = ("p w", "p@w", "p/w", "p:w", "/pw@ /:", "p://w", "p?w#")
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql+pymysql", "s3", "https", "redis"])
+def test_a_password_is_not_shown_whatever_it_holds(scheme, password):
+    uri = f"{scheme}://ann:{password}@host.example/place"
+    assert masked(uri) == f"{scheme}://***@host.example/place"
+    assert masked(f"no answer of {uri}; try again") == f"no answer of {scheme}://***@host.example/place; try again"
+    assert without_user(uri) == f"{scheme}://host.example/place"
+
+
+def test_a_database_has_no_at_but_its_users():
+    assert masked("postgresql://co/ann:p/w@host/db") == "postgresql://***@host/db"
+    assert masked("hf://datasets/allenai/c4@main/en/a.json.gz") == "hf://datasets/allenai/c4@main/en/a.json.gz"
+    assert masked("https://a.org/x.txt, s3://KEY:SEC@b/x") == "https://a.org/x.txt, s3://***@b/x"
+
+
+@pytest.mark.parametrize(
+    ("uri", "written"),
+    [
+        ("postgresql://ann:p w@host/db", "' ' as %20"),
+        ("postgresql://ann:p@w/@host/db", "'@' as %40, '/' as %2F"),
+        ("https://ann:p/w@host", "'/' as %2F"),
+        ("https://ann:p?#w@host", "'?' as %3F, '#' as %23"),
+    ],
+)
+def test_how_a_password_is_written_is_said(uri, written):
+    with pytest.raises(ConfigError) as refused:
+        check_user_info(uri, "storage")
+    assert str(refused.value) == f"storage={masked(uri)!r}: in a user or password, write {written}"
+
+
+@pytest.mark.parametrize(
+    "uri", ["postgresql://ann:p%40w:x@host/db", "s3://bucket/a@b", "https://host/x", "sqlite:///a@b c"]
+)
+def test_what_is_written_well_is_taken(uri):
+    check_user_info(uri, "storage")
 
 
 def test_a_home_that_nobody_has_is_named(tmp_path, monkeypatch):

@@ -142,7 +142,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "wrong.yaml").write_text("nam: reviews\n")
     (folder / "cola.yaml").write_text(REVIEWS.replace("name: reviews", "name: glue_cola"))
     (folder / "empty.txt").write_text("")
-    (folder / "text.txt").write_text("Some text.")
+    (folder / "text.txt").write_text("Some text. " * 20)
     return folder
 
 
@@ -226,7 +226,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_flags_change_the_baseline_of_the_chosen_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "notes.txt").write_text("Some text to read.")
+    (tmp_path / "notes.txt").write_text("Some text to read. " * 12)
     monkeypatch.chdir(tmp_path)
     argv = ["--scale", "mini", "--corpus", "notes.txt", "--tasks", "doc_qa, doc_cloze,", "--vocabulary-pieces", "900"]
     options = Options.parse(study().title, list(SCALES), argv)
@@ -251,7 +251,7 @@ def write_set(folder: Path, **counts: int) -> None:
 
 def baseline_of(tmp_path: Path, *argv: str) -> Experiment:
     """The tiny baseline on a corpus that is quick to identify."""
-    (tmp_path / "notes.txt").write_text("Some text to read.")
+    (tmp_path / "notes.txt").write_text("Some text to read. " * 12)
     options = Options.parse(study().title, list(SCALES), ["--corpus", str(tmp_path / "notes.txt"), *argv])
     return options.scale_of(SCALES).baseline
 
@@ -260,8 +260,8 @@ def test_a_mix_of_texts_for_the_vocabulary_may_hold_the_studys_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "corpus").mkdir()
-    (tmp_path / "corpus" / "a.txt").write_text("A folder that is called corpus.")
-    (tmp_path / "german.txt").write_text("Ein deutscher Text.")
+    (tmp_path / "corpus" / "a.txt").write_text("A folder that is called corpus. " * 8)
+    (tmp_path / "german.txt").write_text("Ein deutscher Text. " * 12)
     monkeypatch.chdir(tmp_path)
     own, german, folder = baseline_of(
         tmp_path, "--vocabulary-mix", "10:corpus", "0.5:german.txt", "1:./corpus"

@@ -303,3 +303,23 @@ def test_trials_that_ended_before_can_be_told_again(done: tuple[Path, Search, Lo
     ]
     assert dict(before.ended).items() <= {label: how for _, label, how, _ in told}.items()
     assert {how: needed for _, _, how, needed in told}["finished"] == 4 + 2 * experiment.parts
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+pysqlite"])
+def test_a_database_in_the_home_folder_is_not_in_one_called_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    open_study(f"{scheme}:///~/searches/x.db", "search", 0)
+    assert (tmp_path / "home/searches/x.db").is_file()
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_a_password_in_the_databases_address_is_never_shown() -> None:
+    with pytest.raises(ConfigError) as refused:
+        open_study("postgresql://ann:se/cr@t@127.0.0.1:1/db", "search", 0)
+    assert str(refused.value) == (
+        "storage='postgresql://***@127.0.0.1:1/db': in a user or password, write '@' as %40, '/' as %2F"
+    )

@@ -417,3 +417,11 @@ def test_no_message_shows_a_password() -> None:
     with pytest.raises(ConfigError) as error:
         open_store("nosuch://ann:secret@bucket/x?token=geheim")
     assert "secret" not in str(error.value) and "geheim" not in str(error.value)
+
+
+def test_a_password_that_ends_too_early_is_refused_with_how_it_is_written() -> None:
+    with pytest.raises(ConfigError) as refused:
+        open_store("s3://ann:se/cr et@bucket/x")
+    assert str(refused.value) == (
+        "store='s3://***@bucket/x': in a user or password, write ' ' as %20, '/' as %2F"
+    )  # fmt: skip
