@@ -117,6 +117,8 @@ def _value(column: Any, number: int, tell: Tell) -> Any:
     import pyarrow
     from pyarrow import types
 
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     if types.is_string(column.type) or types.is_large_string(column.type):
         column.cast(pyarrow.large_binary() if types.is_large_string(column.type) else pyarrow.binary()).validate(
             full=True

@@ -113,4 +113,6 @@ def read_parquet(path: Path | Place) -> Iterator[dict[str, Any]]:
 def _is_text(kind: Any) -> bool:
     from pyarrow import types
 
+    if types.is_dictionary(kind):  # each value once, as pandas writes categories
+        kind = kind.value_type
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))

@@ -2,30 +2,29 @@
 
 FastWARC reads the records, in its lenient mode, which finds the next record behind bytes that are none. HTML becomes
 text by Resiliparse, from the same house: what a browser would show, block elements on lines of their own, without
-scripts, styles and the texts that stand in for pictures. Text encodings are found as a browser finds them. Crawlers
-differ in whether they keep a body packed as its header says or unpack it and leave the header: it is unpacked where
-that works. ARC, the format before WARC, is not read; tools like warcio convert it.
+scripts, styles and the texts that stand in for pictures. Text encodings are found as a browser finds them, and bodies
+are unpacked (``t5core.corpora.bodies``). ARC, the format before WARC, is not read; tools like warcio convert it.
 
 Not pages, and not counted: requests, metadata, revisits and the like. Skipped and counted: answers other than 2xx,
-media types that are no text, records without a length, the last record before a gap or a sudden end of the file, and
-records so wrongly long that they swallow the next one.
+media types that are no text, bodies packed in a way that is not undone here, records without a length, the last record
+before a gap or a sudden end of the file, and records so wrongly long that they swallow the next one.
 """
 
 import re
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+from t5core.corpora.bodies import sent_body
 from t5core.corpora.captures import MAX_PAGE_BYTES, NOT_TEXT, TOO_LARGE, Page, decoded
 from t5core.corpora.columns import DAMAGED
 from t5core.corpora.places import Place
 from t5core.corpora.streams import Stretches
 
 NOT_FOUND = "skipped:status"
+PACKED = "skipped:packed"
 _HTML = ("text/html", "application/xhtml+xml")
 _PLAIN = "text/plain"
-_CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r\n")
 _SWALLOWED = re.compile(rb"\r\n\r\nWARC/[01]\.\d\r\n[A-Za-z-]+:")
 
 
@@ -98,7 +97,10 @@ def _page(record: Any, source: str, counts: "Counter[str]") -> Iterator[Page]:
             return
         data = record.reader.read()
         if record.http_headers is not None:
-            data = sent_body(data, dict(record.http_headers.asdict()), MAX_PAGE_BYTES + 1)
+            data = sent_body(data, dict(record.http_headers.asdict()), MAX_PAGE_BYTES + 1, charset)
+            if data is None:
+                counts[PACKED] += 1
+                return
     except (OSError, ValueError):
         counts[DAMAGED] += 1
         return
@@ -112,51 +114,6 @@ def _page(record: Any, source: str, counts: "Counter[str]") -> Iterator[Page]:
         yield Page(decoded(data, counts), url, timestamp, source)
     else:
         yield Page(_unicode(data, charset), url, timestamp, source)
-
-
-def sent_body(data: bytes, headers: Mapping[str, str], max_bytes: int) -> bytes:
-    """Returns an HTTP body without its chunks and unpacked; as it is where it is not what its headers say.
-
-    Args:
-        data: the body as captured.
-        headers: of the answer, names as they came.
-        max_bytes: unpacking stops there.
-    """
-    by_name = {name.lower(): value.lower() for name, value in headers.items()}
-    if "chunked" in by_name.get("transfer-encoding", ""):
-        data = _without_chunks(data)
-    packing = by_name.get("content-encoding", "")
-    try:
-        if "gzip" in packing or "deflate" in packing:
-            raw_deflate = "deflate" in packing and data[:1] != b"\x78"
-            return zlib.decompressobj(wbits=-15 if raw_deflate else 47).decompress(data, max_bytes)
-    except zlib.error:
-        return data
-    return _unbrotli(data, max_bytes) if packing.strip() == "br" else data
-
-
-def _unbrotli(data: bytes, max_bytes: int) -> bytes:
-    import brotli
-
-    try:
-        unpacked: bytes = brotli.Decompressor().process(data, output_buffer_limit=max_bytes)
-    except brotli.error:
-        return data
-    return unpacked
-
-
-def _without_chunks(data: bytes) -> bytes:
-    parts: list[bytes] = []
-    at = 0
-    while True:
-        size = _CHUNK_SIZE.match(data, at)
-        if size is None:
-            return b"".join(parts) if parts else data
-        at = size.end() + int(size[1], 16)
-        if at == size.end():
-            return b"".join(parts)
-        parts.append(data[size.end() : at])
-        at += 2 if data.startswith(b"\r\n", at) else 0
 
 
 def html_text(data: bytes, charset: str | None = None) -> str:

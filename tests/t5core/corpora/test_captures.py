@@ -1,6 +1,7 @@
 import gzip
 import json
 import os
+import zlib
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from t5core.corpora.bodies import sent_body
 from t5core.corpora.captures import MAX_PAGE_BYTES, find_captures, read_pages
 from t5core.corpora.streams import Stretches
 from t5core.corpora.urls import normalized_url
-from t5core.corpora.warc import html_text, sent_body
+from t5core.corpora.warc import html_text
 from t5core.errors import ConfigError
 
 DATE = "2020-01-01T00:00:00Z"
@@ -44,6 +46,10 @@ def response(html, number=1, status="200 OK", media="text/html; charset=utf-8", 
     ]
     body = "\r\n".join([*head, "", ""]).encode() + (html.encode() if isinstance(html, str) else html)
     return record(body, number, kind="response", media="application/http; msgtype=response")
+
+
+def zstd(data):
+    return pyarrow.compress(data, "zstd", asbytes=True)
 
 
 def packed(*records):
@@ -96,15 +102,44 @@ def test_responses_become_the_text_that_a_browser_shows(tmp_path):
         response(gzip.compress(b"<p>Packed."), Content_Encoding="gzip"),
         response("<p>Packed.", Content_Encoding="gzip"),
         response("<p>Packed.", Content_Encoding="br"),
+        response(zstd(b"<p>Packed."), Content_Encoding="zstd"),
+        response(gzip.compress(zstd(b"<p>Packed.")), Content_Encoding="zstd, x-gzip"),
+        response(zlib.compress(b"<p>Packed.")[2:-4], Content_Encoding="deflate"),
+        response("<p>Packed.", Content_Encoding="utf-8"),
         response(b"5\r\n<p>Pa\r\n5;x=y\r\ncked.\r\n0\r\n\r\n", Transfer_Encoding="chunked"),
         response("<p>Packed.", Transfer_Encoding="chunked"),
         response("<p>Packed.".encode("utf-16"), media="text/html; charset=utf-16"),
         response("<p>Packed.", media="text/html; charset=nonsense"),
     ],
-    ids=["gzip", "says gzip", "says br", "chunked", "says chunked", "utf-16", "unknown charset"],
+    ids=[
+        "gzip",
+        "says gzip",
+        "says br",
+        "zstd",
+        "both",
+        "deflate",
+        "says utf-8",
+        "chunked",
+        "says chunked",
+        "utf-16",
+        "unknown charset",
+    ],
 )
 def test_bodies_are_read_whether_or_not_they_are_what_their_headers_say(tmp_path, sent):
     assert texts(tmp_path, packed(sent))[0] == ["Packed."]
+
+
+@pytest.mark.parametrize("encoding", ["zstd", "gzip", "br", "deflate", "compress", "dcb"])
+def test_bodies_that_nobody_unpacks_are_no_pages(tmp_path, encoding):
+    noise = bytes((n * n * 7 + n // 3) % 256 for n in range(400))
+    found, counts = texts(tmp_path, packed(response(noise, Content_Encoding=encoding), response("<p>Good.")))
+    assert (found, counts) == (["Good."], {"pages": 1, "skipped:packed": 1})
+
+
+def test_zstd_is_unpacked_up_to_a_limit():
+    data = zstd(b"a" * 1_000)
+    assert sent_body(data, {"Content-Encoding": "zstd"}, 2_000) == b"a" * 1_000
+    assert sent_body(data, {"Content-Encoding": "zstd"}, 500) == b"a" * 500
 
 
 def test_brotli_is_unpacked_up_to_a_limit():

@@ -6,7 +6,9 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from t5core.config import CorpusConfig
 from t5core.corpora import build_corpus, identify, read_documents
@@ -78,6 +80,12 @@ def test_a_line_of_any_script_is_text(tmp_path, ending, script):
     counts = Counter()
     assert texts(tmp_path, counts=counts) == [raw]
     assert not +counts
+
+
+def test_text_that_parquet_holds_as_a_dictionary_is_read(tmp_path):
+    column = pyarrow.array([SCRIPTS["russian"], SCRIPTS["chinese"], SCRIPTS["russian"], None]).dictionary_encode()
+    parquet.write_table(pyarrow.table({"text": column, "label": [0, 1, 0, 1]}), tmp_path / "x.parquet")
+    assert texts(tmp_path) == [SCRIPTS["russian"], SCRIPTS["chinese"], SCRIPTS["russian"]]
 
 
 def test_what_is_too_short_for_a_corpus_is_counted(tmp_path):
