@@ -56,6 +56,16 @@ def unreadable_outputs(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
     return (f"outputs that are no possible answer count as wrong; at most: {', '.join(told)}",) if told else ()
 
 
+def metric_notes(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
+    """Returns a line for each task whose metric does not see its targets as they are."""
+    told: dict[str, str] = {}
+    for row in plan.rows:
+        evaluated = outcomes[row.stages["evaluate"]]
+        if isinstance(evaluated, Finished):
+            told |= evaluated.manifest.result.get("notes", {})
+    return tuple(f"{task}: {note}" for task, note in told.items())
+
+
 def short_sources(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
     """Returns a line for each corpus that had less text than its part of the vocabulary's."""
     told = []

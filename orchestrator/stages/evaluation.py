@@ -26,6 +26,7 @@ def evaluate(work: Work) -> dict[str, Any]:
     tasks = tasks_of(TasksConfig.from_dict(work.setting("tasks")))
     scores: dict[str, dict[str, float]] = {}
     invalid: dict[str, int] = {}
+    notes: dict[str, str] = {}
     started = time.monotonic()
     paths = sorted(work.inputs["tasks"].glob("*.validation.jsonl"))
     for done, path in enumerate(paths, start=1):
@@ -40,6 +41,8 @@ def evaluate(work: Work) -> dict[str, Any]:
         targets, contexts = [pair.targets for pair in pairs], [pair.context for pair in pairs]
         scores[task.name] = task.score(targets, predictions, contexts)
         invalid[task.name] = task.invalid(predictions)
+        if note := task.note(targets):
+            notes[task.name] = note
         per_example_Nk = task.example_scores(targets, predictions, contexts)
         np.save(work.folder / f"{task.name}.scores.npy", per_example_Nk, allow_pickle=False)
         rows = zip(pairs, predictions, strict=True)
@@ -51,6 +54,7 @@ def evaluate(work: Work) -> dict[str, Any]:
     return {
         "scores": scores,
         "invalid": invalid,
+        **({"notes": notes} if notes else {}),
         "seconds": time.monotonic() - started,
         "decisions": [asdict(decision) for decision in work.device.decisions()],
     }

@@ -225,7 +225,9 @@ def _check(pair: "TextPair") -> None:
 
 
 def _scored(task: "Task", pairs: "list[TextPair]", predictions: list[str]) -> str:
-    """Returns the metrics and how many outputs are no answer, in one line."""
-    scores = task.score([pair.targets for pair in pairs], predictions, [pair.context for pair in pairs])
+    """Returns the metrics, how many outputs are no answer and what else to read them with, in one line."""
+    targets = [pair.targets for pair in pairs]
+    scores = task.score(targets, predictions, [pair.context for pair in pairs])
     values = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
-    return f"{values}; {task.invalid(predictions)} of {len(predictions)} outputs are nothing that a target can be"
+    note = f"; {unseen}" if (unseen := task.note(targets)) else ""
+    return f"{values}; {task.invalid(predictions)} of {len(predictions)} outputs are nothing that a target can be{note}"

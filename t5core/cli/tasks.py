@@ -108,6 +108,8 @@ def score(arguments: argparse.Namespace) -> int:
     invalid = task.invalid(predictions)
     if invalid:
         note(f"{invalid} of {len(predictions)} outputs are nothing that a target can be: they count as wrong")
+    if unseen := task.note(targets):
+        note(unseen)
     print_json(scores)
     sys.stdout.flush()
     return 0

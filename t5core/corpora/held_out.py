@@ -35,8 +35,8 @@ import numpy.typing as npt
 
 from t5core.corpora.cleaning import is_entry
 from t5core.corpora.documents import SourceDocument
-from t5core.corpora.scripts import sentences_of, without_punctuation
 from t5core.corpora.spill import Spill, bucket_array, bucket_of, extents
+from t5core.scripts import sentences_of, without_punctuation
 
 Side = Literal["validation", "train"]
 SIDES: tuple[Side, Side] = ("validation", "train")

@@ -13,7 +13,7 @@ of scripts that part no words (Chinese, Japanese, Thai, ...) are joined without 
 import re
 from collections.abc import Iterable, Iterator
 
-from t5core.corpora.scripts import gap_between
+from t5core.scripts import gap_between
 
 _UNDERLINE = re.compile(r"([-=~^*#\"'])\1{2,}$")
 _BULLET = re.compile(r"(?:[-*+•]|\(?\d{1,2}[.)])\s")

@@ -35,23 +35,43 @@ class Summaries:
 
     Args:
         stemmed: take words by their Porter stems; the released code does not.
+        any_script: take words of any script; the released code's are runs of ASCII letters and digits, so that texts in
+            Russian have none and get 0.
         processes: at most so many; None: one for each core that this process may use.
     """
 
     stemmed: bool = False
+    any_script: bool = False
     processes: int | None = None
 
     def __call__(self, targets: Sequence[str], predictions: Sequence[str], contexts: Contexts = None) -> Floats:
         """Returns float64 [N, 3]."""
         pairs = list(zip(targets, predictions, strict=True))
-        return rouge_rows(pairs, stemmed=self.stemmed, processes=self.processes)
+        return rouge_rows(pairs, stemmed=self.stemmed, any_script=self.any_script, processes=self.processes)
 
     def invalid(self, predictions: Sequence[str]) -> int:
         """Returns 0: any text may be a summary."""
         return 0
 
+    def note(self, targets: Sequence[str]) -> str:
+        """Returns what a score has to be read with: that most of some targets' letters are not seen; or ""."""
+        unseen = 0 if self.any_script else sum(map(_is_mostly_unseen, targets))
+        if not unseen:
+            return ""
+        return (
+            f"ROUGE's words are ASCII letters and digits, as in the released code: {unseen} of {len(targets)} targets "
+            "are mostly of others; tasks of your own may take rouge_any_script"
+        )
+
     def check(self, target: str, context: Context) -> None:
         """Takes any target."""
+
+
+def _is_mostly_unseen(text: str) -> bool:
+    if text.isascii():
+        return False
+    letters = sum(map(str.isalnum, text))
+    return 2 * sum(char.isascii() and char.isalnum() for char in text) < letters
 
 
 @dataclass(frozen=True)

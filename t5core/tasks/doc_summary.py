@@ -14,8 +14,8 @@ models.
 import random
 from collections.abc import Iterable, Iterator
 
-from t5core.corpora.scripts import split_sentences
 from t5core.metrics import Rouge, Summaries
+from t5core.scripts import split_sentences
 from t5core.tasks.documents import Document, Documents
 from t5core.tasks.forms import given
 from t5core.tasks.pair import TextPair

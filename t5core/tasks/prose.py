@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
-from t5core.corpora.scripts import split_sentences
+from t5core.scripts import split_sentences
 
 MIN_SENTENCE_CHARS = 40  # the corpus promises that no longer line or sentence is in both splits
 MIN_SENTENCE_WORDS = 6

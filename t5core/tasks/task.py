@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from t5core.errors import ConfigError, DataError
-from t5core.metrics import Context, Contexts, Floats, MeanOf, Metric, Reading
+from t5core.metrics import Context, Contexts, Floats, MeanOf, Metric, Reading, Summaries
 from t5core.tasks.documents import Document, Documents
 from t5core.tasks.pair import TextPair
 from t5core.tasks.sources import DataSet, located
@@ -146,6 +146,11 @@ class Task:
     def invalid(self, predictions: Sequence[str]) -> int:
         """Returns how many outputs are nothing that a target can be (no label, no number): they count as wrong."""
         return max((reading.invalid(predictions) for reading in self._readings), default=0)
+
+    def note(self, targets: Sequence[str]) -> str:
+        """Returns what the scores have to be read with, in one line; "" where there is nothing to say."""
+        notes = (reading.note(targets) for reading in self._readings if isinstance(reading, Summaries))
+        return "; ".join(filter(None, notes))
 
     def main_score(self, scores: Mapping[str, float]) -> float:
         """Returns the number that ranks rows, from the result of ``score``."""

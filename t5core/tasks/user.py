@@ -43,6 +43,7 @@ from t5core.metrics import (
     Rouge,
     SameText,
     Spearman,
+    Summaries,
     TokenF1,
 )
 from t5core.tasks.forms import at, label, texts
@@ -61,6 +62,9 @@ METRICS: Mapping[str, Callable[[Labels], tuple[Metric, ...]]] = MappingProxyType
         "spearman": lambda _: (Spearman(),),
         "squad": lambda _: (ExactMatch(), TokenF1()),
         "rouge": lambda _: (Rouge("rouge1"), Rouge("rouge2"), Rouge("rougeLsum")),
+        "rouge_any_script": lambda _: tuple(
+            Rouge(kind, Summaries(any_script=True)) for kind in ("rouge1", "rouge2", "rougeLsum")
+        ),
         "bleu": lambda _: (Bleu(),),
     }
 )

@@ -198,6 +198,19 @@ def test_rouge_can_count_stems():
     assert value(Rouge("rougeLsum"), ["a b c . d e f"], ["d e f . a b c"]) == pytest.approx(100.0)
 
 
+def test_rouge_sees_other_scripts_where_it_is_asked_to_and_says_so_where_not():
+    pairs = (["Никто не помнит маяк", "没有人记得"], ["никто не знает маяк", "没有人知道"])
+    seeing = Summaries(any_script=True)
+    assert value(Rouge("rouge1"), *pairs) == 0.0
+    assert value(Rouge("rouge1", seeing), pairs[0][:1], pairs[1][:1]) == pytest.approx(75.0)
+    assert value(Rouge("rouge2", seeing), pairs[0][1:], pairs[1][1:]) == pytest.approx(50.0)
+    assert Summaries().note([*pairs[0], "An ASCII text", "ein Bär"]) == (
+        "ROUGE's words are ASCII letters and digits, as in the released code: 2 of 4 targets are mostly of others; "
+        "tasks of your own may take rouge_any_script"
+    )
+    assert seeing.note(pairs[0]) == Summaries().note(["An ASCII text", "ein Bär"]) == ""
+
+
 def test_rouge_from_several_processes_is_the_same_also_in_a_script_without_a_main_guard(tmp_path):
     pairs = list(zip(summaries(21), summaries(21, seed=1), strict=True))
     (tmp_path / "score.py").write_text(
@@ -209,6 +222,8 @@ def test_rouge_from_several_processes_is_the_same_also_in_a_script_without_a_mai
         [sys.executable, "score.py"], input=json.dumps(pairs), capture_output=True, text=True, cwd=tmp_path, check=True
     )
     assert json.loads(done.stdout) == rouge_rows(pairs).tolist()
+    two = {"processes": 2, "at_least": 1, "any_script": True}
+    assert rouge_rows([("да", "да"), ("да", "нет")], **two).tolist() == [[1, 0, 1], [0, 0, 0]]
     assert rouge_rows([]).shape == (0, 3)
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from t5core.corpora.c4.list_file import list_bytes
-from t5core.corpora.scripts import parts_words
 from t5core.errors import DataError
+from t5core.scripts import parts_words
 from t5core.uris import masked
 
 _LIST = "ldnoobw-{}"

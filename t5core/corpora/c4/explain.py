@@ -12,7 +12,7 @@ from t5core.corpora.c4.markup import marked_lines
 from t5core.corpora.c4.rules import judged_lines
 from t5core.corpora.c4.sentences import has_sentences, sentences
 from t5core.corpora.c4.tally import MARKUP, NOT_LISTED, TOO_LONG_PAGE, TRIMMED, judged_page
-from t5core.corpora.scripts import words_of
+from t5core.scripts import words_of
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from t5core.corpora.c4.config import NO_LANGUAGE, C4Config, Identifier
 from t5core.corpora.c4.language import check_language
 from t5core.corpora.c4.listing import ALL_PAGES, encyclopedia, read_domains, read_scores
 from t5core.corpora.c4.rule_set import Rules
-from t5core.corpora.scripts import end_marks_of, parts_words
 from t5core.errors import ConfigError
+from t5core.scripts import end_marks_of, parts_words
 from t5core.uris import masked
 
 RECIPES: tuple[CorpusVariant, ...] = (

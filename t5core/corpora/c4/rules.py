@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from t5core.corpora.c4.bad_words import BadWords
 from t5core.corpora.c4.config import C4Config
 from t5core.corpora.c4.sentences import has_sentences
-from t5core.corpora.scripts import words_of
+from t5core.scripts import words_of
 
 LINE_PASSED = "line-passed"
 TOO_LONG_WORD = "line-filtered:too_long_word"

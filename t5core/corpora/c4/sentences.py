@@ -5,7 +5,7 @@ The released code runs NLTK's Punkt with the same parameters, which NLTK downloa
 last mark of "Really?!" as a sentence by itself, this package leaves it with its sentence.
 
 Where a config's marks say that its language has marks of its own, lines are parted at these first, and where they say
-that it has none, at blanks (``t5core.corpora.scripts``).
+that it has none, at blanks (``t5core.scripts``).
 
 Most lines are one sentence, and most pages have lines enough, so Punkt is asked only where its answer can matter.
 """
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from t5core.corpora.scripts import parted_at_marks
+from t5core.scripts import parted_at_marks
 
 if TYPE_CHECKING:
     import punkt

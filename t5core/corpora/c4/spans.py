@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from t5core.corpora.c4.sentences import ENGLISH_MARKS, sentences
-from t5core.corpora.scripts import gap_between
+from t5core.scripts import gap_between
 
 HASH_BYTES = 16
 _SOLO_MARKS = frozenset((".", "?", "!", '"'))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from t5core.corpora.cleaning import is_entry
 from t5core.corpora.documents import SourceDocument
 from t5core.corpora.held_out import Gathering
-from t5core.corpora.scripts import split_sentences
+from t5core.scripts import split_sentences
 
 OPENINGS = ("The old bridge", "A small garden", "That river", "Every market", "No letter")
 SENTENCES = [

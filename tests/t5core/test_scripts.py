@@ -2,13 +2,14 @@
 
 import pytest
 
-from t5core.corpora.scripts import (
+from t5core.scripts import (
     end_marks_of,
     gap_between,
     parted_at_marks,
     parts_words,
     sentences_of,
     split_sentences,
+    tokens_of,
     without_punctuation,
     words_of,
 )
@@ -76,3 +77,8 @@ def test_languages_have_their_marks_and_blanks():
 
 def test_pieces_are_joined_as_their_script_does_it():
     assert gap_between("灯塔。", "很高") == "" and gap_between("灯塔", "the") == gap_between("one", "two") == " "
+
+
+def test_tokens_are_words_of_any_script_and_single_letters_of_those_without_blanks():
+    assert tokens_of("हिन्दी में Это ёлка-2") == ["हिन्दी", "में", "это", "ёлка", "2"]
+    assert tokens_of("灯塔。ABC_d ม่มี") == ["灯", "塔", "abc", "d", "ม่", "มี"]

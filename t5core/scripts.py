@@ -65,6 +65,11 @@ def words_of(text: str, *, spaced: bool) -> list[str]:
     return text.split() if spaced else _UNSPACED_WORD.findall(text)
 
 
+def tokens_of(text: str) -> list[str]:
+    """Returns runs of letters and digits with the signs at them, in lower case; of scripts without blanks, each one."""
+    return _token().findall(text.lower())
+
+
 def gap_between(before: str, after: str) -> str:
     """Returns what stands between two pieces of text that follow each other: a blank, or "" in scripts without."""
     return "" if _ENDS_UNSPACED.search(before) and _BEGINS_UNSPACED.match(after) else " "
@@ -106,7 +111,17 @@ def parted_at_marks(text: str) -> list[str]:
 
 
 @cache
+def _signs() -> str:
+    """Signs at letters, which Python takes for no part of a word."""
+    return "".join(char for char in map(chr, range(0x300, 0x20000)) if unicodedata.category(char) in ("Mn", "Mc"))
+
+
+@cache
 def _punctuation() -> re.Pattern[str]:
-    # for Python a vowel sign is no part of a word
-    signs = (char for char in map(chr, range(0x300, 0x20000)) if unicodedata.category(char) in ("Mn", "Mc"))
-    return re.compile(f"[^\\w\\s:{''.join(signs)}]+")
+    return re.compile(f"[^\\w\\s:{_signs()}]+")
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    letter = rf"(?![{UNSPACED}])[^\W_]"
+    return re.compile(rf"(?:[{UNSPACED}](?<=\w)|(?:{letter})+)(?:[{_signs()}]+(?:{letter})*)*")
