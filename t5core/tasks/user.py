@@ -10,8 +10,11 @@
     lengths: {inputs: 512, targets: 128}       # optional
     chance: 0                                  # optional, x100
 
-Labels: ``labels: {label: [negative, positive]}`` turns the class ids of the field ``label`` into these texts (-1 into
-``<unk>``); the target is then ``"{label}"``. Answers: ``answers: answers.text`` names the field that holds all accepted
+Names with dots look into objects, ``{field.inner}``, where no field or column is called so itself.
+
+Labels: ``labels: {label: [negative, positive]}`` turns the class ids of the field ``label`` into these texts, and takes
+the texts as they are; the target is then ``"{label}"``. -1 is "no label": ``<unk>`` in test sets, and refused where
+examples are trained on or judged by. Answers: ``answers: answers.text`` names the field that holds all accepted
 answers, for ``squad``.
 
 A Python file is executed, with all that this means, and only when its path is given: one variable in it holds a
@@ -22,7 +25,7 @@ from __future__ import annotations
 
 import importlib.util
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -45,10 +48,11 @@ from t5core.metrics import (
     Spearman,
     TokenF1,
 )
-from t5core.tasks.forms import at, label, texts
+from t5core.tasks.forms import about_dots, all_names_in, at, label, names_in, nothing_there, texts
 from t5core.tasks.pair import TextPair
 from t5core.tasks.sources import SPLITS, DataSet, Hub, located
 from t5core.tasks.task import Task
+from t5core.tasks.values import is_nothing
 
 Labels = tuple[str, ...]
 METRICS: Mapping[str, Callable[[Labels], tuple[Metric, ...]]] = MappingProxyType(
@@ -139,13 +143,18 @@ class Templated:
         if name in self.labels:
             return label(example, self.labels[name], name)
         value = at(example, name)
-        if value is None:
-            known = ", ".join(map(str, example)) or "nothing"
-            raise DataError(
-                "template", name, f"names a field that the example has not; it has {known}", choices=example
+        if is_nothing(value):
+            raise nothing_there(example, name) or DataError(
+                "template",
+                name,
+                f"names a field that the example has not; it has {names_in(example)}{about_dots(example, name)}",
+                choices=all_names_in(example),
             )
         if isinstance(value, Mapping | list | tuple):
-            raise DataError(name, type(value).__name__, "a template can show text and numbers; name an inner field")
+            reason = (
+                "a template can show text and numbers; name an inner field, like {field.inner}: dots look into objects"
+            )
+            raise DataError(name, type(value).__name__, reason)
         return str(value)
 
 
@@ -220,7 +229,7 @@ def _from_yaml(file: Path) -> Task:
         raise ConfigError("chance", chance, "give a number, x100")
     return Task(
         name=given["name"],
-        source=_source(given["source"], file.parent, {name.split(".")[0]: _kind(name, labels) for name in names}),
+        source=_source(given["source"], file.parent, _columns(names, labels, form.answers)),
         form=form,
         metrics=tuple(metric for name in _list("metrics", given["metrics"]) for metric in _metrics(name, every_label)),
         ranked_by=tuple(_list("ranked_by", given.get("ranked_by", []))),
@@ -228,12 +237,14 @@ def _from_yaml(file: Path) -> Task:
         max_inputs_tokens=_length(lengths, "inputs"),
         max_targets_tokens=_length(lengths, "targets"),
         chance=float(chance),
+        label_fields=tuple(name for name in labels if name in form.targets.fields),
     )
 
 
-def _kind(name: str, labels: Mapping[str, Labels]) -> str:
-    """How a cell of a CSV file is read."""
-    return "json" if "." in name else "integer" if name in labels else "text"
+def _columns(names: Sequence[str], labels: Collection[str], answers: str) -> dict[str, str]:
+    """How cells of a CSV file are read: as text, but lists of answers and the objects that dots look into as JSON."""
+    outer = {name.partition(".")[0]: "json" for name in names}
+    return {**outer, **{name: "json" if name == answers else "label" if name in labels else "text" for name in names}}
 
 
 def _source(given: object, beside: Path, columns: Mapping[str, str]) -> DataSet:
