@@ -50,7 +50,7 @@ from t5core.metrics import (
 )
 from t5core.tasks.forms import about_dots, all_names_in, at, label, names_in, nothing_there, texts
 from t5core.tasks.pair import TextPair
-from t5core.tasks.sources import SPLITS, DataSet, Hub, located
+from t5core.tasks.sources import SPLITS, DataSet, Folder, Hub, located
 from t5core.tasks.task import Task
 from t5core.tasks.values import is_nothing
 
@@ -75,6 +75,7 @@ _KEYS = (
     *("ranked_by", "labels", "answers", "lengths", "chance", "paper_column"),
 )
 _SOURCE_KEYS = ("path", "config", "revision", "splits")
+_MOST_OF_HUB = 1000
 
 
 @dataclass(frozen=True)
@@ -180,22 +181,57 @@ def load_task(path: str) -> Task:
         raise out from error
 
 
-def checked(task: Task, data_dir: Path | None = None, count: int = 3) -> list[TextPair]:
-    """Returns the first ``count`` pairs of a task's training split, after trying its metrics on them.
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What ``checked`` found.
+
+    Attributes:
+        pairs: the first of the first split, to be shown.
+        examples: how many of each split were read and are good.
+        whole: whether those are all examples.
+    """
+
+    pairs: Sequence[TextPair]
+    examples: Mapping[str, int]
+    whole: bool
+
+
+def checked(task: Task, data_dir: Path | None = None, count: int = 3) -> Checked:
+    """Tries a task on its training and validation examples: on all of a folder, on the first 1,000 each of the hub.
 
     Raises:
-        DataError: the source cannot be read, an example cannot be shown, or has an empty text.
+        DataError: the source cannot be read or has nothing, an example cannot be shown, has an empty text or no label,
+            or its target is nothing that the metrics take: which file and line.
     """
-    pairs = list(islice(task.read("train", data_dir), count))
-    if not pairs:
-        raise DataError("source", task.name, "its training split has no example")
-    for i, pair in enumerate(pairs, start=1):
-        for name, shown in (("inputs", pair.inputs), ("targets", pair.targets)):
-            if not shown.strip():
-                raise DataError(name, shown, f"training example {i} has no text there")
-    targets = [pair.targets for pair in pairs]
-    task.score(targets, targets, [pair.context for pair in pairs])
-    return pairs
+    limit = None
+    if isinstance(task.source, DataSet) and not isinstance(task.source.open(data_dir), Folder):
+        limit = _MOST_OF_HUB
+    first: list[TextPair] = []
+    examples = {}
+    for split in task.splits:
+        number = 0
+        for where, pairs in islice(task.read_examples(split, data_dir, labelled=True), limit):
+            number += 1
+            for pair in pairs:
+                try:
+                    _check_pair(task, pair, f"{'training' if split == 'train' else split} example {number}")
+                except DataError as error:
+                    raise located(error, where) from error
+            if split == task.splits[0] and len(first) < count:
+                first.extend(pairs)
+        if not number:
+            raise DataError("source", task.name, f"its {split} split has no example")
+        examples[split] = number
+    targets = [pair.targets for pair in first]
+    task.score(targets, targets, [pair.context for pair in first])
+    return Checked(pairs=first[:count], examples=examples, whole=limit is None)
+
+
+def _check_pair(task: Task, pair: TextPair, which: str) -> None:
+    for name, shown in (("inputs", pair.inputs), ("targets", pair.targets)):
+        if not shown.strip():
+            raise DataError(name, shown, f"{which} has no text there: give it one, or leave the line out")
+    task.check_row(pair.targets, pair.context)
 
 
 def _from_yaml(file: Path) -> Task:
