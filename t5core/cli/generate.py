@@ -170,7 +170,7 @@ def _pairs(arguments: argparse.Namespace, task: "Task", limit: int | None) -> "l
     if own and task.embedded:
         way_out = f"its examples are made from a corpus: give --file with pairs, a tasks stage's {task.name}.validation"
         raise ConfigError("task", task.name, f"{way_out}.jsonl")
-    found = _of_set(arguments, task, limit or _LIMIT) if own else _of_lines(arguments.file, task)
+    found = _of_set(arguments, task, limit or _LIMIT) if own else _of_lines(arguments, task)
     pairs = []
     for where, pair in islice(found, limit):
         try:
@@ -185,13 +185,15 @@ def _pairs(arguments: argparse.Namespace, task: "Task", limit: int | None) -> "l
     return pairs
 
 
-def _of_lines(file: str | None, task: "Task") -> "Iterator[tuple[str, TextPair]]":
+def _of_lines(arguments: argparse.Namespace, task: "Task") -> "Iterator[tuple[str, TextPair]]":
     from t5core.tasks.files import located
     from t5core.tasks.forms import given
 
-    with rows(file) as found:
+    with rows(arguments.file) as found:
         for where, example in found:
             try:
+                if arguments.score and not _is_pair(example):
+                    task.check_labelled(example)
                 made = given(example) if _is_pair(example) else task.form(example)
             except DataError as error:
                 raise located(error, where) from error
@@ -204,16 +206,18 @@ def _of_set(arguments: argparse.Namespace, task: "Task", limit: int) -> "Iterato
     split = "validation" if arguments.split is None else arguments.split
     if split not in SPLITS:
         raise ConfigError("split", split, f"choose one of {', '.join(SPLITS)}", choices=SPLITS)
-    found = task.read(split, None if arguments.data_dir is None else Path(arguments.data_dir))
-    for number, pair in enumerate(found, start=1):
+    data_dir = None if arguments.data_dir is None else Path(arguments.data_dir)
+    found = task.read_examples(split, data_dir, labelled=arguments.score)
+    for number, (where, pair) in enumerate(((where, pair) for where, pairs in found for pair in pairs), start=1):
         if number > limit:
             note(f"these are the first {limit} of {split}; --limit N takes more")
             return
-        yield f"{task.name} {split}, pair {number}", pair
+        yield where, pair
 
 
 def _is_pair(example: dict[str, Any]) -> bool:
-    return isinstance(example.get("inputs"), str) and isinstance(example.get("targets"), str)
+    """Whether a line is a pair of text; null in place of one is told as what it is."""
+    return all(name in example and isinstance(example[name], str | None) for name in ("inputs", "targets"))
 
 
 def _check(pair: "TextPair") -> None:

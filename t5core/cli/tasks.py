@@ -25,7 +25,7 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
     parser = verbs.add_parser(
         "tasks", help="list the tasks, or check your own", description=tasks.__doc__, allow_abbrev=False
     )
-    parser.add_argument("--check", metavar="FILE", help="a .yaml or .py file with a task: validate and show it")
+    parser.add_argument("--check", metavar="FILE", help="a .yaml or .py file with a task: read its set and show it")
     parser.add_argument("--data-dir", metavar="FOLDER", help="with --check: where to read its set in place of the hub")
     parser.set_defaults(verb=tasks)
     for verb, about in ((render, "show examples as text in, text out"), (score, "score a model's outputs")):
@@ -36,7 +36,7 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
 
 
 def tasks(arguments: argparse.Namespace) -> int:
-    """Lists all tasks; or, with --check, validates one of your own and shows three of its examples."""
+    """Lists all tasks; or, with --check, reads the whole set of one of your own and shows three of its examples."""
     if arguments.check is not None:
         return _check(arguments.check, None if arguments.data_dir is None else Path(arguments.data_dir))
     from t5core.tables import Column, print_line, print_table
@@ -120,11 +120,12 @@ def _check(path: str, data_dir: Path | None) -> int:
     from t5core.tasks.user import checked
 
     task = get_task(path)
-    pairs = checked(task, data_dir)
+    found = checked(task, data_dir)
     print(f"{task.name}: {', '.join(task.metric_names)}; ranked by {task.main.name}")
     for split, identity in identities(task, data_dir).items():
-        print(f"{split}: {identity.examples:,} examples, fingerprint {identity.fingerprint}")
-    for pair in pairs:
+        read = f"{'all' if found.whole else f'the first {found.examples[split]:,}'} were read and are good"
+        print(f"{split}: {identity.examples:,} examples, fingerprint {identity.fingerprint}; {read}")
+    for pair in found.pairs:
         print(f"\ninputs:  {pair.inputs}\ntargets: {pair.targets}")
     return 0
 
@@ -133,6 +134,7 @@ def _text(row: dict[str, Any], field: str) -> str:
     value = row.get(field)
     if not isinstance(value, str):
         reason = "this field has to be text" if field in row else f"the line has no such field, only {', '.join(row)}"
+        reason = f"{field} is null in this line: give a text" if field in row and value is None else reason
         raise DataError(field, value, reason)
     return value
 

@@ -16,23 +16,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from t5core.errors import DataError
+from t5core.tasks.delimited import Columns, Rows, table
+from t5core.tasks.values import located, short
 
-Rows = Iterator[tuple[str, dict[str, Any]]]
-Columns = Mapping[str, str]
-"""Field name -> "text", "integer", "number" or "json": how a cell of a CSV or TSV file is read."""
+__all__ = ["READERS", "Columns", "Reader", "Rows", "json_lines", "json_object", "located", "read_json_lines"]
 
 _T = TypeVar("_T")
-_MAX_CELL_CHARS = 1 << 30
 _EMPTY = b" \t\r\n\0"
 _MARK = b"\xef\xbb\xbf"
-
-
-def located(error: DataError, where: str) -> DataError:
-    """Returns the same error with the place where it happened in front: "cola.jsonl:3: label=7: ..."."""
-    out = DataError.__new__(DataError)
-    ValueError.__init__(out, f"{where}: {error}")
-    out.field, out.value = error.field, error.value
-    return out
 
 
 def json_lines(lines: Iterable[bytes], name: str) -> Rows:
@@ -68,9 +59,9 @@ def json_object(line: bytes, where: str) -> dict[str, Any]:
         raise DataError(where, shown, f"this line is not UTF-8 (byte {error.start})") from error
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise DataError(where, _short(line), f"this line is not JSON ({reason})") from error
+        raise DataError(where, short(line), f"this line is not JSON ({reason})") from error
     if not isinstance(value, dict):
-        raise DataError(where, _short(line), "this line has to be a JSON object, one example")
+        raise DataError(where, short(line), "this line has to be a JSON object, one example")
     return value
 
 
@@ -97,7 +88,7 @@ def read_parquet(path: Path, columns: Columns) -> Rows:
 
 
 def read_csv(path: Path, columns: Columns) -> Rows:
-    """Yields the examples of a CSV file with a header, also ``.gz``; cells may be quoted and hold line ends."""
+    """Yields the examples of a CSV file with a header, also ``.gz``; cells may be in quotes and hold line ends."""
     yield from _table(path, columns, delimiter=",", quoting=csv.QUOTE_MINIMAL)
 
 
@@ -155,14 +146,6 @@ def _opened(path: Path) -> Iterator["_Bytes"]:
         yield file
 
 
-_CELLS: Mapping[str, tuple[Callable[[str], Any], str]] = {
-    "text": (str, "text"),
-    "integer": (int, "a whole number"),
-    "number": (float, "a number"),
-    "json": (json.loads, "JSON"),
-}
-
-
 class _Bytes:
     """A binary file, through gzip when its name ends in ``.gz``, whose read errors become DataError."""
 
@@ -195,37 +178,25 @@ def _binary(path: Path) -> BinaryIO:
 
 
 def _table(path: Path, columns: Columns, *, delimiter: str, quoting: Any) -> Rows:
-    csv.field_size_limit(_MAX_CELL_CHARS)  # the default refuses long texts
-    with io.TextIOWrapper(_binary(path), encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, delimiter=delimiter, quoting=quoting)
-        while True:
+    return table(_text_lines(path), str(path), columns, delimiter=delimiter, quoting=quoting)
+
+
+def _text_lines(path: Path) -> Iterator[str]:
+    """Yields a file's lines as text, with their ends as they are."""
+    number = 0
+    with _opened(path) as file:
+        for block in file:
+            block = block if number else block.removeprefix(_MARK)
             try:
-                row = next(reader, None)
+                text = block.decode("utf-8")
             except UnicodeDecodeError as error:
-                where = f"{path}:{reader.line_num + 1}"
-                raise DataError(where, error.object[error.start : error.start + 10], "this is not UTF-8") from error
-            except (csv.Error, OSError, EOFError, zlib.error) as error:
-                where = f"{path}:{reader.line_num + 1}"
-                raise DataError(where, None, f"cannot be read: {_first_line(error)}") from error
-            if row is None:
-                return
-            where = f"{path}:{reader.line_num}"
-            if None in row:
-                raise DataError(where, row[None], "this row has more cells than the header")
-            given = {name: cell for name, cell in row.items() if cell is not None}
-            yield where, {name: _cell(cell, columns.get(name, "text"), name, where) for name, cell in given.items()}
-
-
-def _cell(cell: str, kind: str, name: str, where: str) -> Any:
-    read, wanted = _CELLS[kind]
-    try:
-        return read(cell)
-    except ValueError:
-        raise located(DataError(name, _short(cell), f"this cell has to be {wanted}"), where) from None
-
-
-def _short(value: str | bytes) -> object:
-    return value if len(value) <= 60 else value[:57] + ("..." if isinstance(value, str) else b"...")  # type: ignore
+                line_ends = block.count(b"\r", 0, error.start)
+                raise DataError(
+                    f"{path}:{number + 1 + line_ends}", block[error.start : error.start + 10], "this is not UTF-8"
+                ) from error
+            for line in io.StringIO(text, newline="") if "\r" in text else (text,):
+                number += 1
+                yield line
 
 
 def _first_line(error: BaseException) -> str:

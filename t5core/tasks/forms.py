@@ -11,16 +11,19 @@ from typing import Any
 
 from t5core.errors import DataError
 from t5core.tasks.pair import TextPair
+from t5core.tasks.values import is_nothing, short, whole
 
 UNLABELLED = "<unk>"
 """The target of an example whose label is not known, as in test sets; hub sets write the label -1."""
+UNLABELLED_ID = -1
+_TRUTH = {"false": 0, "true": 1}  # as JSON's false and true are written in CSV files
 
 
 @dataclass(frozen=True)
 class Labelled:
     """A class asked for as text: ``<prefix> <key>: <text> <key>: <text>``.
 
-    An example that is not labelled (-1) has the target ``<unk>``. Labels are class ids, as on the hub.
+    An example that is not labelled (-1) has the target ``<unk>``. Labels are class ids, as on the hub, or their texts.
 
     Attributes:
         prefix: the benchmark's name in the text.
@@ -60,22 +63,22 @@ def given(example: Mapping[str, Any]) -> list[TextPair]:
     """
     context = example.get("context", {})
     if not isinstance(context, Mapping):
-        raise DataError("context", _short(context), "this field has to be an object")
+        raise DataError("context", short(context), "this field has to be an object")
     return [TextPair(inputs=text(example, "inputs"), targets=text(example, "targets"), context=context)]
 
 
 def text(example: Mapping[str, Any], name: str) -> str:
-    """Returns a field that has to be text; "translation.en" looks into an object.
+    """Returns a field that has to be text; "translation.en" looks into an object where no field is called so.
 
     Raises:
         DataError: it is missing or no text.
     """
-    value = example.get(name) if "." not in name else at(example, name)
+    value = at(example, name)
     if isinstance(value, str):
         return value
-    if value is None:
-        raise DataError(name, None, f"the example has no such field, only {_fields(example)}")
-    raise DataError(name, _short(value), "this field has to be text")
+    if is_nothing(value):
+        raise missing(example, name)
+    raise DataError(name, short(value), "this field has to be text")
 
 
 def texts(example: Mapping[str, Any], name: str) -> list[str]:
@@ -85,42 +88,47 @@ def texts(example: Mapping[str, Any], name: str) -> list[str]:
         DataError: it is missing or no such list.
     """
     value = at(example, name)
-    if value is None:
-        raise DataError(name, None, f"the example has no such field, only {_fields(example)}")
+    if is_nothing(value):
+        raise missing(example, name)
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise DataError(name, _short(value), "this field has to be a list of texts")
+        raise DataError(name, short(value), "this field has to be a list of texts")
     return list(value)
 
 
 def integer(example: Mapping[str, Any], name: str) -> int:
-    """Returns a field that has to be a whole number; 1.0 is one.
+    """Returns a field that has to be a whole number; 1.0 is one, and so is "1".
 
     Raises:
         DataError: it is missing or no whole number.
     """
-    value = example.get(name)
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return int(value)
-    if value is None:
-        raise DataError(name, None, f"the example has no such field, only {_fields(example)}")
-    raise DataError(name, _short(value), "this field has to be a whole number")
+    value = at(example, name)
+    number = whole(value)
+    if number is not None:
+        return number
+    if is_nothing(value):
+        raise missing(example, name)
+    raise DataError(name, short(value), "this field has to be a whole number")
 
 
 def label(example: Mapping[str, Any], labels: tuple[str, ...], name: str = "label") -> str:
-    """Returns the text of an example's class id, ``<unk>`` for -1.
+    """Returns the text of an example's label, given as a class id or as that text, ``<unk>`` for -1.
 
     Raises:
-        DataError: it is missing, no whole number, or outside the set.
+        DataError: it is missing, neither a whole number nor one of the texts, or outside the set; a text like "1" that
+            is another label than the one whose id it is.
     """
-    value = example.get(name)
-    if type(value) is not int:
-        value = integer(example, name)
-    if 0 <= value < len(labels):
-        return labels[value]
-    if value == -1:
+    value = at(example, name)
+    number = value if type(value) is int else _class_id(value, labels, name)
+    if number is not None and 0 <= number < len(labels):
+        return labels[number]
+    if number == UNLABELLED_ID:
         return UNLABELLED
-    known = ", ".join(f"{i} {one}" for i, one in enumerate(labels))
-    raise DataError(name, value, f"labels are {known}, and -1 for none")
+    if is_nothing(value):
+        raise missing(example, name)
+    if value == "":
+        raise DataError(name, value, f"{name} is empty in this line: {_WAY_OUT}")
+    way_out = ": give the id, a whole number, or the text" if number is None else ""
+    raise DataError(name, short(value), f"labels are {_shown(labels)}, and -1 for none{way_out}", choices=labels)
 
 
 def kept(example: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
@@ -128,20 +136,79 @@ def kept(example: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: example[name] for name in names if name in example}
 
 
-def at(example: Mapping[str, Any], name: str) -> Any:
-    """Returns ``example["translation"]["en"]`` for "translation.en"; None where it is not there."""
-    value: Any = example
-    for part in name.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(part)
-    return value
+_ABSENT = object()
+_WAY_OUT = "give it a value, or leave the line out"
 
 
-def _fields(example: Mapping[str, Any]) -> str:
+def at(example: Mapping[str, Any], name: str, otherwise: Any = None) -> Any:
+    """Returns ``example["translation.en"]``, or where that is not there ``example["translation"]["en"]``."""
+    if name in example:
+        return example[name]
+    for place, sign in enumerate(name):
+        inner = example.get(name[:place]) if sign == "." else None
+        if isinstance(inner, Mapping) and (value := at(inner, name[place + 1 :], _ABSENT)) is not _ABSENT:
+            return value
+    return otherwise
+
+
+def missing(example: Mapping[str, Any], name: str) -> DataError:
+    """Returns the error of a field that an example needs and has not: is it null, or not there at all?"""
+    return nothing_there(example, name) or DataError(
+        name, None, f"the example has no such field, only {names_in(example)}{about_dots(example, name)}"
+    )
+
+
+def nothing_there(example: Mapping[str, Any], name: str) -> DataError | None:
+    """Returns the error of a field that is null or NaN, or is within an object that is; None where it is not there."""
+    parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        value = at(example, prefix := ".".join(parts[:count]), _ABSENT)
+        if is_nothing(value):
+            what = "null" if value is None else "NaN, which is no value,"
+            return DataError(name, value, f"{prefix} is {what} in this line: {_WAY_OUT}")
+    return None
+
+
+def names_in(example: Mapping[str, Any]) -> str:
+    """Returns the names of an example's fields, for messages."""
     return ", ".join(map(str, example)) or "nothing"
 
 
-def _short(value: object) -> object:
-    shown = repr(value)
-    return value if len(shown) <= 60 else f"{shown[:57]}..."
+def all_names_in(example: Mapping[str, Any]) -> list[str]:
+    """Returns the names that lead to a value, also within objects: "text", "translation.en"."""
+    names = []
+    for name, value in example.items():
+        names += [f"{name}.{inner}" for inner in all_names_in(value)] if isinstance(value, Mapping) else [str(name)]
+    return names
+
+
+def about_dots(example: Mapping[str, Any], name: str) -> str:
+    """Returns what is to be said of a name with dots, and how far it leads, for messages; "" of others."""
+    if "." not in name:
+        return ""
+    parts = name.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        prefix = ".".join(parts[:count])
+        if (found := at(example, prefix, _ABSENT)) is not _ABSENT:
+            inside = f"has {names_in(found)}" if isinstance(found, Mapping) else "is no object"
+            return f"; dots look into objects, and {prefix} {inside}"
+    return f"; dots look into objects, and there is no {parts[0]}"
+
+
+def _class_id(value: object, labels: tuple[str, ...], name: str) -> int | None:
+    """The id that a value is, or whose text it is; None where it is neither."""
+    number = whole(value)
+    if not isinstance(value, str):
+        return number
+    given = value.strip()
+    if given not in labels:
+        return _TRUTH.get(given.lower(), number)
+    place = labels.index(given)
+    if number is None or number == place or number >= len(labels):
+        return place
+    reason = f"it is the text of one label and the id of another ({_shown(labels)})"
+    raise DataError(name, value, f"{reason}: give ids as numbers, in JSON Lines or Parquet, or labels that are words")
+
+
+def _shown(labels: tuple[str, ...]) -> str:
+    return ", ".join(f"{i} {one}" for i, one in enumerate(labels))

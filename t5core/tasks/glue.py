@@ -19,7 +19,7 @@ from typing import Any
 
 from t5core.errors import DataError
 from t5core.metrics import F1, Accuracy, Classes, Matthews, Metric, Pearson, Spearman
-from t5core.tasks.forms import Labelled, text
+from t5core.tasks.forms import Labelled, missing, text
 from t5core.tasks.pair import TextPair
 from t5core.tasks.sources import DataSet, Hub
 from t5core.tasks.task import Task
@@ -41,6 +41,8 @@ def stsb(example: Mapping[str, Any]) -> list[TextPair]:
         DataError: a field is missing, or the label is no number from 0 to 5 (or -1).
     """
     score = example.get("label")
+    if score is None:
+        raise missing(example, "label")
     if isinstance(score, bool) or not isinstance(score, int | float) or not (0 <= score <= 5 or score == -1):
         raise DataError("label", score, "give a number from 0 to 5, or -1 for none")
     fives = _single(_single(score) * 5)
@@ -53,14 +55,26 @@ def _single(value: float) -> float:
     return rounded
 
 
+_MNLI_NAMES = {"sentence1": "premise", "sentence2": "hypothesis", "gold_label": "label"}
+_OWN_NAMES: Mapping[str, Mapping[str, str]] = {
+    "mrpc": {"#1 String": "sentence1", "#2 String": "sentence2", "Quality": "label"},
+    "qqp": {"is_duplicate": "label"},
+    "stsb": {"score": "label"},
+    "mnli_matched": _MNLI_NAMES,
+    "mnli_mismatched": _MNLI_NAMES,
+}
+"""Fields that GLUE's own TSV files call otherwise than the hub does."""
+
+
 def _source(
-    config: str, *fields: str, train: bool = True, folders: tuple[str, ...] = (), label: str = "integer"
+    config: str, *fields: str, train: bool = True, folders: tuple[str, ...] = (), label: str = "label"
 ) -> DataSet:
     splits = ("train", "validation", "test") if train else ("validation", "test")
     return DataSet(
         hub=HUB.of(config, {split: split for split in splits}),
         folders=(*folders, config),
         columns={**dict.fromkeys(fields, "text"), "label": label, "idx": "integer"},
+        also=_OWN_NAMES.get(config, {}),
     )
 
 
@@ -83,6 +97,7 @@ def _task(
         ranked_by=tuple(metric.name for metric in metrics),
         paper_column="GLUE" if in_average else "",
         prefix=f"{prefix or config} {fields[0]}:",
+        label_fields=("label",),
         max_targets_tokens=84,
         chance=chance,
     )
@@ -101,7 +116,8 @@ _NLI = ("hypothesis", "premise")
 _MNLI_SOURCE = DataSet(
     hub=HUB.of("mnli", {"train": "train", "validation": "validation_matched", "test": "test_matched"}),
     folders=("mnli",),
-    columns={"premise": "text", "hypothesis": "text", "label": "integer", "idx": "integer"},
+    columns={"premise": "text", "hypothesis": "text", "label": "label", "idx": "integer"},
+    also=_MNLI_NAMES,
 )
 _AX_SOURCE = DataSet(hub=HUB.of("ax", {"test": "test"}), folders=("ax",), columns=_MNLI_SOURCE.columns)
 
@@ -124,6 +140,7 @@ TASKS: tuple[Task, ...] = (
         ranked_by=("pearson_corrcoef", "spearman_corrcoef"),
         paper_column="GLUE",
         prefix="stsb sentence1:",
+        label_fields=("label",),
         max_targets_tokens=84,
     ),
     _task("mnli", _NLI, MNLI, _accuracy(*MNLI), source=_MNLI_SOURCE, chance=100 / 3),

@@ -80,8 +80,10 @@ class DataSet:
         hub: on the hub; None: in folders only.
         folders: names under a data directory that it is looked for by, in this order.
         folder: a place of its own, for a user's task; then neither hub nor data directory is needed.
-        columns: the fields and how a cell of a CSV file is read: "text", "integer", "number" or "json".
+        columns: the fields and how a cell of a CSV file is read: "text", "label", "integer", "number" or
+            "json".
         sorted_lists: fields whose items come in no order of their own: they are sorted, each once.
+        also: other names of fields, as in a benchmark's own files: taken where the field itself is not there.
     """
 
     hub: Hub | None = None
@@ -89,6 +91,7 @@ class DataSet:
     folder: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     sorted_lists: tuple[str, ...] = ()
+    also: Mapping[str, str] = field(default_factory=dict)
 
     def open(self, data_dir: Path | None = None) -> OpenedSet:
         """Returns the set as it lies in a data directory, in its own folder, or on the hub.
@@ -125,9 +128,12 @@ class DataSet:
         return f"{name}/{{{splits}}} as {kinds} (or .gz) with fields {fields}"
 
     def tidy(self, example: dict[str, Any]) -> dict[str, Any]:
-        """Returns an example with its lists in order."""
+        """Returns an example with its fields called by their names, and its lists in order."""
+        for other, name in self.also.items():
+            if other in example and name not in example:
+                example[name] = example[other]
         for name in self.sorted_lists:
-            if isinstance(example.get(name), list):
+            if isinstance(example.get(name), list) and all(isinstance(item, str) for item in example[name]):
                 example[name] = sorted(set(example[name]))
         return example
 
@@ -159,8 +165,10 @@ class Folder:
 
     def rows(self, split: str) -> Rows:
         """Yields ``(file:line, example)``."""
+        declared = self.declared.columns
+        columns = {**declared, **{other: declared[name] for other, name in self.declared.also.items()}}
         for path in self.files(split):
-            for where, example in READERS[_ending(path)](path, self.declared.columns):
+            for where, example in READERS[_ending(path)](path, columns):
                 yield where, self.declared.tidy(example)
 
     def count(self, split: str) -> int:

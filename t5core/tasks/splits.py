@@ -39,14 +39,14 @@ def make_splits(
         data_dir: a folder in place of the hub, for tasks that are not embedded.
 
     Raises:
-        DataError: see ``Task.read``.
+        DataError: see ``Task.read``; an example without a label.
     """
     if task.embedded:
         evaluation = list(task.examples(validation_documents, 0, eval_examples))
         held_out = {pair.inputs for pair in evaluation}
         return list(task.examples(train_documents, seed, train_examples, held_out)), evaluation
     training, evaluation = (
-        drawn(task.read(split, data_dir), count, draw) if split in task.splits else []
+        drawn(task.read(split, data_dir, labelled=True), count, draw) if split in task.splits else []
         for split, count, draw in (("train", train_examples, seed), ("validation", eval_examples, 0))
     )
     return training, evaluation

@@ -73,7 +73,7 @@ def _source(config: str, columns: Mapping[str, str], folders: tuple[str, ...] = 
 
 
 def _labelled_source(config: str, *fields: str, folders: tuple[str, ...] = (), idx: str = "integer") -> DataSet:
-    return _source(config, {**dict.fromkeys(fields, "text"), "idx": idx, "label": "integer"}, folders)
+    return _source(config, {**dict.fromkeys(fields, "text"), "idx": idx, "label": "label"}, folders)
 
 
 def _task(config: str, source: DataSet, form: Form, prefix: str, metrics: tuple[Metric, ...], chance: float) -> Task:
@@ -86,6 +86,7 @@ def _task(config: str, source: DataSet, form: Form, prefix: str, metrics: tuple[
         paper_column="" if config in ("axb", "axg") else "SGLUE",
         prefix=prefix,
         max_targets_tokens=62,
+        label_fields=("label",) if isinstance(form, Labelled) else (),
         chance=chance,
     )
 

@@ -19,8 +19,10 @@ from typing import Any, Literal
 from t5core.errors import ConfigError, DataError
 from t5core.metrics import Context, Contexts, Floats, MeanOf, Metric, Reading, Summaries
 from t5core.tasks.documents import Document, Documents
+from t5core.tasks.forms import UNLABELLED_ID, at
 from t5core.tasks.pair import TextPair
-from t5core.tasks.sources import DataSet, located
+from t5core.tasks.sources import DataSet
+from t5core.tasks.values import located, whole
 
 Example = Mapping[str, Any]
 Form = Callable[[Example], Sequence[TextPair]]
@@ -40,6 +42,7 @@ class Task:
         prefix: what every input begins with.
         max_inputs_tokens, max_targets_tokens: lengths in tokens, EOS included: the released code's, or for embedded
             tasks what nearly all examples need with 2,000 pieces.
+        label_fields: fields in which -1 stands for "no label"; nothing is trained on such an example or judged by it.
         use: "train" for a task that is trained on and never judged (DPR), "validation" for one that only is judged
             (WSC's simple form); "both" for all others, as far as their sets have the splits.
         chance: what the main metric is without reading the input, x100: blind guessing among equally frequent labels.
@@ -55,6 +58,7 @@ class Task:
     max_inputs_tokens: int = 512
     max_targets_tokens: int = 512
     chance: float = 0.0
+    label_fields: tuple[str, ...] = ()
     use: Literal["both", "train", "validation"] = "both"
 
     def __post_init__(self) -> None:
@@ -100,24 +104,44 @@ class Task:
         """
         return [{"inputs": pair.inputs, "targets": pair.targets} for pair in self.form(example)]
 
-    def read(self, split: str, data_dir: Path | None = None) -> Iterator[TextPair]:
+    def read(self, split: str, data_dir: Path | None = None, *, labelled: bool = False) -> Iterator[TextPair]:
         """Yields the pairs of a split, as they are read, with their contexts.
 
         Args:
             split: "train", "validation" or "test".
             data_dir: read a folder in place of the hub.
+            labelled: refuse examples without a label, see ``check_labelled``.
 
         Raises:
             DataError: no such split, or an example that cannot be shown: which file and line.
         """
+        for _, pairs in self.read_examples(split, data_dir, labelled=labelled):
+            yield from pairs
+
+    def read_examples(
+        self, split: str, data_dir: Path | None = None, *, labelled: bool = False
+    ) -> Iterator[tuple[str, Sequence[TextPair]]]:
+        """Yields where each example of a split stands, "file:line", and its pairs; see ``read``."""
         if isinstance(self.source, Documents):
             raise DataError("task", self.name, "its examples are made from documents: see examples()")
         for where, example in self.source.open(data_dir).rows(split):
             try:
+                if labelled:
+                    self.check_labelled(example)
                 pairs = self.form(example)
             except DataError as error:
                 raise located(error, where) from error
-            yield from pairs
+            yield where, pairs
+
+    def check_labelled(self, example: Example) -> None:
+        """Raises DataError for an example whose label is -1: not labelled, as in the test sets of the hub."""
+        for name in self.label_fields:
+            value = at(example, name)
+            if whole(value) == UNLABELLED_ID:
+                reason = (
+                    f"task {self.name!r} has no label in this line: -1 means unlabelled in the hub's sets, as in test"
+                )
+                raise DataError(name, value, f"{reason} splits; give a file with labels, or leave such lines out")
 
     def examples(
         self, documents: Iterable[Document], seed: int, limit: int | None = None, exclude: Collection[str] = ()

@@ -10,8 +10,11 @@
     lengths: {inputs: 512, targets: 128}       # optional
     chance: 0                                  # optional, x100
 
-Labels: ``labels: {label: [negative, positive]}`` turns the class ids of the field ``label`` into these texts (-1 into
-``<unk>``); the target is then ``"{label}"``. Answers: ``answers: answers.text`` names the field that holds all accepted
+Names with dots look into objects, ``{field.inner}``, where no field or column is called so itself.
+
+Labels: ``labels: {label: [negative, positive]}`` turns the class ids of the field ``label`` into these texts, and takes
+the texts as they are; the target is then ``"{label}"``. -1 is "no label": ``<unk>`` in test sets, and refused where
+examples are trained on or judged by. Answers: ``answers: answers.text`` names the field that holds all accepted
 answers, for ``squad``.
 
 A Python file is executed, with all that this means, and only when its path is given: one variable in it holds a
@@ -22,7 +25,7 @@ from __future__ import annotations
 
 import importlib.util
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -46,10 +49,11 @@ from t5core.metrics import (
     Summaries,
     TokenF1,
 )
-from t5core.tasks.forms import at, label, texts
+from t5core.tasks.forms import about_dots, all_names_in, at, label, names_in, nothing_there, texts
 from t5core.tasks.pair import TextPair
-from t5core.tasks.sources import SPLITS, DataSet, Hub, located
+from t5core.tasks.sources import SPLITS, DataSet, Folder, Hub, located
 from t5core.tasks.task import Task
+from t5core.tasks.values import is_nothing
 
 Labels = tuple[str, ...]
 METRICS: Mapping[str, Callable[[Labels], tuple[Metric, ...]]] = MappingProxyType(
@@ -75,6 +79,7 @@ _KEYS = (
     *("ranked_by", "labels", "answers", "lengths", "chance", "paper_column"),
 )
 _SOURCE_KEYS = ("path", "config", "revision", "splits")
+_MOST_OF_HUB = 1000
 
 
 @dataclass(frozen=True)
@@ -143,13 +148,18 @@ class Templated:
         if name in self.labels:
             return label(example, self.labels[name], name)
         value = at(example, name)
-        if value is None:
-            known = ", ".join(map(str, example)) or "nothing"
-            raise DataError(
-                "template", name, f"names a field that the example has not; it has {known}", choices=example
+        if is_nothing(value):
+            raise nothing_there(example, name) or DataError(
+                "template",
+                name,
+                f"names a field that the example has not; it has {names_in(example)}{about_dots(example, name)}",
+                choices=all_names_in(example),
             )
         if isinstance(value, Mapping | list | tuple):
-            raise DataError(name, type(value).__name__, "a template can show text and numbers; name an inner field")
+            reason = (
+                "a template can show text and numbers; name an inner field, like {field.inner}: dots look into objects"
+            )
+            raise DataError(name, type(value).__name__, reason)
         return str(value)
 
 
@@ -175,22 +185,57 @@ def load_task(path: str) -> Task:
         raise out from error
 
 
-def checked(task: Task, data_dir: Path | None = None, count: int = 3) -> list[TextPair]:
-    """Returns the first ``count`` pairs of a task's training split, after trying its metrics on them.
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What ``checked`` found.
+
+    Attributes:
+        pairs: the first of the first split, to be shown.
+        examples: how many of each split were read and are good.
+        whole: whether those are all examples.
+    """
+
+    pairs: Sequence[TextPair]
+    examples: Mapping[str, int]
+    whole: bool
+
+
+def checked(task: Task, data_dir: Path | None = None, count: int = 3) -> Checked:
+    """Tries a task on its training and validation examples: on all of a folder, on the first 1,000 each of the hub.
 
     Raises:
-        DataError: the source cannot be read, an example cannot be shown, or has an empty text.
+        DataError: the source cannot be read or has nothing, an example cannot be shown, has an empty text or no label,
+            or its target is nothing that the metrics take: which file and line.
     """
-    pairs = list(islice(task.read("train", data_dir), count))
-    if not pairs:
-        raise DataError("source", task.name, "its training split has no example")
-    for i, pair in enumerate(pairs, start=1):
-        for name, shown in (("inputs", pair.inputs), ("targets", pair.targets)):
-            if not shown.strip():
-                raise DataError(name, shown, f"training example {i} has no text there")
-    targets = [pair.targets for pair in pairs]
-    task.score(targets, targets, [pair.context for pair in pairs])
-    return pairs
+    limit = None
+    if isinstance(task.source, DataSet) and not isinstance(task.source.open(data_dir), Folder):
+        limit = _MOST_OF_HUB
+    first: list[TextPair] = []
+    examples = {}
+    for split in task.splits:
+        number = 0
+        for where, pairs in islice(task.read_examples(split, data_dir, labelled=True), limit):
+            number += 1
+            for pair in pairs:
+                try:
+                    _check_pair(task, pair, f"{'training' if split == 'train' else split} example {number}")
+                except DataError as error:
+                    raise located(error, where) from error
+            if split == task.splits[0] and len(first) < count:
+                first.extend(pairs)
+        if not number:
+            raise DataError("source", task.name, f"its {split} split has no example")
+        examples[split] = number
+    targets = [pair.targets for pair in first]
+    task.score(targets, targets, [pair.context for pair in first])
+    return Checked(pairs=first[:count], examples=examples, whole=limit is None)
+
+
+def _check_pair(task: Task, pair: TextPair, which: str) -> None:
+    for name, shown in (("inputs", pair.inputs), ("targets", pair.targets)):
+        if not shown.strip():
+            raise DataError(name, shown, f"{which} has no text there: give it one, or leave the line out")
+    task.check_row(pair.targets, pair.context)
 
 
 def _from_yaml(file: Path) -> Task:
@@ -224,7 +269,7 @@ def _from_yaml(file: Path) -> Task:
         raise ConfigError("chance", chance, "give a number, x100")
     return Task(
         name=given["name"],
-        source=_source(given["source"], file.parent, {name.split(".")[0]: _kind(name, labels) for name in names}),
+        source=_source(given["source"], file.parent, _columns(names, labels, form.answers)),
         form=form,
         metrics=tuple(metric for name in _list("metrics", given["metrics"]) for metric in _metrics(name, every_label)),
         ranked_by=tuple(_list("ranked_by", given.get("ranked_by", []))),
@@ -232,12 +277,14 @@ def _from_yaml(file: Path) -> Task:
         max_inputs_tokens=_length(lengths, "inputs"),
         max_targets_tokens=_length(lengths, "targets"),
         chance=float(chance),
+        label_fields=tuple(name for name in labels if name in form.targets.fields),
     )
 
 
-def _kind(name: str, labels: Mapping[str, Labels]) -> str:
-    """How a cell of a CSV file is read."""
-    return "json" if "." in name else "integer" if name in labels else "text"
+def _columns(names: Sequence[str], labels: Collection[str], answers: str) -> dict[str, str]:
+    """How cells of a CSV file are read: as text, but lists of answers and the objects that dots look into as JSON."""
+    outer = {name.partition(".")[0]: "json" for name in names}
+    return {**outer, **{name: "json" if name == answers else "label" if name in labels else "text" for name in names}}
 
 
 def _source(given: object, beside: Path, columns: Mapping[str, str]) -> DataSet:

@@ -156,7 +156,7 @@ _DPR_HUB = Hub(
 _DPR = DataSet(
     hub=_DPR_HUB.of("plain_text", {"train": "train", "validation": "test", "test": "test"}),
     folders=("dpr", "definite_pronoun_resolution"),
-    columns={"sentence": "text", "pronoun": "text", "candidates": "json", "label": "integer"},
+    columns={"sentence": "text", "pronoun": "text", "candidates": "json", "label": "label"},
 )
 _WNLI = DataSet(
     hub=glue.HUB.of("wnli", {"validation": "validation", "test": "test"}),
@@ -192,10 +192,20 @@ TASKS: tuple[Task, ...] = (
         form=marked,
         metrics=(Accuracy(Classes(super_glue.TRUTH)),),
         prefix="wsc text:",
+        label_fields=("label",),
         max_targets_tokens=62,
         chance=50.0,
     ),
-    Task(name="dpr", use="train", source=_DPR, form=dpr, metrics=(Accuracy(SameText()),), prefix="wsc:", chance=50.0),
+    Task(
+        name="dpr",
+        use="train",
+        source=_DPR,
+        form=dpr,
+        metrics=(Accuracy(SameText()),),
+        prefix="wsc:",
+        label_fields=("label",),
+        chance=50.0,
+    ),
     Task(
         name="glue_wnli_simple",
         source=_WNLI,

@@ -184,6 +184,10 @@ def test_a_tasks_own_set_is_read_from_a_folder_20_pairs_unless_told(generate, pa
     assert code == 0 and err == "t5core: these are the first 20 of validation; --limit N takes more\n"
     assert [row["inputs"] for row in rows] == [COLA[i % len(COLA)]["inputs"] for i in range(20)]
     assert [len(generate(*options, "--split", "validation", "--limit", n)[1]) for n in (2, 22, 99)] == [2, 22, 23]
+    (tmp_path / "cola" / "test.jsonl").write_text("\n".join(json.dumps(dict(row, label=-1)) for row in many[:2]))
+    assert [row["target"] for row in generate(*options, "--split", "test")[1]] == ["<unk>", "<unk>"]
+    code, rows, err = generate(*options, "--split", "test", "--score")
+    assert (code, rows) == (2, []) and "cola/test.jsonl:1: label=-1: task 'glue_cola' has no label" in err
     code, rows, err = generate(*options, "--split", "train")
     assert (code, rows) == (2, []) and "split='train': no file train.jsonl" in err
 
@@ -259,6 +263,17 @@ def test_sentinels_have_the_ids_of_training_also_where_only_the_pieces_lie_besid
             "stdin:1: inputs='\\ud83d': this is no text",
         ),
         (("--task", "glue_cola", "--score"), [PAIRS[0]], "stdin:1: target='Rain'"),
+        (
+            ("--task", "glue_cola", "--score"),
+            [EXAMPLES[0], dict(EXAMPLES[1], label=-1)],
+            "stdin:2: label=-1: task 'glue_cola' has no label in this line: -1 means unlabelled",
+        ),
+        (
+            ("--task", "glue_cola"),
+            [dict(PAIRS[0], targets=None)],
+            "stdin:1: targets=None: targets is null in this line",
+        ),
+        (("--task", "glue_cola"), [dict(EXAMPLES[0], sentence=None)], "stdin:1: sentence=None: sentence is null"),
         (("--task", "glue_cola", "--file", "nowhere"), "", "file='nowhere': cannot be read"),
         (("--task", "glue_cola", "--file", "f", "--split", "train"), "", "file='f': give lines, or --data-dir"),
         (

@@ -76,6 +76,12 @@ def test_what_a_metric_needs_stands_beside_the_target_or_in_context(t5core):
             "stdin:1: label=None: the metric needs",
         ),
         (("score", "squad"), [{"target": "a", "prediction": "", "answers": "a"}], "stdin:1: answers='a'"),
+        (
+            ("score", "glue_rte"),
+            [{"target": None, "prediction": ""}],
+            "stdin:1: target=None: target is null in this line",
+        ),
+        (("render", "glue_rte"), [{"sentence1": None}], "stdin:1: sentence1=None: sentence1 is null in this line"),
         (("tasks", "--check", "nowhere.yaml"), "", "tasks='nowhere.yaml': no such file"),
     ],
 )
@@ -99,6 +105,7 @@ def test_a_task_of_ones_own_is_checked_and_three_examples_are_shown(t5core, tmp_
     (tmp_path / "mine.yaml").write_text('name: mine\nsource: .\ninputs: "x {a}"\ntargets: "{b}"\nmetrics: accuracy\n')
     code, out, _ = t5core("tasks", "--check", tmp_path / "mine.yaml")
     assert code == 0 and out.startswith("mine: accuracy; ranked by accuracy\ntrain: 5 examples, fingerprint ")
+    assert out.count("; all were read and are good\n") == 2
     assert out.count("inputs:  x text ") == out.count("targets: ") == 3
     code, out, _ = t5core("render", tmp_path / "mine.yaml", stdin=[{"a": "1", "b": "2"}])
     assert json.loads(out) == {"inputs": "x 1", "targets": "2"}

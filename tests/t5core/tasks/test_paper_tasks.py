@@ -19,7 +19,12 @@ JSON_FIELDS = {
     "candidates": st.lists(TEXT, min_size=2, max_size=2),
     "translation": st.fixed_dictionaries(dict.fromkeys(("en", "de", "fr", "ro"), TEXT)),
 }
-KINDS = {"text": TEXT, "integer": st.integers(-1, 1), "number": st.just(-1.0) | st.floats(0, 5, allow_subnormal=False)}
+KINDS = {
+    "text": TEXT,
+    "label": st.integers(-1, 1),
+    "integer": st.integers(-1, 1),
+    "number": st.just(-1.0) | st.floats(0, 5, allow_subnormal=False),
+}
 
 
 def examples(task):
@@ -73,7 +78,7 @@ def test_a_field_that_is_missing_or_of_another_kind_is_named(task):
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("label", [2, -2, 7, "1", 0.5, None])
+@pytest.mark.parametrize("label", [2, -2, 7, "2", "one", "0.5", 0.5, None])
 def test_a_label_outside_the_set_is_refused(label):
     with pytest.raises(DataError, match=r"^label="):
         get_task("glue_cola").to_text({"sentence": "x", "label": label})

@@ -141,7 +141,11 @@ def test_lists_without_an_order_are_sorted(tmp_path):
         ("train.jsonl", b"[" * 100_000, r"train\.jsonl:1=.*not JSON"),
         ("train.jsonl.gz", b"\x1f\x8bno", r"train\.jsonl\.gz'?: cannot be read"),
         ("train.parquet", b"PAR1", r"no Parquet file"),
-        ("train.csv", b"sentence,label\na,one\n", r"train\.csv:2: label='one': this cell has to be a whole number"),
+        (
+            "train.csv",
+            b"sentence,label\na,one\n",
+            r"train\.csv:2: label='one': labels are 0 unacceptable, .*: give the id",
+        ),
         ("train.csv", b"sentence,label\na,1,2\n", r"train\.csv:2=.*more cells"),
         ("train.csv", b"sentence,label\ncaf\xe9,1\n", r"train\.csv:\d.*not UTF-8"),
         ("train.csv", b"sentence,label\na\n", r"train\.csv:2: label=None"),
@@ -210,7 +214,7 @@ def test_what_is_drawn_is_a_function_of_the_seed_and_keeps_its_order():
 
 def test_splits_of_a_set_are_those_published(folder):
     (folder / "train.jsonl").write_bytes(json_lines([dict(ROWS[0], sentence=str(i)) for i in range(100)]))
-    (folder / "validation.jsonl").write_bytes(json_lines(ROWS))
+    (folder / "validation.jsonl").write_bytes(json_lines([dict(row, label=1) for row in ROWS]))
     train, validation = (
         make_splits(get_task("glue_cola"), [], [], seed=s, train_examples=10, eval_examples=5, data_dir=folder.parent)
         for s in (0, 1)
@@ -258,3 +262,58 @@ def test_real_sets_are_read_to_the_end(name):
     assert len(pairs) >= 32 and (REAL[name] == "" or REAL[name] in targets)
     scores = task.score(targets, targets, [pair.context for pair in pairs])
     assert task.main_score(scores) >= (99.0 if "wnli_simple" not in name and name != "super_glue_wsc" else 0.0)
+
+
+# GLUE's own files: TSV, quotes are text, labels are words here and there
+
+NLI = 'index\tsentence1\tsentence2\tlabel\n0\tRain "fell.\tIt rained.\tentailment\n1\ta\tb\tnot_entailment\n'
+MRPC = '\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tHe "left.\tHe went.\n0\t7\t9\ta\tb\n'
+MNLI = 'index\tgenre\tsentence1\tsentence2\tlabel1\tgold_label\n0\tx\tRain fell.\tIt "rained.\tneutral\tcontradiction\n'
+OWN = {
+    "glue_rte": (NLI, [('rte sentence1: Rain "fell. sentence2: It rained.', "entailment")]),
+    "glue_qnli": (
+        NLI.replace("sentence1", "question").replace("sentence2", "sentence"),
+        [('qnli question: Rain "fell. sentence: It rained.', "entailment")],
+    ),
+    "glue_sst2": ('sentence\tlabel\n"Warm bread \t1\n', [('sst2 sentence: "Warm bread ', "positive")]),
+    "glue_mrpc": (MRPC, [('mrpc sentence1: He "left. sentence2: He went.', "equivalent")]),
+    "glue_qqp": (
+        "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n0\t1\t2\tWho?\tWhy?\t0\n",
+        [("qqp question1: Who? question2: Why?", "not_duplicate")],
+    ),
+    "glue_stsb": (
+        "index\tgenre\tsentence1\tsentence2\tscore\n0\tx\ta\tb\t3.800\n",
+        [("stsb sentence1: a sentence2: b", "3.8")],
+    ),
+    "glue_mnli": (MNLI, [('mnli hypothesis: It "rained. premise: Rain fell.', "contradiction")]),
+    "glue_mnli_mismatched": (MNLI, [('mnli hypothesis: It "rained. premise: Rain fell.', "contradiction")]),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_glues_own_files_are_read_as_they_are(tmp_path, name):
+    content, expected = OWN[name]
+    folder = tmp_path / get_task(name).source.folders[-1]
+    folder.mkdir()
+    (folder / "dev.tsv").write_text(content, encoding="utf-8")
+    assert read(tmp_path, "validation", name)[:1] == expected
+    assert len(read(tmp_path, "validation", name)) == content.count("\n") - 1
+
+
+def test_cola_without_a_header_is_refused_with_what_to_do(folder):
+    (folder / "train.tsv").write_text("gj04\t1\t\tOur friends won't buy it.\ngj04\t0\t*\tThey drank the pub.\n")
+    message = r"train\.tsv:1=.gj04, 1, , Our .*: the first line has to be the header, and names none of sentence, label"
+    with pytest.raises(DataError, match=rf"{message}.* \(above GLUE's CoLA: source\\tlabel\\tmark\\tsentence\)"):
+        read(folder.parent)
+    lines = (folder / "train.tsv").read_text()
+    (folder / "train.tsv").write_text(f"source\tlabel\tmark\tsentence\n{lines}")
+    assert read(folder.parent) == [
+        ("cola sentence: Our friends won't buy it.", "acceptable"),
+        ("cola sentence: They drank the pub.", "unacceptable"),
+    ]
+
+
+def test_super_glues_own_labels_are_words(tmp_path):
+    (tmp_path / "cb").mkdir()
+    (tmp_path / "cb" / "train.jsonl").write_text('{"premise": "a", "hypothesis": "b", "label": "neutral", "idx": 0}\n')
+    assert read(tmp_path, "train", "super_glue_cb") == [("cb hypothesis: b premise: a", "neutral")]

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from t5core.errors import ConfigError, DataError
-from t5core.tasks import get_task
+from t5core.tasks import get_task, make_splits
 from t5core.tasks.user import checked
 
 YAML = """
@@ -40,7 +40,7 @@ def test_a_yaml_file_is_a_task(folder):
     assert task.to_text(ROWS[1]) == [{"inputs": "review: text 1 {by} Bo", "targets": "positive"}]
     assert task.to_text(dict(ROWS[0], label=-1))[0]["targets"] == "<unk>"
     assert len(list(task.read("validation"))) == 5
-    assert [pair.targets for pair in checked(task)] == ["negative", "positive", "negative"]
+    assert [pair.targets for pair in checked(task).pairs] == ["negative", "positive", "negative"]
     assert task.score(["positive"] * 2, ["positive", "?"]) == pytest.approx({"f1": 200 / 3, "accuracy": 50.0})
 
 
@@ -117,3 +117,88 @@ def test_a_python_file_is_a_task_when_its_path_is_given(folder):
         get_task(str(folder / "broken.py"))
     with pytest.raises(ConfigError, match=r"tasks='nowhere\.yaml': no such file"):
         get_task("nowhere.yaml")
+
+
+def write(folder, rows, split="train"):
+    (folder / "reviews" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize("value", [-1, -1.0, "-1"])
+def test_a_line_without_a_label_is_told_by_the_check_and_before_training(folder, split, value):
+    write(folder, [*ROWS, dict(ROWS[0], label=value)], split)
+    task = load(folder, YAML)
+    message = (
+        rf"reviews/{split}\.jsonl:6: label='?-1(\.0)?'?: task 'reviews' has no label in this line: -1 means unlabelled "
+        r"in the hub's sets, as in test splits; give a file with labels, or leave such lines out$"
+    )
+    with pytest.raises(DataError, match=message):
+        checked(task)
+    with pytest.raises(DataError, match=message):
+        make_splits(task, [], [], seed=0, train_examples=2, eval_examples=2)
+    assert [pair.targets for pair in task.read(split)][-1] == "<unk>"  # to be answered, not to be judged
+
+
+@pytest.mark.parametrize("name", ["glue_stsb", "glue_sst2", "super_glue_cb", "dpr", "super_glue_wsc_marked"])
+def test_built_in_tasks_train_on_no_line_without_a_label(tmp_path, name):
+    task = get_task(name)
+    kinds = {"integer": 0, "number": 1.0, "label": 0, "json": ["x", "y"]}
+    row = {field: kinds.get(kind, "x") for field, kind in task.source.columns.items()}
+    folder = tmp_path / task.source.folders[0]
+    folder.mkdir()
+    for split in ("train", "validation"):
+        (folder / f"{split}.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({**row, "label": -1}) + "\n")
+    assert len(list(task.read("train", tmp_path))) == 2
+    with pytest.raises(DataError, match=rf"train\.jsonl:2: label=-1: task '{name}' has no label in this line"):
+        make_splits(task, [], [], seed=0, train_examples=2, eval_examples=2, data_dir=tmp_path)
+
+
+def test_wsc_takes_what_is_not_labelled_for_right_as_the_released_code_does(tmp_path):
+    (tmp_path / "wsc").mkdir()
+    row = {"text": "Ann said she won.", "span1_text": "Ann", "span1_index": 0, "span2_text": "she", "span2_index": 2}
+    (tmp_path / "wsc" / "train.jsonl").write_text(json.dumps({**row, "label": -1}))
+    task = get_task("super_glue_wsc_train")
+    train, _ = make_splits(task, [], [], seed=0, train_examples=2, eval_examples=2, data_dir=tmp_path)
+    assert [pair.targets for pair in train] == ["Ann"]
+
+
+def test_a_label_that_only_the_input_shows_may_be_unknown(folder):
+    write(folder, [dict(ROWS[0], label=-1)])
+    text = YAML.replace('targets: "{label}"', 'targets: "{text}"').replace("{text} {{by}}", "{label}")
+    assert checked(load(folder, text.replace("[f1, accuracy]", "[bleu]"))).examples == {"train": 1, "validation": 5}
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize(("name", "row"), [("targets", {"label": 1, "text": ""}), ("inputs", {"text": "x", "by": " "})])
+def test_the_check_reads_every_line(folder, split, name, row):
+    text = YAML.replace('"review: {text} {{by}} {author.name}"', '"{by}"').replace('"{label}"', '"{text}"')
+    text = text.replace("[f1, accuracy]", "[rouge]")
+    rows = [dict(one, by="Bo") for one in ROWS]
+    for other in ("train", "validation"):
+        write(folder, rows, other)
+    found = checked(load(folder, text))
+    assert (found.examples, found.whole, len(found.pairs)) == ({"train": 5, "validation": 5}, True, 3)
+    write(folder, [*rows, {"by": "Bo", **row}], split)
+    which = "training" if split == "train" else "validation"
+    message = rf"reviews/{split}\.jsonl:6: {name}='.?': {which} example 6 has no text there: give it one, or leave"
+    with pytest.raises(DataError, match=message):
+        checked(load(folder, text))
+
+
+def test_the_check_reads_the_first_of_a_set_on_the_hub(folder, monkeypatch):
+    import datasets
+
+    rows = [dict(ROWS[0], text=f"text {i}") for i in range(1001)]
+    monkeypatch.setattr(
+        datasets, "load_dataset", lambda *_, split, **__: iter([*rows, {}] if split == "train" else rows[:2])
+    )
+    task = load(folder, YAML.replace("source: reviews", "source: {path: owner/reviews}"))
+    found = checked(task)
+    assert (found.examples, found.whole) == ({"train": 1000, "validation": 2}, False)
+    assert [pair.inputs for pair in found.pairs] == [f"review: text {i} {{by}} Bo" for i in range(3)]
+
+
+def test_a_split_without_examples_is_told(folder):
+    write(folder, [], "validation")
+    with pytest.raises(DataError, match="source='reviews': its validation split has no example"):
+        checked(load(folder, YAML))
