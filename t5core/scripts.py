@@ -60,6 +60,14 @@ def parts_words(language: str) -> bool:
     return language not in _NO_BLANKS
 
 
+def is_latin(text: str) -> bool:
+    """Says whether half of a text's letters or more are Latin; true of a text without letters."""
+    if text.isascii():
+        return True
+    letters = [char for char in text if char.isalpha()]
+    return 2 * sum(char < "\u0250" or "\u1e00" <= char < "\u1f00" for char in letters) >= len(letters)
+
+
 def words_of(text: str, *, spaced: bool) -> list[str]:
     """Returns the words of a text: what blanks part, or else pairs of letters where a script parts no words."""
     return text.split() if spaced else _UNSPACED_WORD.findall(text)

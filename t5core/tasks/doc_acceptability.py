@@ -14,7 +14,7 @@ from t5core.metrics import Accuracy, Classes, Matthews
 from t5core.tasks.documents import Document, Documents
 from t5core.tasks.forms import given
 from t5core.tasks.pair import TextPair
-from t5core.tasks.prose import sentences
+from t5core.tasks.prose import bare, sentences
 from t5core.tasks.task import Task
 
 LABELS = ("unacceptable", "acceptable")
@@ -26,7 +26,7 @@ def _generate(documents: Iterable[Document], rng: random.Random) -> Iterator[tup
     for document in documents:
         found = sentences(document.text)
         for sentence in rng.sample(found, min(_PER_DOCUMENT, len(found))):
-            words = _bare(sentence).split()
+            words = bare(sentence).split()
             if waiting is None:
                 waiting = " ".join(words)
                 continue
@@ -35,12 +35,6 @@ def _generate(documents: Iterable[Document], rng: random.Random) -> Iterator[tup
                 continue
             yield (_pair(waiting, "acceptable"), _pair(" ".join(shuffled), "unacceptable"))
             waiting = None
-
-
-def _bare(sentence: str) -> str:
-    """The sentence without its full stop, and without its capital unless the first word is a name like ``NaN``."""
-    body = sentence.rstrip(".")
-    return body if body[1:2].isupper() else body[0].lower() + body[1:]
 
 
 def _pair(words: str, label: str) -> TextPair:

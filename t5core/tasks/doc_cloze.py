@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from t5core.metrics import ExactMatch, TokenF1
+from t5core.scripts import is_latin
 from t5core.tasks.documents import Document, Documents
 from t5core.tasks.forms import given
 from t5core.tasks.pair import TextPair
@@ -21,6 +22,7 @@ from t5core.tasks.task import Task
 
 BLANK = "<extra_id_0>"
 _WORD = re.compile(r"(?<![\w.-])[a-z]{2,}(?![\w.]*\w)")
+_WORD_OF_OTHERS = re.compile(r"(?<=\s)[^\s\d.,;:!?()«»\"]{2,}(?=[\s,;:])")  # inside a sentence, as its script has it
 _ARTICLES = ("an", "the")  # SQuAD's scoring, which is used here, drops them from every answer
 _PER_DOCUMENT = 3
 
@@ -30,7 +32,7 @@ def _generate(documents: Iterable[Document], rng: random.Random) -> Iterator[Tex
     for document in documents:
         made = 0
         for sentence in sentences(document.text):
-            places = list(_WORD.finditer(sentence))
+            places = list((_WORD if is_latin(sentence) else _WORD_OF_OTHERS).finditer(sentence))
             rng.shuffle(places)
             at = next((p for p in places if p.group() not in _ARTICLES and cap.admits(p.group())), None)
             if at is None:

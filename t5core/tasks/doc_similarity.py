@@ -16,7 +16,7 @@ from t5core.metrics import Pearson, Spearman
 from t5core.tasks.documents import Document, Documents
 from t5core.tasks.forms import given
 from t5core.tasks.pair import TextPair
-from t5core.tasks.prose import sentences
+from t5core.tasks.prose import bare, sentences
 from t5core.tasks.task import Task
 
 _PER_DOCUMENT = 3
@@ -29,17 +29,12 @@ def _generate(documents: Iterable[Document], rng: random.Random) -> Iterator[Tex
     for document in documents:
         found = sentences(document.text)
         for sentence in rng.sample(found, min(_PER_DOCUMENT, len(found))):
-            words = _words(sentence)
+            words = bare(sentence).split()
             if pool:
                 changed = _changed(words, pool, rng)
                 inputs = f"similarity sentence1: {' '.join(words)} sentence2: {' '.join(changed)}"
                 yield TextPair(inputs=inputs, targets=f"{_score(words, changed):.1f}")
             pool.append(words)
-
-
-def _words(sentence: str) -> list[str]:
-    body = sentence.rstrip(".")
-    return (body if body[1:2].isupper() else body[0].lower() + body[1:]).split()
 
 
 def _changed(words: list[str], pool: Sequence[list[str]], rng: random.Random) -> list[str]:

@@ -15,7 +15,7 @@ import random
 from collections.abc import Iterable, Iterator
 
 from t5core.metrics import Rouge, Summaries
-from t5core.scripts import split_sentences
+from t5core.scripts import is_latin, sentences_of, split_sentences
 from t5core.tasks.documents import Document, Documents
 from t5core.tasks.forms import given
 from t5core.tasks.pair import TextPair
@@ -31,7 +31,7 @@ _MIN_BODY_WORDS = 12
 def _generate(documents: Iterable[Document], _: random.Random) -> Iterator[TextPair]:
     for document in documents:
         first, _gap, rest = document.text.partition("\n")
-        summary, *more = split_sentences(first)
+        summary, *more = split_sentences(first) if is_latin(first) else sentences_of(first)
         if not _is_summary(summary):
             continue
         body = squeezed(" ".join([*more, *_said(rest)]))

@@ -1,11 +1,15 @@
-"""Sentences, words and parameter entries of a corpus document: the raw material of the embedded tasks."""
+"""Sentences, words and parameter entries of a corpus document: the raw material of the embedded tasks.
+
+Text of other scripts than Latin has sentences by the marks and letters of its script (``t5core.scripts``), where blanks
+part its words.
+"""
 
 import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
-from t5core.scripts import split_sentences
+from t5core.scripts import END_MARKS, is_latin, sentences_of, split_sentences, tokens_of, without_punctuation
 
 MIN_SENTENCE_CHARS = 40  # the corpus promises that no longer line or sentence is in both splits
 MIN_SENTENCE_WORDS = 6
@@ -58,7 +62,7 @@ def sentences(text: str) -> list[str]:
         stripped = squeezed(line)
         if len(stripped) < MIN_SENTENCE_CHARS or stripped.startswith((":", "-", "*")) or " : " in stripped:
             continue
-        for sentence in split_sentences(stripped):
+        for sentence in split_sentences(stripped) if is_latin(stripped) else sentences_of(stripped):
             if is_sentence(sentence):
                 found.append(sentence)
     return found
@@ -68,19 +72,29 @@ def is_sentence(text: str) -> bool:
     """Says whether ``text`` passes for one whole sentence (see ``sentences``)."""
     if not MIN_SENTENCE_CHARS <= len(text) <= MAX_SENTENCE_CHARS or ": " in text:
         return False
-    if not text[0].isupper() or text[-1] != "." or text[-2] == " ":
+    latin = is_latin(text)
+    # a script may know no capitals, and have a mark of its own
+    begins, ends = (text[0].isupper(), text[-1] == ".") if latin else (text[0].isalpha(), text[-1] in f".{END_MARKS}")
+    if not begins or not ends or text[-2] == " ":
         return False
     if not MIN_SENTENCE_WORDS <= text.count(" ") + 1 <= MAX_SENTENCE_WORDS:
         return False
     if max(map(len, text.split())) > _MAX_WORD_CHARS:
         return False
-    letters = sum(map(str.isalpha, text)) + text.count(" ")
+    letters = sum(map(str.isalpha, text)) + text.count(" ") if latin else len(without_punctuation(text))
     return letters >= 0.88 * len(text)
 
 
 def content_words(text: str) -> list[str]:
     """Returns the words of four letters or more that carry meaning, in lower case, in order, with repeats."""
-    return [w for w in map(str.lower, _WORD.findall(text)) if len(w) >= 4 and w not in _STOP_WORDS]
+    words = map(str.lower, _WORD.findall(text)) if is_latin(text) else tokens_of(text)
+    return [word for word in words if len(word) >= 4 and word not in _STOP_WORDS]
+
+
+def bare(sentence: str) -> str:
+    """Returns a sentence without its end mark, and without its capital unless the first word is a name like ``NaN``."""
+    body = sentence.rstrip("." if is_latin(sentence) else f".{END_MARKS}")
+    return body if body[1:2].isupper() else body[0].lower() + body[1:]
 
 
 def first_words(text: str, count: int, chars: int = 10_000) -> str:

@@ -1,3 +1,4 @@
+import itertools
 import re
 from collections import Counter
 
@@ -145,3 +146,41 @@ def test_no_answer_becomes_a_good_guess():
     cap = Cap(0.1, start=2)
     admitted = [answer for i in range(500) for answer in ("int", f"other {i}") if cap.admits(answer)]
     assert 0.08 < admitted.count("int") / len(admitted) < 0.12
+
+
+OTHER_SCRIPTS = {
+    "russian": (
+        "{} старый рыбак из маленькой гавани снова {} на {} корабль у причала.",
+        "Утром Ночью Осенью Весной",
+        "смотрит ждёт рисует строит",
+        "синий белый новый чужой",
+    ),
+    "korean": (
+        "{} 작은 항구의 늙은 어부는 다시 부두에서 {} 배를 오래오래 조용히 {} 있다.",
+        "아침마다 저녁마다 가을마다 겨울마다",
+        "커다란 새하얀 새로운 조그만",
+        "기다리고 바라보고 수리하고 지켜보고",
+    ),
+    "hindi": (
+        "{} छोटे बंदरगाह का बूढ़ा मछुआरा {} नाव को घाट पर {} है।",
+        "सुबह शाम रात दोपहर",
+        "नीली सफ़ेद पुरानी अनजान",
+        "देखता ढूँढता बनाता सजाता",
+    ),
+}
+
+
+@pytest.mark.parametrize("script", OTHER_SCRIPTS)
+def test_text_of_another_script_gives_examples_of_every_task_for_any_text(script):
+    pattern, *columns = OTHER_SCRIPTS[script]
+    filled = [pattern.format(*words) for words in itertools.product(*(column.split() for column in columns))]
+    documents = [
+        Document(text="\n\n".join([" ".join(filled[n : n + 2]), *filled[n + 2 : n + 6]]), source=str(n))
+        for n in range(0, 60, 3)
+    ]
+    assert len(sentences(documents[0].text)) == 6
+    for name in ("doc_acceptability", "doc_pair", "doc_similarity", "doc_cloze"):
+        pairs = list(get_task(name).examples(documents, seed=0, limit=10))
+        assert len(pairs) >= 8, name
+        assert not any(pair.inputs.isascii() for pair in pairs)
+    assert not any(pair.targets.isascii() for pair in get_task("doc_cloze").examples(documents, seed=0, limit=10))
