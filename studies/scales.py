@@ -42,6 +42,7 @@ def tiny() -> Scale:
     return Scale(
         name="tiny",
         purpose="a first look in minutes on two CPU cores",
+        precision="float32",  # the same figures, to rounding, on every kind of processor
         baseline=Experiment(
             corpus=CorpusConfig(),
             vocabulary=vocabulary,

@@ -9,7 +9,7 @@ Everything is checked here or where it is used first, before any device is taken
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,14 @@ from orchestrator.plan.study import Scale, Study
 from t5core.arguments import OneLineParser
 from t5core.corpora import corpus_at, identify
 from t5core.corpora.places import address_of
-from t5core.devices import DEVICE_NAMES, resolve_device_name
+from t5core.devices import (
+    DEVICE_NAMES,
+    PRECISION_CHOICES,
+    Decision,
+    resolve_device_name,
+    resolve_precision,
+    usual_precision,
+)
 from t5core.errors import ConfigError
 from t5core.tasks import choose_tasks, get_task, identify_tasks
 
@@ -37,6 +44,7 @@ class Options:
     rows: str = "*"
     seeds: int = 1
     accelerator: str
+    precision: str | None = None
     corpus: tuple[str, ...]
     tasks: tuple[str, ...]
     data_dir: str | None
@@ -84,6 +92,10 @@ class Options:
             says_what = f"show the table if every stage is finished; else start nothing, exit code {LEFT_TO_DO}"
             add(FINISHED_ONLY, action="store_true", help=says_what)
         add("--accelerator", default="auto", help=f"one of {', '.join(DEVICE_NAMES)} (default: %(default)s)")
+        precision = (
+            f"of activations, {', '.join(PRECISION_CHOICES)} (default: the scale's); auto: what the hardware likes"
+        )
+        add("--precision", metavar="P", help=precision)
         add("--corpus", nargs="+", default=(), metavar="PATH", help="text, pages or folders of them to pre-train on")
         add(
             "--tasks",
@@ -138,7 +150,23 @@ class Options:
             if value is not None and value < 1:
                 raise ConfigError(name, value, "give 1 or more")
         scale = scales[self.scale] if study is None else study.adapted(scales[self.scale])
-        return Scale(name=scale.name, purpose=scale.purpose, baseline=self._changed(scale.baseline))
+        baseline = self._changed(scale.baseline)
+        precision = self.precision_at(scale)
+        device_name = self._device_name()
+        if device_name == "xla" and (self.precision or scale.precision) == "auto":
+            deviates = False  # whether there is a TPU is for the workers to see
+        else:
+            deviates = precision.value != usual_precision(device_name)
+        return replace(scale, baseline=baseline.replace(precision=precision.value if deviates else None))
+
+    def precision_at(self, scale: Scale) -> Decision:
+        """Returns the precision at a scale, with its reason; raises ConfigError for none of PRECISION_CHOICES."""
+        return resolve_precision(self.precision or scale.precision, self._device_name())
+
+    def _device_name(self) -> str:
+        if self.accelerator == "cuda":  # GPUs may be on other nodes than this one
+            return "cuda"
+        return resolve_device_name(self.accelerator)
 
     def _changed(self, baseline: Experiment) -> Experiment:
         corpus, tasks, vocabulary, model = baseline.corpus, baseline.tasks, baseline.vocabulary, baseline.model

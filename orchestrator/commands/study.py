@@ -144,6 +144,7 @@ def _say_what_was_decided(
     options: Options,
     console: Console,
 ) -> None:
+    precision = options.precision_at(scale)
     named, distinct = plan.shared()
     places = f"{distinct} for {named} places in the rows (shared ones run once); {len(finished)} are finished already"
     say(
@@ -151,6 +152,7 @@ def _say_what_was_decided(
         study=f"{study.title}: {len(study.rows)} rows, {options.seeds} seed(s) each",
         scale=f"{scale.name}: {scale.purpose}",
         stages=places,
+        precision=f"{precision.value} ({precision.why})",
         store=store.shown_uri,
         tracking=f"{tracker.uri}, experiment {tracker.experiment}",
     )

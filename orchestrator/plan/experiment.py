@@ -30,6 +30,7 @@ from t5core.tasks import tasks_of
 from t5core.uris import masked
 from t5core.vocabulary import whole_parts
 
+PRECISIONS = ("float32", "bfloat16")
 PROPORTIONAL = MixtureConfig()
 """Every task in proportion to its examples."""
 
@@ -54,6 +55,8 @@ class Experiment(Config):
             the other.
         parts: multi-task training is cut into so many stages, each going on where the one before ended: a search
             looks at the scores after each, and a study's row and a search's trial share what they have in common.
+        precision: of activations, where it is not what the device computes in by itself (``usual_precision``); None: as
+            the device does. The rest of a result's identity says nothing of devices.
         seed: added to the seeds of pre-training and fine-tuning; corpus, vocabulary and tasks stay the same.
     """
 
@@ -72,6 +75,7 @@ class Experiment(Config):
     mixture: MixtureConfig = PROPORTIONAL
     multitask: MixtureConfig | None = None
     parts: int = 1
+    precision: str | None = added(None)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -79,6 +83,8 @@ class Experiment(Config):
             way_out = "an encoder needs an input: take prefix_lm, or a decoder-only architecture"
             raise ConfigError("objective", self.objective.kind, way_out)
         self._positive("parts", "unlabeled_tokens")
+        if self.precision not in (None, *PRECISIONS):
+            raise ConfigError("precision", self.precision, f"choose one of {', '.join(PRECISIONS)}", choices=PRECISIONS)
         other = self.tasks_corpus
         if other is not None and _held_out(other) != _held_out(self.corpus):
             way_out = "tasks are judged by what their corpus holds out: take a variant of the text that is trained on"
@@ -101,6 +107,11 @@ class Experiment(Config):
     def cut(self) -> dict[str, int]:
         """What a stage that trains on text has to know of ``unlabeled_tokens``: nothing where all of it is used."""
         return {} if self.unlabeled_tokens is None else {"unlabeled_tokens": self.unlabeled_tokens}
+
+    @property
+    def computed(self) -> dict[str, Any]:
+        """What a stage on a device has to know of ``precision``: nothing where the device decides."""
+        return {} if self.precision is None else {"precision": self.precision}
 
     @property
     def multitask_train(self) -> TrainConfig:
@@ -198,6 +209,7 @@ def evaluation(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name:
         decode=e.decode,
         tasks=e.tasks,
         inputs_length=train.inputs_length,
+        **e.computed,
     )
 
 
@@ -217,6 +229,7 @@ def _one_after_the_other(e: Experiment, stages: Mapping[str, Stage], name: str) 
             objective=e.objective,
             train=pretrain,
             **e.cut,
+            **e.computed,
         )
         start["pretrain"] = out["pretrain"]
     out["finetune"] = Stage.of(
@@ -227,6 +240,7 @@ def _one_after_the_other(e: Experiment, stages: Mapping[str, Stage], name: str) 
         model=e.model,
         train=finetune,
         mixture=e.mixture,
+        **e.computed,
     )
     return out
 
@@ -252,6 +266,7 @@ def _multitask(e: Experiment, stages: Mapping[str, Stage], name: str) -> dict[st
             train=train,
             mixture=e.multitask,
             **e.cut,
+            **e.computed,
         )
         earlier = {"earlier": out[role]}
     return out

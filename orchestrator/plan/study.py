@@ -105,11 +105,16 @@ class Study:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """The baseline experiment at one size, and whom it is for."""
+    """The baseline experiment at one size, and whom it is for.
+
+    Attributes:
+        precision: what is computed in where no flag says otherwise: "auto", or one for all kinds of processors.
+    """
 
     name: str
     purpose: str
     baseline: Experiment
+    precision: str = "auto"
 
 
 def _for(baseline: Experiment, changes: Changes) -> Mapping[str, Any]:

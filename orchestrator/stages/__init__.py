@@ -14,6 +14,7 @@ left there is taken up again.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,5 +31,7 @@ def run_stage(stage: Stage, inputs: Mapping[str, Path], work: Path, device: "Dev
     """Runs one stage in ``work`` and returns its result; whatever it raises is the stage's failure."""
     work.mkdir(parents=True, exist_ok=True)
     function = resolve(KINDS[stage.kind].function)
-    result: dict[str, Any] = function(Work(stage=stage, inputs=inputs, folder=work, device=device, report=report))
+    this = Work(stage=stage, inputs=inputs, folder=work, device=device, report=report)
+    with device.in_precision(stage.settings.get("precision")) if stage.accelerated else nullcontext():
+        result: dict[str, Any] = function(this)
     return result

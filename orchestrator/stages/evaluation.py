@@ -23,6 +23,7 @@ def evaluate(work: Work) -> dict[str, Any]:
     config = DecodeConfig.from_dict(work.setting("decode"))
     vocabulary = work.vocabulary()
     model = checkpoint.load(work.inputs["trained"] / "final").model().to(work.device.torch_device)
+    model.compute_dtype = work.device.compute_dtype
     tasks = tasks_of(TasksConfig.from_dict(work.setting("tasks")))
     scores: dict[str, dict[str, float]] = {}
     invalid: dict[str, int] = {}

@@ -13,6 +13,8 @@ from t5core.config import MeshConfig
 from t5core.devices.cpu import CpuDevice
 from t5core.devices.cuda import CudaDevice
 from t5core.devices.device import Decision, Device
+from t5core.devices.precision import CHOICES as PRECISION_CHOICES
+from t5core.devices.precision import PRECISIONS, resolve_precision, usual_precision
 from t5core.devices.xla import XlaDevice
 from t5core.errors import ConfigError
 
@@ -39,29 +41,39 @@ def resolve_device_name(name: str) -> str:
 
 
 def open_device(
-    name: str, *, threads: int | None = None, shard: bool = False, mesh: MeshConfig | None = None
+    name: str,
+    *,
+    threads: int | None = None,
+    precision: str | None = None,
+    shard: bool = False,
+    mesh: MeshConfig | None = None,
 ) -> Device:
     """Opens a device by name.
 
     Args:
         name: one of DEVICE_NAMES.
         threads: of a CPU's process.
+        precision: of activations, "float32", "bfloat16" or "auto"; None: float32 on a CPU, bfloat16 elsewhere.
         mesh: XLA: the devices that one program runs on; None: one device.
         shard: CPU and CUDA: shard the weights over the processes instead of replicating them.
 
     Raises:
         ConfigError: as ``resolve_device_name``; for ``shard`` in a process that is alone.
     """
-    match resolve_device_name(name):
+    device_name = resolve_device_name(name)
+    decided = None if precision is None else resolve_precision(precision, device_name).value
+    wanted = next((known for known in PRECISIONS if known == decided), None)
+    match device_name:
         case "xla":
-            return XlaDevice(mesh)
+            return XlaDevice(mesh, precision=None if precision == "auto" else wanted)
         case "cuda":
-            return CudaDevice(shard=shard)
-    return CpuDevice(threads, shard=shard)
+            return CudaDevice(precision=wanted or "bfloat16", shard=shard)
+    return CpuDevice(threads, precision=precision or "float32", shard=shard)
 
 
 __all__ = [
     "DEVICE_NAMES",
+    "PRECISION_CHOICES",
     "CpuDevice",
     "CudaDevice",
     "Decision",
@@ -69,4 +81,6 @@ __all__ = [
     "XlaDevice",
     "open_device",
     "resolve_device_name",
+    "resolve_precision",
+    "usual_precision",
 ]

@@ -1,4 +1,4 @@
-"""The CPU: eager PyTorch in float32, in one process or in several that share their batches (gloo).
+"""The CPU: eager PyTorch in float32 or bfloat16, in one process or in several that share their batches (gloo).
 
 Two things that change the last bits belong to threads here, not to the process: how many of them compute, and whether
 they make denormal numbers 0. PyTorch sets both for the thread of Python that asks; the threads that compute beside it
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from t5core.devices.device import Decision
+from t5core.devices.precision import DTYPES, resolve_precision
 from t5core.devices.processes import SharedBatch, join
 
 THREAD_NUMBERS = 1 << 15
@@ -25,6 +26,7 @@ class CpuDevice(SharedBatch):
 
     Args:
         threads: of this process; None: as PyTorch finds them.
+        precision: of activations: "auto" takes bfloat16 where the processor has units for it.
         shard: shard weights over the processes (see ``t5core.devices.processes``).
     """
 
@@ -33,8 +35,10 @@ class CpuDevice(SharedBatch):
     kernels: tuple[str, ...] = ("reference", "blocked")
     queued = False
 
-    def __init__(self, threads: int | None = None, *, shard: bool = False) -> None:
+    def __init__(self, threads: int | None = None, *, precision: str = "float32", shard: bool = False) -> None:
         super().__init__(join("gloo"), torch.device("cpu"), shard=shard)
+        self._precision = resolve_precision(precision, "cpu")
+        self.compute_dtype = DTYPES[self._precision.value]
         self._asked = threads is not None
         if threads is not None:
             torch.set_num_threads(threads)
@@ -76,12 +80,17 @@ class CpuDevice(SharedBatch):
         why = "as many as were asked for" if self._asked else "as many as PyTorch finds"
         return (
             Decision(what="device", value="cpu", why="asked for, or no accelerator was found"),
-            Decision(what="precision", value="float32", why="bfloat16 is slower on CPUs without matrix units"),
+            self._precision_now(),
             Decision(what="kernel", value="eager", why="compiling costs more than it saves in short runs"),
             Decision(what="threads", value=str(torch.get_num_threads()), why=why),
             _denormals(),
             *self.group_decisions(),
         )
+
+    def _precision_now(self) -> Decision:
+        if self.compute_dtype == DTYPES[self._precision.value]:
+            return self._precision
+        return resolve_precision(str(self.compute_dtype).removeprefix("torch."), "cpu")
 
 
 def _averaged_one_by_one(

@@ -5,8 +5,8 @@ and says what it decided; the rest of t5core is written once. There are no rando
 function of place (``t5core.model.dropout``).
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -99,6 +99,9 @@ class Device(Protocol):
     def with_threads(self, count: int) -> AbstractContextManager[None]:
         """Computes with so many threads inside a ``with``, in this thread of Python, and as before behind it."""
 
+    def in_precision(self, precision: str | None) -> AbstractContextManager[None]:
+        """Computes in "float32" or "bfloat16" inside a ``with``; None: as the device was opened."""
+
     def decisions(self) -> tuple[Decision, ...]:
         """Returns what was decided about this device."""
 
@@ -108,7 +111,7 @@ class SingleProcess:
 
     torch_device: torch.device
     rank = 0
-    compute_dtype = torch.float32
+    compute_dtype: torch.dtype = torch.float32
     static_shapes = False
     kernels: tuple[str, ...] = ()
     prefetch = 0
@@ -156,6 +159,19 @@ class SingleProcess:
     def with_threads(self, count: int) -> AbstractContextManager[None]:
         """Changes nothing."""
         return nullcontext()
+
+    @contextmanager
+    def in_precision(self, precision: str | None) -> Iterator[None]:
+        """Computes in "float32" or "bfloat16" inside a ``with``; None: as the device was opened.
+
+        What is placed or wrapped inside it is for it alone.
+        """
+        earlier = self.compute_dtype
+        self.compute_dtype = earlier if precision is None else getattr(torch, precision)
+        try:
+            yield
+        finally:
+            self.compute_dtype = earlier
 
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns copies on the CPU, in float32."""

@@ -12,6 +12,9 @@ The backward pass computes P once more, which takes less time than fetching it w
 is summed over the batch as it comes. The output lies in memory as ``[B, Q, H, d]``, as the projection behind it reads
 it.
 
+In half precision the products alone are that: scores get their bias, their softmax and its gradient in a buffer of
+float32, and are rounded for the product behind it.
+
 What cannot be seen is not computed where that is simple: keys behind the last visible one of a row, and keys ahead of
 a block of queries that look back only.
 
@@ -49,10 +52,14 @@ class BlockedKernel:
                 ahead_R = torch.arange(1 - v.num_queries, v.num_keys, device=like.device) > 0
                 offsets_HR = offsets_HR + ahead_R * MASKED
                 v = replace(v, causal=False)
-            bias_HQK = expanded(offsets_HR, v.num_queries, v.num_keys)[0].to(like.dtype)
+            bias_HQK = expanded(offsets_HR, v.num_queries, v.num_keys)[0].to(_dtype_of_scores(like))
         seen_B, rest_BK = _cut(v.visible_BK)
-        mask_B1QK = replace(v, visible_BK=rest_BK).additive(like.device, like.dtype)
+        mask_B1QK = replace(v, visible_BK=rest_BK).additive(like.device, _dtype_of_scores(like))
         return BlockedScores(bias_HQK, None if mask_B1QK is None else mask_B1QK[:, 0], seen_B, looks_back)
+
+
+def _dtype_of_scores(like: Tensor) -> torch.dtype:
+    return torch.promote_types(like.dtype, torch.float32)
 
 
 def _cut(visible_BK: Tensor | None) -> tuple[tuple[int, ...] | None, Tensor | None]:
@@ -109,17 +116,30 @@ class BlockedScores:
                     end = min(seen, last) if self.looks_back else seen
                     yield _Block(row, slice(head, head + group), slice(first, last), slice(0, end))
 
-    def weights(self, q_GCd: Tensor, k_GJd: Tensor, bias_HQK: Tensor | None, block: _Block, buffer: Tensor) -> Tensor:
-        """Returns the attention weights ``[G, C, J]`` of a block, in the buffer's memory."""
+    def weights(
+        self,
+        q_GCd: Tensor,
+        k_GJd: Tensor,
+        bias_HQK: Tensor | None,
+        block: _Block,
+        buffer: Tensor,
+        wide: Tensor | None = None,
+    ) -> Tensor:
+        """Returns the attention weights ``[G, C, J]`` of a block, in the buffer's memory.
+
+        ``wide`` is a buffer of float32 for what the scores are before they are rounded; None where they are not.
+        """
         p_GCJ = _part(buffer, q_GCd, k_GJd)
         torch.bmm(q_GCd, k_GJd.transpose(1, 2), out=p_GCJ)
+        s_GCJ = p_GCJ if wide is None else _part(wide, q_GCd, k_GJd).copy_(p_GCJ)
         if bias_HQK is not None:
-            p_GCJ += bias_HQK[block.heads, block.queries, block.keys]
+            s_GCJ += bias_HQK[block.heads, block.queries, block.keys]
         if self.mask_BQK is not None:
             mask_QK = self.mask_BQK[block.row if len(self.mask_BQK) > 1 else 0]
-            p_GCJ += mask_QK[block.queries if len(mask_QK) > 1 else slice(0, 1), block.keys]
+            s_GCJ += mask_QK[block.queries if len(mask_QK) > 1 else slice(0, 1), block.keys]
         # not through exp: its vector form takes a slow path for the numbers that a mask makes
-        return torch.softmax(p_GCJ, dim=-1, out=p_GCJ)
+        torch.softmax(s_GCJ, dim=-1, out=s_GCJ)
+        return p_GCJ if wide is None else p_GCJ.copy_(s_GCJ)
 
 
 class _Attention(torch.autograd.Function):
@@ -128,12 +148,12 @@ class _Attention(torch.autograd.Function):
         ctx: Any, q_BHQd: Tensor, k_BHKd: Tensor, v_BHKd: Tensor, bias_HQK: Tensor | None, scores: BlockedScores
     ) -> Tensor:
         out_BHQd = _empty(q_BHQd)
-        blocks = list(scores.blocks(q_BHQd.shape, k_BHKd.shape[2], q_BHQd.itemsize))
-        buffer = _buffer(blocks, q_BHQd)
+        blocks = list(scores.blocks(q_BHQd.shape, k_BHKd.shape[2], _dtype_of_scores(q_BHQd).itemsize))
+        buffer, wide = _buffer(blocks, q_BHQd), _wide_buffer(blocks, q_BHQd)
         for block in blocks:
             row, heads, queries, keys = block
             k_GJd = k_BHKd[row, heads, keys]
-            p_GCJ = scores.weights(q_BHQd[row, heads, queries], k_GJd, bias_HQK, block, buffer)
+            p_GCJ = scores.weights(q_BHQd[row, heads, queries], k_GJd, bias_HQK, block, buffer, wide)
             torch.bmm(p_GCJ, v_BHKd[row, heads, keys], out=out_BHQd[row, heads, queries])
         ctx.save_for_backward(q_BHQd, k_BHKd, v_BHKd, bias_HQK, out_BHQd)
         ctx.scores, ctx.blocks = scores, blocks
@@ -150,20 +170,25 @@ class _Attention(torch.autograd.Function):
             k_grad.zero_()
             v_grad.zero_()
         # sum over keys of P * dP, without either: dO . O
-        delta_BHQ1 = torch.linalg.vecdot(grad_BHQd, out_BHQd).unsqueeze(-1)
+        dtype = _dtype_of_scores(q_BHQd)
+        delta_BHQ1 = torch.linalg.vecdot(grad_BHQd.to(dtype), out_BHQd.to(dtype)).unsqueeze(-1)
         buffer, second = _buffer(ctx.blocks, q_BHQd), _buffer(ctx.blocks, q_BHQd)
+        wide = _wide_buffer(ctx.blocks, q_BHQd)
         for block in ctx.blocks:
             row, heads, queries, keys = block
             q_GCd, grad_GCd = q_BHQd[row, heads, queries], grad_BHQd[row, heads, queries]
             k_GJd, v_GJd = k_BHKd[row, heads, keys], v_BHKd[row, heads, keys]
-            p_GCJ = ctx.scores.weights(q_GCd, k_GJd, bias_HQK, block, buffer)
+            p_GCJ = ctx.scores.weights(q_GCd, k_GJd, bias_HQK, block, buffer, wide)
             _product(p_GCJ.transpose(1, 2), grad_GCd, v_grad[row, heads, keys], add=not whole)
             s_GCJ = torch.bmm(grad_GCd, v_GJd.transpose(1, 2), out=_part(second, q_GCd, k_GJd))
-            s_GCJ.sub_(delta_BHQ1[row, heads, queries]).mul_(p_GCJ)
+            exact_GCJ = s_GCJ if wide is None else _part(wide, q_GCd, k_GJd).copy_(s_GCJ)
+            exact_GCJ.sub_(delta_BHQ1[row, heads, queries]).mul_(p_GCJ)
+            if wide is not None:
+                s_GCJ.copy_(exact_GCJ)
             _product(s_GCJ, k_GJd, q_grad[row, heads, queries])
             _product(s_GCJ.transpose(1, 2), q_GCd, k_grad[row, heads, keys], add=not whole)
             if bias_grad is not None:
-                bias_grad[heads, queries, keys] += s_GCJ
+                bias_grad[heads, queries, keys] += exact_GCJ
         return q_grad, k_grad, v_grad, bias_grad, None
 
 
@@ -172,10 +197,15 @@ def _empty(x_BHTd: Tensor) -> Tensor:
     return x_BHTd.new_empty(x_BHTd.transpose(1, 2).shape).transpose(1, 2)
 
 
-def _buffer(blocks: list[_Block], like: Tensor) -> Tensor:
+def _buffer(blocks: list[_Block], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     heads = like.shape[1]
     sizes = [(min(h.stop, heads) - h.start) * (q.stop - q.start) * k.stop for _, h, q, k in blocks]
-    return like.new_empty(max(sizes, default=0))
+    return like.new_empty(max(sizes, default=0), dtype=dtype or like.dtype)
+
+
+def _wide_buffer(blocks: list[_Block], like: Tensor) -> Tensor | None:
+    dtype = _dtype_of_scores(like)
+    return None if dtype == like.dtype else _buffer(blocks, like, dtype)
 
 
 def _part(buffer: Tensor, q_GCd: Tensor, k_GJd: Tensor) -> Tensor:

@@ -225,6 +225,28 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     )
 
 
+def test_the_precision_is_decided_before_the_plan_and_counts_where_the_device_would_take_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def baseline(*flags: str) -> Experiment:
+        return Options.parse(study().title, list(SCALES), list(flags)).scale_of(SCALES).baseline
+
+    monkeypatch.setenv("RAY_ADDRESS", "http://elsewhere")  # where GPUs may be
+    for unit, found in (("AMX", "bfloat16"), ("", None)):
+        monkeypatch.setattr("t5core.devices.precision.matrix_unit", lambda unit=unit: unit)
+        assert baseline("--accelerator", "cpu").precision is None  # the same at tiny on every machine
+        assert baseline("--accelerator", "cpu", "--scale", "mini").precision == found
+        assert baseline("--accelerator", "cpu", "--precision", "auto").precision == found
+        assert baseline("--accelerator", "cpu", "--precision", "bfloat16").precision == "bfloat16"
+        assert baseline("--accelerator", "cpu", "--precision", "float32", "--scale", "mini").precision is None
+    # what GPUs computed in bfloat16, before there was a choice, keeps its keys
+    assert baseline("--accelerator", "cuda", "--scale", "mini").precision is None
+    assert baseline("--accelerator", "cuda", "--precision", "bfloat16").precision is None
+    assert baseline("--accelerator", "cuda").precision == "float32"
+    with pytest.raises(ConfigError, match=r"precision='fp16': choose one of auto, float32, bfloat16"):
+        baseline("--precision", "fp16")
+
+
 def test_flags_change_the_baseline_of_the_chosen_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "notes.txt").write_text("Some text to read. " * 12)
     monkeypatch.chdir(tmp_path)

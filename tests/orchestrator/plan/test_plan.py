@@ -66,6 +66,11 @@ def test_keys_are_those_of_the_first_release() -> None:
     }
 
 
+def test_what_a_device_would_not_compute_in_by_itself_is_part_of_what_is_computed() -> None:
+    assert changed_roles(lambda e: e.replace(precision="bfloat16")) == {"pretrain", "finetune", "evaluate"}
+    assert stages_of(baseline().replace(precision="bfloat16"), "row")["pretrain"].config["precision"] == "bfloat16"
+
+
 @pytest.mark.parametrize(
     ("mean_span_length", "expected"),
     [

@@ -49,14 +49,18 @@ MASKS = {
 }
 
 
-def _numbers(kernel, visibility, *, biased, dtype=torch.float32):
+def _numbers(kernel, visibility, *, biased, dtype=torch.float32, drawn_in=None):
     """Output and all gradients; queries that see nothing are left out, nobody reads them."""
+
+    def drawn(*shape):
+        return torch.randn(*shape, generator=generator, dtype=drawn_in or dtype).to(dtype)
+
     q, k = visibility.num_queries, visibility.num_keys
     generator = torch.Generator().manual_seed(0)
-    tensors = [torch.randn(ROWS, HEADS, n, WIDTH, generator=generator, dtype=dtype) for n in (q, k, k)]
+    tensors = [drawn(ROWS, HEADS, n, WIDTH) for n in (q, k, k)]
     if biased:
-        tensors.append(torch.randn(HEADS, q + k - 1, generator=generator, dtype=dtype))
-    upstream = torch.randn(ROWS, HEADS, q, WIDTH, generator=generator, dtype=dtype)
+        tensors.append(drawn(HEADS, q + k - 1))
+    upstream = drawn(ROWS, HEADS, q, WIDTH)
     seen = visibility.dense(torch.device("cpu"))
     read = torch.ones(1, dtype=torch.bool) if seen is None else seen.any(dim=-1, keepdim=True)
     for tensor in tensors:
@@ -87,6 +91,26 @@ def test_gradients_hold_in_double_precision():
     reference = _numbers(SdpaKernel(), visibility, biased=True, dtype=torch.float64)
     for a, b in zip(ours, reference, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("mask", ["padding", "segments"])
+def test_in_bfloat16_scores_and_softmax_are_exact_and_products_rounded(mask, biased):
+    """So values are as near as the reference's, and nearer where that adds a bias in bfloat16."""
+    visibility = Visibility(num_queries=LONG, num_keys=LONG, **MASKS[mask](LONG, LONG))
+    drawn = {"biased": biased, "drawn_in": torch.bfloat16}
+    exact = _numbers(ReferenceKernel(), visibility, **drawn)
+    kernels = (BlockedKernel(), ReferenceKernel())
+    ours, reference = (_numbers(kernel, visibility, dtype=torch.bfloat16, **drawn) for kernel in kernels)
+
+    def errors(found):
+        return [float((a.float() - b).norm() / b.norm()) for a, b in zip(found, exact, strict=True)]
+
+    assert max(errors(ours)) < 0.013
+    nearer = 0.95 if biased else 1.01
+    assert errors(ours)[0] < nearer * errors(reference)[0]
+    if biased:
+        assert all(own < nearer * other for own, other in zip(errors(ours), errors(reference), strict=True))
 
 
 def test_padding_and_the_future_are_not_computed(monkeypatch):
