@@ -294,6 +294,19 @@ def test_a_folder_that_is_no_model_and_one_that_is_broken(generate, parts, tmp_p
     assert code == 2 and "its checksum does not hold" in err and err.count("\n") == 1
 
 
+def test_a_model_with_a_weight_that_is_not_finite_answers_nothing(generate, parts, tmp_path):
+    model = lively(MODEL)
+    with torch.no_grad():
+        model.decoder.final_norm.weight[2] = torch.inf
+    saved(model, tmp_path / "ours")
+    to_hf(model, tmp_path / "theirs")
+    for place, name in (("ours", "decoder.final_norm.weight"), ("theirs", "decoder.final_layer_norm.weight")):
+        code, rows, err = generate(tmp_path / place, "--task", "doc_qa", stdin=PAIRS)
+        path = tmp_path / place / "model.safetensors"
+        assert (code, rows) == (2, []) and err.count("\n") == 1
+        assert err.startswith(f"t5core: error: tensor='{name}': 1 of its 32 values in {path} are not finite")
+
+
 def test_examples_that_give_no_pair_are_said(generate, parts):
     example = {"text": "Ann saw Bo. She left.", "span1_text": "Bo", "span2_text": "She", "span2_index": 3, "label": 0}
     code, rows, err = generate(parts.stage, "--task", "super_glue_wsc_train", stdin=[example])
