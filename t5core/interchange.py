@@ -30,6 +30,7 @@ from torch import Tensor
 
 from t5core.config import FeedForwardKind, ModelConfig
 from t5core.errors import CheckpointError, ConfigError
+from t5core.finite import check_finite
 from t5core.model import T5, on_meta
 
 CONFIG_FILE = "config.json"
@@ -61,7 +62,7 @@ def from_hf(folder: str | os.PathLike[str]) -> T5:
     Raises:
         ConfigError: for a config of another model, or one that t5core cannot express; names the field.
         CheckpointError: for a folder without config or safetensors, and for tensors that are missing, unknown, of the
-            wrong shape, or cannot be read.
+            wrong shape, not finite, or cannot be read.
     """
     path = Path(folder)
     described = _Described.read(path)
@@ -264,7 +265,7 @@ def _weights(
 
 
 def _read(files: Mapping[str, Path]) -> Iterator[tuple[str, Tensor]]:
-    """Gives every tensor in float32, in memory of its own."""
+    """Gives every tensor in float32, in memory of its own; refuses those with values that are not finite."""
     for path in sorted(set(files.values())):
         with _opened(path) as file:
             present = set(file.keys())
@@ -274,7 +275,10 @@ def _read(files: Mapping[str, Path]) -> Iterator[tuple[str, Tensor]]:
                 tensor = file.get_tensor(name)
                 if not tensor.is_floating_point():
                     raise CheckpointError(name, str(tensor.dtype), "give floating-point weights")
-                yield name, tensor.to(torch.float32, copy=True)
+                single = tensor.to(torch.float32, copy=True)  # float64 may overflow here
+                if name not in _UNUSED:
+                    check_finite(name, single, path)
+                yield name, single
 
 
 def _opened(path: Path) -> Any:

@@ -140,7 +140,7 @@ def _text(work: Work, split: str, train: TrainConfig, model: ModelConfig, vocabu
         store.tokens,
         store.offsets,
         objective,
-        vocab_size=vocabulary.size,
+        vocab_size=vocabulary.sentinels_end,
         num_sentinels=vocabulary.num_sentinels,
         batch_size=train.batch_size,
         inputs_length=train.inputs_length,

@@ -107,9 +107,9 @@ def _objective(arguments: argparse.Namespace) -> ObjectiveConfig:
 
 
 def _vocabulary(path: Path) -> "Codec":
-    from t5core.vocabulary import Vocabulary
+    from t5core.vocabulary import MODEL_FILE, Vocabulary, model_file
 
-    return Vocabulary.load(path / "vocabulary.model" if path.is_dir() else path)
+    return Vocabulary.load((model_file(path) or path / MODEL_FILE) if path.is_dir() else path)
 
 
 def _standard_input() -> str:

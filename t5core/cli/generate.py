@@ -8,12 +8,13 @@ A model and the vocabulary that it was trained with come from one folder, in eit
 
     checkpoint            state.json, model.safetensors, ...       vocabulary.model (vocabulary.json)
     stage that trained    final/, a checkpoint
-    Hugging Face folder   config.json, model.safetensors           spiece.model
+    Hugging Face folder   config.json, model.safetensors           spiece.model (tokenizer_config.json, ...)
 
 A model whose embedding has other rows than a vocabulary has ids would answer nonsense without a word, so sizes are
 held against each other. Released models have 100 sentinels and up to 127 rows more, which no text uses; ours have a row
-for each id. So where no ``vocabulary.json`` says how many sentinels there are, ``vocabulary.model`` has as many as the
-model has rows above the pieces, and any other file 100, or fewer where there is no room for them.
+for each id. So where neither the ``.model`` file, as mT5's, nor a file beside it says how many sentinels there are,
+``vocabulary.model`` has as many as the model has rows above the pieces, and any other file 100, or fewer where there is
+no room for them. Tokens that were added in a Hugging Face folder are read in inputs and shown in answers.
 
 A line is an example in the fields of the hub, or a pair of text already: one with ``inputs`` and ``targets`` is taken
 as it is, whatever the task. All lines are read before the first answer is searched for, so that a bad one is told at
@@ -22,6 +23,7 @@ the same answers as theirs.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -42,8 +44,7 @@ _ALPHA = 0.6
 _MOST_NEW_TOKENS = 128
 _LIMIT = 20
 _BATCH = 32
-_HF_VOCABULARY = "spiece.model"
-_PADDING = 128  # released models have rows for the next multiple of it
+_SENTINEL = re.compile(r"<extra_id_(\d{1,9})>")
 _COUNTS = {"max_new_tokens": 1 << 12, "num_beams": 1 << 12, "batch_size": None, "inputs_length": None, "limit": None}
 """Flag -> the most that it may be; None: any."""
 
@@ -108,6 +109,11 @@ def generate(arguments: argparse.Namespace) -> int:
         number = sum(len(ids) >= length for ids in inputs)
         cut = f"{number} of {len(inputs)} inputs are longer than {length} tokens and are cut"
         note(f"{cut}; the longest has {longest}: --inputs-length N takes more")
+    glued = sum(_has_glued(vocabulary, pair.inputs, ids) for pair, ids in zip(pairs, inputs, strict=True))
+    if glued:
+        note(
+            f"{glued} of {len(inputs)} inputs have an <extra_id_k> right behind a word or sign: it is plain text there"
+        )
     marker = marker_ids(vocabulary) if model.config.decoder_only else None
     model = model.to(device.torch_device)
     predictions: list[str] = []
@@ -141,23 +147,20 @@ def _trained(path: Path) -> "tuple[T5, Path]":
 
 def _vocabulary(folder: Path, given: Path | None, num_rows: int) -> "Vocabulary":
     """Returns the vocabulary that is given, or lies beside a model, for an embedding of so many rows."""
-    from t5core.vocabulary import DEFAULT_SENTINELS, MODEL_FILE, SETTINGS_FILE, Vocabulary
+    from t5core.vocabulary import HF_MODEL_FILE, MODEL_FILE, load_trained, model_file
 
     place = folder if given is None else given
-    found = [place / name for name in (MODEL_FILE, _HF_VOCABULARY) if (place / name).is_file()]
-    if not found and (given is None or place.is_dir()):
+    found = model_file(place)
+    if found is None and (given is None or place.is_dir()):
         way_out = "give the model's vocabulary, --vocabulary FILE_OR_FOLDER"
-        raise ConfigError("vocabulary", str(place), f"no {MODEL_FILE} and no {_HF_VOCABULARY} is there: {way_out}")
-    path = found[0] if found else place
-    vocabulary = Vocabulary.load(path)
-    above = num_rows - vocabulary.num_pieces
-    if 0 <= above < DEFAULT_SENTINELS + _PADDING and not path.with_name(SETTINGS_FILE).exists():
-        vocabulary = Vocabulary(path.read_bytes(), above if path.name == MODEL_FILE else min(above, DEFAULT_SENTINELS))
-    if not vocabulary.size <= num_rows < vocabulary.size + _PADDING:
-        ids = f"{vocabulary.num_pieces:,} pieces and {vocabulary.num_sentinels} sentinels"
-        way_out = f"it has {ids}, but the model {num_rows:,} ids: give the one of its training and {SETTINGS_FILE}"
-        raise ConfigError("vocabulary", str(path), way_out)
-    return vocabulary
+        raise ConfigError("vocabulary", str(place), f"no {MODEL_FILE} and no {HF_MODEL_FILE} is there: {way_out}")
+    return load_trained(found or place, num_rows)
+
+
+def _has_glued(vocabulary: "Vocabulary", text: str, ids: list[int]) -> bool:
+    """Whether a sentinel is written in a text where the vocabulary, as the released one, does not take it for one."""
+    written = sum(int(number) < vocabulary.num_sentinels for number in _SENTINEL.findall(text))
+    return written > 0 and written > sum(vocabulary.piece(token).startswith("<extra_id_") for token in ids)
 
 
 def _pairs(arguments: argparse.Namespace, task: "Task", limit: int | None) -> "list[TextPair]":

@@ -39,7 +39,7 @@ class PretrainFeed:
         tokens: all documents' ids end to end, ``[total]``, any integer type, maybe memory-mapped.
         offsets: document ``d`` is ``tokens[offsets[d] : offsets[d + 1]]``; int64 ``[documents + 1]``.
         objective: what to do with them.
-        vocab_size: pieces and sentinels together (``Vocabulary.size``).
+        vocab_size: pieces and sentinels together (``Vocabulary.sentinels_end``).
         num_sentinels: sentinels among them.
         batch_size: rows per batch.
         inputs_length: columns of the inputs, EOS included.

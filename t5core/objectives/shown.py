@@ -24,8 +24,13 @@ from t5core.vocabulary import EOS_ID, PAD_ID
 class Codec(Protocol):
     """The part of ``Vocabulary`` that is needed here."""
 
-    size: int
-    num_sentinels: int
+    @property
+    def sentinels_end(self) -> int:
+        """One more than the id of the first sentinel."""
+
+    @property
+    def num_sentinels(self) -> int:
+        """How many there are, counted downwards from it."""
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without EOS."""
@@ -44,7 +49,7 @@ class Words:
         self._words = list(dict.fromkeys(text.split()))
         self._ids = {word: RESERVED_IDS + i for i, word in enumerate(self._words)}
         self.num_sentinels = num_sentinels
-        self.size = RESERVED_IDS + len(self._words) + num_sentinels
+        self.sentinels_end = RESERVED_IDS + len(self._words) + num_sentinels
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text's words; it has to consist of words of the text given at first."""
@@ -56,8 +61,8 @@ class Words:
         for token in ids:
             if token == EOS_ID:
                 break
-            if token >= self.size - self.num_sentinels:
-                shown.append(f"<extra_id_{self.size - 1 - token}>")
+            if token >= self.sentinels_end - self.num_sentinels:
+                shown.append(f"<extra_id_{self.sentinels_end - 1 - token}>")
             elif token != PAD_ID:
                 shown.append(self._words[token - RESERVED_IDS])
         return " ".join(shown)
@@ -92,7 +97,7 @@ def shown_examples(
             objective,
             raw_L[None, :],
             np.array([len(raw_L)]),
-            vocab_size=codec.size,
+            vocab_size=codec.sentinels_end,
             extra_ids=codec.num_sentinels,
             inputs_length=size.inputs,
             targets_length=size.targets,

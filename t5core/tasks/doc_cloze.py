@@ -37,9 +37,9 @@ def _generate(documents: Iterable[Document], rng: random.Random) -> Iterator[Tex
             at = next((p for p in places if p.group() not in _ARTICLES and cap.admits(p.group())), None)
             if at is None:
                 continue
-            yield TextPair(
-                inputs=f"cloze passage: {sentence[: at.start()]}{BLANK}{sentence[at.end() :]}", targets=at.group()
-            )
+            # vocabularies find a sentinel only where a word may start, so a gap behind a bracket is set apart from it
+            before = re.sub(r"(?<=\S)$", " ", sentence[: at.start()])
+            yield TextPair(inputs=f"cloze passage: {before}{BLANK}{sentence[at.end() :]}", targets=at.group())
             made += 1
             if made == _PER_DOCUMENT:
                 break

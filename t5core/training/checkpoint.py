@@ -22,6 +22,7 @@ from torch import Tensor
 
 from t5core.config import ModelConfig
 from t5core.errors import CheckpointError
+from t5core.finite import check_finite
 from t5core.model import T5
 
 MODEL_FILE = "model.safetensors"
@@ -38,9 +39,13 @@ class Checkpoint:
     state: Mapping[str, Any]
 
     def model(self) -> T5:
-        """Returns the model with its weights, on the CPU, in eval mode."""
+        """Returns the model with its weights, on the CPU, in eval mode; raises CheckpointError if one is not finite."""
         model = T5(ModelConfig.from_dict(self.state["model"]))
-        model.load_state_dict(load_file(self.folder / MODEL_FILE))
+        path = self.folder / MODEL_FILE
+        weights = load_file(path)
+        for name, tensor in weights.items():
+            check_finite(name, tensor, path)
+        model.load_state_dict(weights)
         return model.eval()
 
     def optimizer(self) -> dict[str, Tensor]:

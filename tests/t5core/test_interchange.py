@@ -219,6 +219,32 @@ def test_whole_numbers_are_no_weights(folder):
         from_hf(folder)
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_a_weight_that_is_not_finite_is_refused_by_tensor_file_and_number(folder, value):
+    name = "encoder__block__1__layer__1__DenseReluDense__wo__weight"
+    weight = torch.ones(32, 48)
+    weight[3, 5] = weight[4, 5] = value
+    change_tensors(folder, **{name: weight})
+    with pytest.raises(CheckpointError) as caught:
+        from_hf(folder)
+    assert str(caught.value) == (
+        f"tensor='encoder.block.1.layer.1.DenseReluDense.wo.weight': 2 of its 1,536 values in "
+        f"{folder / 'model.safetensors'} are not finite: take a checkpoint from before its training went wrong, "
+        "or copy the file anew"
+    )
+
+
+def test_weights_that_float32_cannot_hold_and_unused_ones_are_told_apart(folder):
+    change_tensors(folder, shared__weight=load_file(folder / "model.safetensors")["shared.weight"].double())
+    unused = {
+        "decoder__block__0__layer__1__EncDecAttention__relative_attention_bias__weight": torch.full((2,), torch.inf)
+    }
+    from_hf(change_tensors(folder, **unused))
+    change_tensors(folder, encoder__final_layer_norm__weight=torch.full((32,), 1e300, dtype=torch.float64))
+    with pytest.raises(CheckpointError, match=r"encoder\.final_layer_norm\.weight': 32 of its 32 values .* not finite"):
+        from_hf(folder)
+
+
 def test_a_folder_that_is_none_or_not_whole_is_refused(folder, tmp_path):
     with pytest.raises(CheckpointError, match=r"no config\.json is there"):
         from_hf(tmp_path / "nowhere")

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 from t5core import to_hf
 from t5core.config import DecodeConfig, ModelConfig, VocabularyConfig
@@ -307,6 +308,64 @@ def test_a_folder_that_is_no_model_and_one_that_is_broken(generate, parts, tmp_p
         file.write(b"x")
     code, _, err = generate(tmp_path, "--task", "doc_qa", stdin=PAIRS)
     assert code == 2 and "its checksum does not hold" in err and err.count("\n") == 1
+
+
+def test_added_tokens_of_a_hugging_face_folder_are_read_and_shown(generate, parts, tmp_path):
+    rows = PIECES + SENTINELS + 2
+    model = lively(MODEL.replace(vocab_size=rows, tied_embeddings=False))
+    with torch.no_grad():  # answers are nothing but these two
+        model.lm_head.weight[: PIECES + SENTINELS] = 0
+    to_hf(model, tmp_path)
+    shutil.copy(parts.hf / "spiece.model", tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"extra_ids": SENTINELS}))
+    (tmp_path / "added_tokens.json").write_text(json.dumps({"{": rows - 2, "\n": rows - 1}))
+    pair = {"inputs": "rain {\n <extra_id_0>, rose", "targets": "x"}
+    ids = [*parts.vocabulary.encode("rain"), rows - 2, rows - 1, *parts.vocabulary.encode("<extra_id_0>, rose"), EOS_ID]
+    found = decode(model, np.array([ids]), DecodeConfig(max_new_tokens=6), open_device("cpu"))[0].tolist()
+    expected = "".join({rows - 2: "{", rows - 1: "\n"}.get(i, "") for i in found)
+    answers = generate(tmp_path, "--task", "doc_qa", "--max-new-tokens", 6, stdin=[pair])[1]
+    assert answers == as_rows([pair], [expected]) and expected
+    (tmp_path / "added_tokens.json").write_text(json.dumps({"{": PIECES}))
+    code, answers, err = generate(tmp_path, "--task", "doc_qa", stdin=[pair])
+    assert (code, answers) == (2, []) and err.count("\n") == 1
+    assert err.startswith(f"t5core: error: added token='{{': it has id 300 in {tmp_path / 'added_tokens.json'}, which")
+
+
+def test_sentinels_that_the_sentencepiece_model_holds_have_its_ids(generate, parts, tmp_path):
+    proto = ModelProto.FromString((parts.hf / "spiece.model").read_bytes())
+    for k in reversed(range(SENTINELS)):
+        proto.pieces.add(piece=f"▁<extra_id_{k}>", score=0.0, type=4)
+    model = lively(MODEL.replace(vocab_size=384))  # with rows that no text uses, as mT5
+    to_hf(model, tmp_path)
+    (tmp_path / "spiece.model").write_bytes(proto.SerializeToString())
+    pair = {"inputs": "the <extra_id_0>, rose <extra_id_9>", "targets": "x"}
+    ids = [*parts.vocabulary.encode(pair["inputs"]), EOS_ID]
+    assert ids.count(309) == ids.count(300) == 1
+    found = decode(model, np.array([ids]), DecodeConfig(max_new_tokens=6), open_device("cpu"))[0].tolist()
+    answers = generate(tmp_path, "--task", "doc_qa", "--max-new-tokens", 6, stdin=[pair])[1]
+    assert answers == as_rows([pair], [parts.vocabulary.decode(found)])
+
+
+def test_sentinels_that_are_read_as_text_are_counted(generate, parts):
+    texts = ["the <extra_id_0>, rose", "the (<extra_id_0>) rose", "no <extra_id_10>", "<extra_id_1><extra_id_1>"]
+    pairs = [{"inputs": text, "targets": ""} for text in texts]
+    _, _, err = generate(parts.stage, "--task", "doc_qa", "--max-new-tokens", 1, stdin=pairs)
+    assert "2 of 4 inputs have an <extra_id_k> right behind a word or sign: it is plain text there" in err
+    _, _, err = generate(parts.stage, "--task", "doc_qa", "--max-new-tokens", 1, stdin=pairs[:1])
+    assert err == ""
+
+
+def test_a_model_with_a_weight_that_is_not_finite_answers_nothing(generate, parts, tmp_path):
+    model = lively(MODEL)
+    with torch.no_grad():
+        model.decoder.final_norm.weight[2] = torch.inf
+    saved(model, tmp_path / "ours")
+    to_hf(model, tmp_path / "theirs")
+    for place, name in (("ours", "decoder.final_norm.weight"), ("theirs", "decoder.final_layer_norm.weight")):
+        code, rows, err = generate(tmp_path / place, "--task", "doc_qa", stdin=PAIRS)
+        path = tmp_path / place / "model.safetensors"
+        assert (code, rows) == (2, []) and err.count("\n") == 1
+        assert err.startswith(f"t5core: error: tensor='{name}': 1 of its 32 values in {path} are not finite")
 
 
 def test_examples_that_give_no_pair_are_said(generate, parts):

@@ -1,4 +1,5 @@
 import itertools
+import random
 import re
 from collections import Counter
 
@@ -119,6 +120,15 @@ def test_answers_of_questions_stand_in_the_context_and_clozes_have_one_gap(split
         assert pair.targets not in re.sub(r"(of|type) .*", "", question.removeprefix("question: "))
     for pair in get_task("doc_cloze").examples(splits[0], seed=0, limit=200):
         assert pair.inputs.count("<extra_id_0>") == 1 and " " not in pair.targets
+        assert " <extra_id_0>" in pair.inputs
+
+
+def test_a_gap_behind_a_bracket_is_a_sentinel_for_a_vocabulary():
+    documents = [Document(text="Ab cd (ef gh) returns a list of Ij values.", source="x")]
+    generate = get_task("doc_cloze").source.generate
+    found = {pair.inputs for i in range(60) for pair in generate(documents, random.Random(i))}
+    assert "cloze passage: Ab cd ( <extra_id_0> gh) returns a list of Ij values." in found
+    assert "cloze passage: Ab <extra_id_0> (ef gh) returns a list of Ij values." in found
 
 
 def test_a_similarity_is_the_share_of_common_words_in_steps_of_a_fifth(splits):

@@ -44,6 +44,19 @@ def test_a_checkpoint_comes_back_in_the_same_bits(trained, tmp_path):
     assert all(torch.equal(value, moments[name]) for name, value in trained.optimizer.state().items())
 
 
+def test_a_weight_that_is_not_finite_is_refused_by_tensor_file_and_number(trained, tmp_path):
+    weights = {name: tensor.clone() for name, tensor in trained.model.state_dict().items()}
+    weights["encoder.final_norm.weight"][[1, 3]] = torch.tensor([float("nan"), float("inf")])
+    folder = tmp_path / "step-00000002"
+    checkpoint.save(folder, 2, MODEL, weights, trained.optimizer.state(), {})
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.load(folder).model()
+    assert str(caught.value) == (
+        f"tensor='encoder.final_norm.weight': 2 of its {MODEL.d_model} values in {folder / 'model.safetensors'} are "
+        "not finite: take a checkpoint from before its training went wrong, or copy the file anew"
+    )
+
+
 @pytest.mark.parametrize("name", FILES[:2])
 def test_one_altered_byte_anywhere_is_noticed_and_the_one_before_is_taken(trained, tmp_path, name):
     save(trained, tmp_path, 2)
