@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from orchestrator.plan.revisions import multitask_span_lengths, own_text, pretrain_span_lengths
+from orchestrator.plan.revisions import has_cloze, multitask_span_lengths, own_text, pretrain_span_lengths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +57,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             revisions=(Revision(name="any-script", touches=own_text),),
         ),
         "vocabulary": Kind(version=1, function="orchestrator.stages.text:vocabulary"),
-        "tokens": Kind(version=2, function="orchestrator.stages.text:tokens"),
-        "tasks": Kind(version=3, function="orchestrator.stages.text:tasks"),
+        # 3: text around sentinels has the released code's ids, and some packages' text speaks of sentinels
+        "tokens": Kind(version=3, function="orchestrator.stages.text:tokens"),
+        "tasks": Kind(
+            version=3,
+            function="orchestrator.stages.text:tasks",
+            revisions=(Revision(name="cloze-gaps", touches=has_cloze),),
+        ),
         "pretrain": Kind(
             version=2,
             function="orchestrator.stages.training:pretrain",
@@ -74,7 +79,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             trains=True,
             revisions=(Revision(name="span-lengths", touches=multitask_span_lengths),),
         ),
-        "evaluate": Kind(version=3, function="orchestrator.stages.evaluation:evaluate", accelerated=True),
+        # 4: predictions that hold sentinels are written as the released code writes them
+        "evaluate": Kind(version=4, function="orchestrator.stages.evaluation:evaluate", accelerated=True),
     }
 )
 """Every kind by its name."""

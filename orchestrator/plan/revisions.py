@@ -17,6 +17,11 @@ def own_text(config: Mapping[str, Any]) -> bool:
     return corpus.get("source") in ("files", "hub") or bool(corpus.get("extra_content"))
 
 
+def has_cloze(config: Mapping[str, Any]) -> bool:
+    """Whether embedded clozes are among the tasks: a gap behind a bracket or a quote has a blank before it now."""
+    return "doc_cloze" in config.get("tasks", {}).get("names", ())
+
+
 def pretrain_span_lengths(config: Mapping[str, Any]) -> bool:
     """Whether a pre-training's text or targets are of another length since 127 single tokens fill 128 inputs."""
     targets_length = config.get("train", {}).get("targets_length")
