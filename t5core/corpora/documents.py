@@ -49,8 +49,8 @@ class _Unpacked(gzip.GzipFile):
     """Closes the packed file with itself."""
 
     def __init__(self, packed: BinaryIO) -> None:
-        super().__init__(fileobj=packed, mode="rb")
         self._packed = packed
+        super().__init__(fileobj=packed, mode="rb")
 
     def close(self) -> None:
         super().close()

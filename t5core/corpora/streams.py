@@ -8,7 +8,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from t5core.corpora.places import Place, place_of
 
@@ -32,10 +32,13 @@ class Stretches(io.RawIOBase):
         tail: the last bytes of the stretch that were read.
     """
 
+    _file: "BinaryIO | None" = None  # Python closes also what could not be opened
+
     def __init__(self, place: "str | os.PathLike[str] | Place") -> None:
         super().__init__()
-        self._file = place_of(place).open()
-        self._raw = self._file.read(_CHUNK_BYTES)
+        self._file = file = place_of(place).open()
+        self._read = file.read
+        self._raw = self._read(_CHUNK_BYTES)
         self._gzip = self._raw.startswith(_MAGIC)
         self._inflate: zlib._Decompress | None = None
         self._at_gap = False
@@ -55,7 +58,8 @@ class Stretches(io.RawIOBase):
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         super().close()
 
     def readable(self) -> bool:
@@ -84,14 +88,14 @@ class Stretches(io.RawIOBase):
         return bool(self._raw)
 
     def _plain(self, size: int) -> bytes:
-        data = self._raw[:size] or self._file.read(size)
+        data = self._raw[:size] or self._read(size)
         self._raw = self._raw[size:]
         return data
 
     def _inflated(self, size: int) -> bytes:
         while not self._at_gap:
             if not self._raw:
-                self._raw = self._file.read(_CHUNK_BYTES)
+                self._raw = self._read(_CHUNK_BYTES)
                 if not self._raw:
                     if self._inflate is not None:  # the file ends inside a member
                         self._gap(b"")
@@ -124,7 +128,7 @@ class Stretches(io.RawIOBase):
         self._at_gap, self._inflate = True, None
         at = rest.find(_MAGIC)
         while at < 0:
-            more = self._file.read(_CHUNK_BYTES)
+            more = self._read(_CHUNK_BYTES)
             if not more:
                 self._raw = b""
                 return

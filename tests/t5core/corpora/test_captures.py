@@ -316,3 +316,12 @@ def test_whatever_bytes_a_url_holds_the_page_can_be_written_as_utf_8(tmp_path):
     (tmp_path / "x.wet").write_bytes(data)
     (page,) = read(tmp_path / "x.wet")[0]
     page.url.encode()
+
+
+def test_what_could_not_be_opened_closes_without_a_word(tmp_path):
+    """Python closes it when it goes, from 3.13 on telling what is raised there."""
+    with pytest.raises(FileNotFoundError):
+        Stretches(tmp_path / "nothing.warc")
+    unopened = Stretches.__new__(Stretches)
+    unopened.close()
+    assert unopened.closed
