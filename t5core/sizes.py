@@ -83,7 +83,7 @@ def device_bytes(
     model = on_meta(config)
     weights = join_layers({name: p.detach() for name, p in model.named_parameters()})
     weight_bytes = _held(weights.items(), mesh)
-    moments = join_layers(AdaFactor(model.named_parameters()).state())
+    moments = join_layers(AdaFactor(model.named_parameters()).moments)
     # a moment as large as its weight is cut like it; "/full" is what its name adds
     full = [(name.removesuffix("/full"), m) for name, m in moments.items() if name.endswith("/full")]
     factored = sum(m.numel() for name, m in moments.items() if not name.endswith("/full"))

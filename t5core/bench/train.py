@@ -19,25 +19,16 @@ from t5core.bench.settings import BenchSettings
 from t5core.bench.timing import Contestant, Figures, Lap, interleaved, matrix_rate
 from t5core.config import TrainConfig
 from t5core.devices import Decision, Device, open_device
+from t5core.devices.precision import processor_name
 from t5core.feeds.batch import Batch
 from t5core.model import T5, preset, train_flops
 from t5core.tables import Column, print_table
-from t5core.training import AdaFactor, kernel_choice
+from t5core.training import kernel_choice
 from t5core.training.step import TrainStep
 
 LEARNING_RATE = 0.01
 SAME_LOSS = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 """How far the two losses may be apart, by the precision that was computed in."""
-
-
-class _TimedAdaFactor(AdaFactor):
-    """Says when it begins: forward and backward are done then."""
-
-    begins: Lap
-
-    def step(self, learning_rate: Tensor | float, decay: Tensor | float | None = None) -> None:
-        self.begins()
-        super().step(learning_rate, decay)
 
 
 class Ours:
@@ -54,8 +45,9 @@ class Ours:
             batch_size=len(batch.targets), inputs_length=batch.inputs.shape[1], dropout_rate=settings.dropout
         )
         self.step = TrainStep(placed, config, device)
-        self.optimizer = _TimedAdaFactor(self.step.optimizer.parameters, config.optimizer)
-        self.step.optimizer = self.optimizer
+        self.optimizer_begins: Lap = lambda: None
+        # torch calls it when a step begins: forward and backward are done then
+        self.step.optimizer.register_step_pre_hook(lambda *_: self.optimizer_begins())
         self.batch = batch
         self.i = 0
         self.kernel: Decision | None = None
@@ -71,7 +63,7 @@ class Ours:
 
     def __call__(self, lap: Lap) -> None:
         """Does one step and waits for it."""
-        self.optimizer.begins = lap
+        self.optimizer_begins = lap
         float(self.step(self.batch, self.i))
         self.i += 1
 
@@ -128,7 +120,7 @@ def measure(settings: BenchSettings) -> dict[str, Any]:
     assert s.size is not None and s.batch is not None and s.targets_length is not None and s.rounds is not None
     if s.against == "transformers":
         transformers()
-    device = open_device(s.device)
+    device = open_device(s.device, precision=s.precision)
     config = preset(s.size)
     model = T5(config).initialise(0)
     batch = random_batch(config.vocab_size, s.batch, s.inputs_length, s.targets_length)
@@ -171,7 +163,7 @@ def versions(device: Device, *, with_peer: bool) -> list[str]:
     if with_peer:
         out.append(f"transformers {transformers().__version__}")
     if device.name == "cpu":
-        out.append(f"{torch.get_num_threads()} threads")
+        out.append(f"{torch.get_num_threads()} threads on {processor_name()}")
     return out + [f"{d.what}: {d.value}" for d in device.decisions() if d.what == "device"]
 
 

@@ -53,7 +53,7 @@ def convert(arguments: argparse.Namespace) -> int:
         step = 0 if arguments.step is None else whole_number("step", arguments.step)
         model, form = from_hf(source), f"checkpoint at step {step}"
         vocabulary = _vocabulary(source, model.config.vocab_size)
-        moments = AdaFactor(list(model.named_parameters())).state()
+        moments = AdaFactor(list(model.named_parameters())).moments
         target.parent.mkdir(parents=True, exist_ok=True)
         checkpoint.save(target, step, model.config, model.state_dict(), moments, {"total_step": step})
         if vocabulary is not None:

@@ -116,8 +116,8 @@ class TrainingRun:
         assert isinstance(placed, T5)
         self.step = TrainStep(placed, config, device, first_step=first_step)
         if moments is not None:
-            like = self.step.optimizer.state()
-            self.step.optimizer.load_state(device.scattered(moments, like), new=new)
+            like = self.step.optimizer.moments
+            self.step.optimizer.load_moments(device.scattered(moments, like), new=new)
             device.end_step()  # so that the first step is like every other
         self.threads = remembered.threads(folder, device, resumed=earlier is not None)
         with self._computing():
@@ -228,7 +228,7 @@ class TrainingRun:
     def _save(self, folder: Path, done: int) -> None:
         extra = {"train": self.config.to_dict(), "total_step": self.step.first_step + done}
         weights = self.device.gathered(self.step.model.state_dict())
-        moments = self.device.gathered(self.step.optimizer.state())
+        moments = self.device.gathered(self.step.optimizer.moments)
         # the last update may have spoilt them, though its loss was finite
         spoilt = not all(bool(torch.isfinite(x).all()) for named in (weights, moments) for x in named.values())
         if float(self.device.total(self.device.scalar(spoilt))):

@@ -19,7 +19,7 @@ def test_weights_gradients_and_moments_of_one_device_are_those_of_the_modules():
     model = T5(SMALL)
     found = device_bytes(SMALL, ONE)
     assert found.weights == found.gradients == sum(p.numel() * p.itemsize for p in model.parameters())
-    moments = AdaFactor(model.named_parameters()).state().values()
+    moments = AdaFactor(model.named_parameters()).moments.values()
     assert found.moments == sum(m.numel() * m.itemsize for m in moments)
 
 

@@ -65,7 +65,7 @@ def lively(config):
 
 
 def saved(model, folder):
-    checkpoint.save(folder, 5, model.config, model.state_dict(), AdaFactor(list(model.named_parameters())).state(), {})
+    checkpoint.save(folder, 5, model.config, model.state_dict(), AdaFactor(list(model.named_parameters())).moments, {})
 
 
 class Parts:

@@ -10,7 +10,7 @@ from t5core.training import AdaFactor
 def test_only_matrices_with_two_large_sides_are_factored():
     shapes = {"large": (128, 130), "narrow": (127, 500), "vector": (300,)}
     optimizer = AdaFactor((name, nn.Parameter(torch.ones(shape))) for name, shape in shapes.items())
-    assert {name: tuple(m.shape) for name, m in optimizer.state().items()} == {
+    assert {name: tuple(m.shape) for name, m in optimizer.moments.items()} == {
         "large/rows": (128,),
         "large/columns": (130,),
         "narrow/full": (127, 500),
@@ -73,12 +73,12 @@ def test_a_state_taken_over_goes_on_in_the_same_bits_and_a_gap_in_it_is_noticed(
     advance(straight, first, range(3))
     resumed = {name: nn.Parameter(p.detach().clone()) for name, p in straight.items()}
     second = AdaFactor(resumed.items(), config)
-    second.load_state({name: moment.clone() for name, moment in first.state().items()})
+    second.load_moments({name: moment.clone() for name, moment in first.moments.items()})
     advance(straight, first, range(3, 6))
     advance(resumed, second, range(3, 6))
     assert all(torch.equal(straight[name], resumed[name]) for name in start)
     with pytest.raises(KeyError, match="vector/full"):
-        second.load_state({"matrix/rows": torch.zeros(4), "matrix/columns": torch.zeros(6)})
+        second.load_moments({"matrix/rows": torch.zeros(4), "matrix/columns": torch.zeros(6)})
 
 
 def trained(step, *, given=lambda p: [("p", p)], **options):
@@ -121,7 +121,7 @@ def test_parameters_come_named_or_alone(given):
 def test_settings_can_be_given_one_by_one():
     by_name = AdaFactor([nn.Parameter(torch.ones(4, 6))], OptimizerConfig(epsilon2=0.1), min_dim_size_to_factor=0)
     assert by_name.config == OptimizerConfig(epsilon2=0.1, min_dim_size_to_factor=0)
-    assert set(by_name.state()) == {"0/rows", "0/columns"}
+    assert set(by_name.moments) == {"0/rows", "0/columns"}
     with pytest.raises(ConfigError, match="min_dim_to_factor"):
         AdaFactor([], min_dim_to_factor=0)
 
@@ -138,3 +138,57 @@ def test_a_compiler_can_take_the_arithmetic_whole(limit):
             p.grad = grad.clone()
             update(torch.tensor(0.01), torch.tensor(optimizer.decay(i)))
     torch.testing.assert_close(compiled.detach(), plain.detach(), rtol=0, atol=1e-6)
+
+
+def test_it_is_a_torch_optimizer_with_groups_schedulers_and_a_state_of_its_own():
+    """What torch's and Hugging Face's loops ask of one."""
+
+    def made():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 6, bias=False), nn.Linear(6, 2))
+        groups = [{"params": model[0].parameters(), "lr": 0.02}, {"params": model[1].parameters()}]
+        return model, AdaFactor(groups, lr=0.01)
+
+    def run(model, optimizer, scheduler, steps):
+        for _ in range(steps):
+            optimizer.zero_grad()
+            model(torch.ones(3, 4)).square().mean().backward()
+            optimizer.step()
+            scheduler.step()
+
+    def scheduled(optimizer):
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+
+    straight, optimizer = made()
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.02, 0.01]
+    run(straight, optimizer, scheduled(optimizer), 5)
+    assert optimizer.steps == 5
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.02 / 6, 0.01 / 6])
+
+    half, before = made()
+    scheduler = scheduled(before)
+    run(half, before, scheduler, 2)
+    resumed, after = made()
+    resumed.load_state_dict(half.state_dict())
+    later = scheduled(after)
+    after.load_state_dict(before.state_dict())
+    assert after.steps == 2
+    later.load_state_dict(scheduler.state_dict())
+    run(resumed, after, later, 3)
+    for one, other in zip(straight.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert all(torch.equal(v, after.moments[name]) for name, v in optimizer.moments.items())
+
+
+def test_a_step_takes_a_function_that_computes_the_loss_anew():
+    p = nn.Parameter(torch.ones(3))
+    optimizer = AdaFactor([p], lr=0.5)
+
+    def closure():
+        loss = p.square().sum()
+        loss.backward()
+        return loss
+
+    assert float(optimizer.step(closure).detach()) == 3.0
+    assert optimizer.steps == 1 and float(p[0].detach()) == 0.5

@@ -25,7 +25,7 @@ def trained():
 
 
 def save(trained, root, step):
-    weights, moments = trained.model.state_dict(), trained.optimizer.state()
+    weights, moments = trained.model.state_dict(), trained.optimizer.moments
     folder = checkpoint.step_folder(root, step)
     return checkpoint.save(folder, step, trained.model.config, weights, moments, {"total_step": 70 + step})
 
@@ -40,15 +40,15 @@ def test_a_checkpoint_comes_back_in_the_same_bits(trained, tmp_path):
     assert model.config == MODEL
     assert model.state_dict().keys() == trained.model.state_dict().keys()
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in trained.model.state_dict().items())
-    assert moments.keys() == trained.optimizer.state().keys()
-    assert all(torch.equal(value, moments[name]) for name, value in trained.optimizer.state().items())
+    assert moments.keys() == trained.optimizer.moments.keys()
+    assert all(torch.equal(value, moments[name]) for name, value in trained.optimizer.moments.items())
 
 
 def test_a_weight_that_is_not_finite_is_refused_by_tensor_file_and_number(trained, tmp_path):
     weights = {name: tensor.clone() for name, tensor in trained.model.state_dict().items()}
     weights["encoder.final_norm.weight"][[1, 3]] = torch.tensor([float("nan"), float("inf")])
     folder = tmp_path / "step-00000002"
-    checkpoint.save(folder, 2, MODEL, weights, trained.optimizer.state(), {})
+    checkpoint.save(folder, 2, MODEL, weights, trained.optimizer.moments, {})
     with pytest.raises(CheckpointError) as caught:
         checkpoint.load(folder).model()
     assert str(caught.value) == (

@@ -62,7 +62,7 @@ def test_adapters_train_and_what_they_were_added_to_does_not(pretrained, tmp_pat
     run = run_in(tmp_path / "straight", config, model=model, **more)
     norms = {name for name in before if "norm" in name}
     expected = new if trainable == "adapters" else new | norms
-    moments = run.step.optimizer.state()
+    moments = run.step.optimizer.moments
     assert {name.split("/")[0] for name in moments} == expected
     assert not any(moments[name].any() for name in moments if name.split("/")[0] in new)  # there were none before
     run.run()

@@ -57,7 +57,7 @@ def test_both_denominators_divide_the_gradient_and_neither_the_reported_loss():
         step = TrainStep(T5(MODEL).initialise(0), config, open_device("cpu"))
         reported[name] = step(batch, 0).item()
         # the first decay is 0: the second moment is the squared gradient
-        moments[name] = step.optimizer.state()["decoder.final_norm.weight/full"].clone()
+        moments[name] = step.optimizer.moments["decoder.final_norm.weight/full"].clone()
     assert reported["targets"] == reported["tokens"]
     ratio = moments["tokens"] / moments["targets"]
     torch.testing.assert_close(ratio, torch.full((32,), (places / tokens) ** 2), rtol=1e-4, atol=0)
