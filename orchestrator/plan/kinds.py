@@ -64,16 +64,17 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             function="orchestrator.stages.text:tasks",
             revisions=(Revision(name="cloze-gaps", touches=has_cloze),),
         ),
+        # one version more of each that trains: the loss takes one exp, and sums more rows at a time
         "pretrain": Kind(
-            version=2,
+            version=3,
             function="orchestrator.stages.training:pretrain",
             accelerated=True,
             trains=True,
             revisions=(Revision(name="span-lengths", touches=pretrain_span_lengths),),
         ),
-        "finetune": Kind(version=3, function="orchestrator.stages.training:finetune", accelerated=True, trains=True),
+        "finetune": Kind(version=4, function="orchestrator.stages.training:finetune", accelerated=True, trains=True),
         "multitask": Kind(
-            version=1,
+            version=2,
             function="orchestrator.stages.training:multitask",
             accelerated=True,
             trains=True,

@@ -63,16 +63,21 @@ class _ProjectedLoss(torch.autograd.Function):
         for hidden_CD, targets_C in zip(torch.split(hidden_ND, size), torch.split(targets_N, size), strict=True):
             logits_CV = (hidden_CD @ weight_VD.T).float()
             weights_C = (targets_C != PAD_ID).to(torch.float32)
-            log_z_C = torch.logsumexp(logits_CV, dim=-1)
-            nll_C = (log_z_C - logits_CV.gather(-1, targets_C[:, None])[:, 0]) * weights_C
+            # one exp for loss and gradient: exp(logit - largest), which the sum makes a softmax
+            largest_C = logits_CV.amax(dim=-1)
+            logits_CV.sub_(largest_C[:, None])
+            at_target_C = logits_CV.gather(-1, targets_C[:, None])[:, 0]
+            exponentials_CV = logits_CV.exp_()
+            sum_C = exponentials_CV.sum(dim=-1)
+            log_sum_C = sum_C.log()
+            log_z_C = log_sum_C + largest_C
+            nll_C = (log_sum_C - at_target_C) * weights_C
             cross_entropy = cross_entropy + nll_C.sum()
             training = training + (nll_C + z_loss * log_z_C.square() * weights_C).sum()
             if embedding_gradient_VD is None:
                 continue
             # d training / d logits = (softmax * (1 + 2 z log Z) - one hot of the target) * weight
-            gradient_CV = (
-                logits_CV.sub_(log_z_C[:, None]).exp_().mul_((weights_C * (1 + 2 * z_loss * log_z_C))[:, None])
-            )
+            gradient_CV = exponentials_CV.mul_((weights_C * (1 + 2 * z_loss * log_z_C) / sum_C)[:, None])
             gradient_CV.scatter_add_(1, targets_C[:, None], -weights_C[:, None])
             gradient_CV = gradient_CV.to(hidden_ND.dtype)
             hidden_gradients.append(gradient_CV @ weight_VD)
