@@ -32,7 +32,7 @@ def measure(settings: BenchSettings) -> dict[str, Any]:
     if s.against == "transformers":
         transformers()
     new_tokens = s.targets_length
-    device = open_device(s.device)
+    device = open_device(s.device, precision=s.precision)
     config = preset(s.size)
     model = T5(config).initialise(0).eval()
     with torch.no_grad():

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal, Self, get_args
 
-from t5core.devices import resolve_device_name
+from t5core.devices import resolve_device_name, resolve_precision
 from t5core.errors import ConfigError
 from t5core.model import PRESETS
 
@@ -18,6 +18,7 @@ class BenchSettings:
     Attributes:
         what: "train" (training steps) or "decode" (greedy decoding).
         device: a name of ``t5core.devices``.
+        precision: of t5core's activations, as ``open_device`` takes it; None: the device's own.
         size: one of ``t5core.model.PRESETS``; None: base on accelerators, small elsewhere.
         batch: sequences; None: training 128 on accelerators and 4 elsewhere, decoding 16.
         inputs_length: tokens.
@@ -29,6 +30,7 @@ class BenchSettings:
 
     what: What = "train"
     device: str = "auto"
+    precision: str | None = None
     size: str | None = None
     batch: int | None = None
     inputs_length: int = 512
@@ -46,6 +48,8 @@ class BenchSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(name, value, "give a whole number from 1 up")
+        if self.precision is not None:
+            resolve_precision(self.precision, "cpu")
         if not 0 <= self.dropout < 1:
             raise ConfigError("dropout", self.dropout, "give a rate from 0 up to, not including, 1")
         if self.size is not None and self.size not in PRESETS:

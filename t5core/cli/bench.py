@@ -15,6 +15,7 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
     parser = verbs.add_parser("bench", help="measure speed", description=bench.__doc__, allow_abbrev=False)
     parser.add_argument("--what", default="train", metavar="WHAT", help="train or decode (default: train)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or xla (default: auto)")
+    parser.add_argument("--precision", metavar="P", help="auto, float32 or bfloat16 (default: float32 on cpu)")
     parser.add_argument("--size", metavar="NAME", help="a preset (default: base on accelerators, small on cpu)")
     parser.add_argument("--batch", metavar="N", help="sequences (default: train 128, on cpu 4; decode 16)")
     parser.add_argument("--inputs-length", default="512", metavar="N", help="tokens (default: 512)")
@@ -37,6 +38,7 @@ def bench(arguments: argparse.Namespace) -> int:
     settings = BenchSettings(
         what=arguments.what,
         device=arguments.device,
+        precision=arguments.precision,
         size=arguments.size,
         dropout=real_number("dropout", arguments.dropout, "give a rate from 0 up to, not including, 1"),
         against=arguments.against,

@@ -69,6 +69,7 @@ def add_to(verbs: "argparse._SubParsersAction[OneLineParser]") -> None:
     parser.add_argument("--inputs-length", metavar="N", help="tokens; longer inputs are cut (default: the task's)")
     parser.add_argument("--batch-size", metavar="N", help=f"inputs at a time (default: {_BATCH})")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="auto, cpu, cuda or xla (default: cpu)")
+    parser.add_argument("--precision", metavar="P", help="auto, float32 or bfloat16 (default: float32 on cpu)")
     parser.set_defaults(verb=generate)
 
 
@@ -98,7 +99,7 @@ def generate(arguments: argparse.Namespace) -> int:
     limit = counts.get("limit")
     if arguments.device not in DEVICE_NAMES:
         raise ConfigError("device", arguments.device, f"choose one of {', '.join(DEVICE_NAMES)}", choices=DEVICE_NAMES)
-    device = open_device(arguments.device)
+    device = open_device(arguments.device, precision=arguments.precision)
     model, folder = _trained(Path(arguments.checkpoint))
     given = None if arguments.vocabulary is None else Path(arguments.vocabulary)
     vocabulary = _vocabulary(folder, given, model.config.vocab_size)
@@ -116,6 +117,7 @@ def generate(arguments: argparse.Namespace) -> int:
         )
     marker = marker_ids(vocabulary) if model.config.decoder_only else None
     model = model.to(device.torch_device)
+    model.compute_dtype = device.compute_dtype
     predictions: list[str] = []
     batches = padded_batches(inputs, min(config.batch_size, len(inputs)), min(length, longest), marker)
     for inputs_BS, real in batches:

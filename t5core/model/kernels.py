@@ -90,6 +90,22 @@ class _SdpaScores:
         return functional.scaled_dot_product_attention(q_BHQd, k_BHKd, v_BHKd, attn_mask=self.bias, scale=1.0)
 
 
+LONG = 384
+"""Keys from which on a CPU takes less time for fused attention than for products with a softmax between them."""
+
+
+def without_gradient(chosen: Kernel, device_type: str, keys: int) -> Kernel:
+    """Returns the kernel for whole sequences where no gradient is taken: PyTorch's fused one for long ones.
+
+    Args:
+        chosen: the stack's; one that was chosen for a run stays.
+        device_type: of the tensors.
+        keys: of a sequence.
+    """
+    fused = isinstance(chosen, ReferenceKernel) and device_type in ("cpu", "cuda") and keys >= LONG
+    return SdpaKernel() if fused else chosen
+
+
 class SdpaKernel:
     """PyTorch's fused attention, which picks its own implementation; the bias of a stack is expanded once."""
 

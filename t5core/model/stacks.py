@@ -128,9 +128,13 @@ class Stack(nn.Module):
         source_BSD: Tensor | None = None,
         source_visibility: Visibility | None = None,
         dropout: Dropout | None = None,
+        kernel: Kernel | None = None,
     ) -> Tensor:
-        """Returns ``[B, T, D]``. A stack that is causal has one-sided position buckets, another one two-sided ones."""
-        scores = self.scores(visibility, x_BTD)
+        """Returns ``[B, T, D]``. A stack that is causal has one-sided position buckets, another one two-sided ones.
+
+        ``kernel`` computes the self-attention in place of the stack's own.
+        """
+        scores = self.scores(visibility, x_BTD, kernel)
         source_scores = None if source_visibility is None else self.kernel.prepare(None, source_visibility, x_BTD)
         x_BTD = _dropped(x_BTD, self._edge_mask(0, x_BTD, dropout))
         masks = self._block_masks(x_BTD, source_BSD, dropout)
@@ -149,12 +153,12 @@ class Stack(nn.Module):
             x_BTD = block(x_BTD, scores, None if masks is None else _layer(masks, layer), source_BSD, source_scores)
         return x_BTD
 
-    def scores(self, visibility: Visibility, like: Tensor) -> Scores:
-        """Returns the self-attention's scores for all layers."""
+    def scores(self, visibility: Visibility, like: Tensor, kernel: Kernel | None = None) -> Scores:
+        """Returns the self-attention's scores for all layers, by a kernel; None: the stack's own."""
         offsets_HR = self.position_bias(
             visibility.num_queries, visibility.num_keys, bidirectional=not visibility.causal
         )
-        return self.kernel.prepare(offsets_HR, visibility, like)
+        return (kernel or self.kernel).prepare(offsets_HR, visibility, like)
 
     def flops(self, positions: int, source_positions: int | None = None) -> int:
         """Returns the operations of one forward pass over so many positions (and source positions)."""

@@ -27,7 +27,7 @@ from t5core.model.dropout import Dropout
 from t5core.model.incremental import BlockWeights, DecoderState, LayerState, laid_right
 from t5core.model.initialise import initialise
 from t5core.model.inputs import PAD_ID, ModelInputs, shifted_right
-from t5core.model.kernels import Kernel, dense_bias
+from t5core.model.kernels import Kernel, dense_bias, without_gradient
 from t5core.model.layers import Embedding, Linear
 from t5core.model.products import RowsProduct
 from t5core.model.stacks import Block, Stack
@@ -147,7 +147,13 @@ class T5(nn.Module):
         out: Tensor = self.embedding(ids).to(self.compute_dtype)
         return out
 
-    def _encoded(self, batch: ModelInputs, visible_BS: Tensor | None, dropout: Dropout | None = None) -> Tensor:
+    def _encoded(
+        self,
+        batch: ModelInputs,
+        visible_BS: Tensor | None,
+        dropout: Dropout | None = None,
+        kernel: Kernel | None = None,
+    ) -> Tensor:
         length = batch.inputs_BS.shape[1]
         packed = batch.input_segments_BS is not None
         visibility = Visibility(
@@ -159,9 +165,9 @@ class T5(nn.Module):
         )
         if self.config.architecture == "shared_encoder_decoder":
             dropout = None if dropout is None else dropout.elsewhere(DECODER_SITES)
-            out: Tensor = self.decoder(self._embedded(batch.inputs_BS), visibility, dropout=dropout)
+            out: Tensor = self.decoder(self._embedded(batch.inputs_BS), visibility, dropout=dropout, kernel=kernel)
         else:
-            out = self.encoder(self._embedded(batch.inputs_BS), visibility, dropout=dropout)
+            out = self.encoder(self._embedded(batch.inputs_BS), visibility, dropout=dropout, kernel=kernel)
         return out
 
     def _decoded(
@@ -241,7 +247,9 @@ class T5(nn.Module):
         seen_BS = inputs_BS != PAD_ID if visible_BS is None else visible_BS.bool()
         if self.config.decoder_only:
             return self._start_behind_prompt(inputs_BS, seen_BS, max_length, copies)
-        source_BSD = self._encoded(ModelInputs(inputs_BS=inputs_BS, targets_BT=inputs_BS), seen_BS)
+        own = self.encoder if self.config.architecture == "encoder_decoder" else self.decoder
+        kernel = without_gradient(own.kernel, inputs_BS.device.type, inputs_BS.shape[1])
+        source_BSD = self._encoded(ModelInputs(inputs_BS=inputs_BS, targets_BT=inputs_BS), seen_BS, kernel=kernel)
         across = Visibility(num_queries=1, num_keys=inputs_BS.shape[1], visible_BK=seen_BS)
         rows = inputs_BS.shape[0] * copies
         layers = [
