@@ -20,7 +20,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises ConfigError with argparse's own sentence."""
-        raise ConfigError("arguments", message, f"see {self.prog} --help")
+        raise ConfigError("arguments", masked(message), f"see {self.prog} --help")
 
 
 def whole_number(field: str, text: str, *, least: int = 0, most: int | None = None) -> int:

@@ -10,6 +10,8 @@ prints exactly that line and leaves with exit code 2:
 import difflib
 from collections.abc import Iterable
 
+from t5core.masking import masked
+
 
 def did_you_mean(value: str, choices: Iterable[str]) -> str:
     """Returns ``" (did you mean 'x'?)"`` for the closest of ``choices``, or ``""`` when none is close."""
@@ -18,7 +20,7 @@ def did_you_mean(value: str, choices: Iterable[str]) -> str:
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be used: which field, what it was, and what to do instead.
+    """A setting that cannot be used: which field, what it was, and what to do instead. No password in it is shown.
 
     Args:
         field: the name of the setting, as the user wrote it.
@@ -29,7 +31,9 @@ class ConfigError(ValueError):
 
     def __init__(self, field: str, value: object, way_out: str, *, choices: Iterable[str] = ()) -> None:
         hint = did_you_mean(value, choices) if isinstance(value, str) else ""
-        super().__init__(f"{field}={value!r}: {way_out}{hint}")
+        if isinstance(value, str):
+            value = masked(value)
+        super().__init__(f"{field}={value!r}: {masked(way_out)}{hint}")
         self.field = field
         self.value = value
 

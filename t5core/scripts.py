@@ -31,7 +31,8 @@ _BEGINS_UNSPACED = re.compile(f"[{UNSPACED}]")
 _BEHIND_END_MARK = re.compile(f"(?<=[{END_MARKS}])(?![{END_MARKS}{_CLOSING}])|(?<=[{END_MARKS}][{_CLOSING}])")
 
 _SENTENCE_GAP = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.) (?=[A-Z])")
-_ANY_GAP = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.) (?=[^\W\d_])")
+# an initial is no sentence's end: "А. С. Пушкин"
+_ANY_GAP = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)(?<!\b\w\.) (?=[^\W\d_])")
 _ASCII_PUNCTUATION = re.compile(r"[^\w\s:]+")
 
 _BY_LANGUAGE = {
@@ -74,8 +75,11 @@ def words_of(text: str, *, spaced: bool) -> list[str]:
 
 
 def tokens_of(text: str) -> list[str]:
-    """Returns runs of letters and digits with the signs at them, in lower case; of scripts without blanks, each one."""
-    return _token().findall(text.lower())
+    """Returns words as runs of letters and digits with the signs at them, or single letters of scripts without blanks.
+
+    In lower case and NFKC, as vocabularies give text back.
+    """
+    return _token().findall(unicodedata.normalize("NFKC", text).lower())
 
 
 def gap_between(before: str, after: str) -> str:

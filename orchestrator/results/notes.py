@@ -12,6 +12,7 @@ def notes_on(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
         *short_sources(plan, outcomes),
         *cut_examples(plan, outcomes),
         *unreadable_outputs(plan, outcomes),
+        *metric_notes(plan, outcomes),
     )
 
 

@@ -33,7 +33,7 @@ from t5core.config import MixtureConfig
 from t5core.errors import ConfigError
 from t5core.mixing import UNSUPERVISED
 from t5core.tasks import judged, tasks_of
-from t5core.uris import check_user_info, local_path, masked
+from t5core.uris import check_user_info, local_path, masked_address
 
 STUDY = "mixing_search"
 """What a search's trials are rows of: the name of its plan and of its experiment in MLflow."""
@@ -350,18 +350,21 @@ def open_study(storage: str, name: str, seed: int) -> optuna.Study:
         way_out = f"this database cannot be used ({reason}); give a URL like sqlite:///search.db"
         if isinstance(error, ImportError) or "import" in reason:
             way_out = f"a package for it is missing ({reason}); for postgresql:// install psycopg2-binary"
-        raise ConfigError("storage", masked(storage), masked(way_out)) from error
+        raise ConfigError("storage", masked_address(storage), way_out) from error
 
 
 def _with_home(storage: str) -> str:
     """A URL whose sqlite file has a folder, and its ``~`` replaced; others as they are."""
     scheme, _, name = storage.partition(":///")
-    if scheme.partition("+")[0] != "sqlite" or name in ("", ":memory:"):
+    if scheme.partition("+")[0].lower() != "sqlite" or name in ("", ":memory:"):
         return storage
-    file, question, query = name.partition("?")
+    prefix = "file:" if name.startswith("file:") else ""
+    file, question, query = name.removeprefix(prefix).partition("?")
     path = local_path(file, "storage")
+    if path.is_dir():
+        raise ConfigError("storage", storage, f"this is a folder: name a file in it, {scheme}:///{path}/search.db")
     path.parent.mkdir(parents=True, exist_ok=True)
-    return f"{scheme}:///{path}{question}{query}"
+    return f"{scheme.lower()}:///{prefix}{path}{question}{query}"
 
 
 def search_name(study: str, scale: str, space: str, experiment: Experiment, store_uri: str) -> str:

@@ -8,7 +8,7 @@ from orchestrator.store.local import LocalStore
 from orchestrator.store.store import Store
 from t5core.errors import ConfigError
 from t5core.lease import HEARTBEAT_S, STALE_AFTER_S
-from t5core.uris import check_user_info, local_path
+from t5core.uris import check_user_info, local_path, masked_address
 
 
 def open_store(
@@ -39,7 +39,9 @@ def open_store(
     if scheme in ("file", "local"):
         parts = urlsplit(text)
         if parts.netloc not in ("", "localhost"):
-            raise ConfigError("store", text, "a file:// address takes three slashes: file:///absolute/path")
+            raise ConfigError(
+                "store", masked_address(text), "a file:// address takes three slashes: file:///absolute/path"
+            )
         return LocalStore(Path(unquote(parts.path)), heartbeat_s=heartbeat_s, stale_after_s=stale_after_s)
     check_user_info(text, "store")
     return BucketStore(text, cache_dir=cache_dir, heartbeat_s=heartbeat_s, stale_after_s=stale_after_s)

@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from t5core.errors import ConfigError, did_you_mean
-from t5core.uris import check_user_info, local_path, masked
+from t5core.uris import check_user_info, local_path, masked, masked_address
 
 CHECK_TIMEOUT_S = 5.0
 _SERVERS = ("http", "https")
@@ -56,8 +56,12 @@ def check_tracking_uri(uri: str, timeout_s: float = CHECK_TIMEOUT_S) -> str:
     else:
         known = [*_SERVERS, "sqlite", *ports]
         way_out = f"start it with one of {', '.join(f'{s}://' for s in known)}{did_you_mean(scheme, known)}"
-        raise ConfigError("tracking_uri", masked(uri), way_out)
+        raise _refused(uri, way_out)
     return uri
+
+
+def _refused(uri: str, why: str) -> ConfigError:
+    return ConfigError("tracking_uri", masked_address(uri), why)
 
 
 def _in_time(ask: Callable[[], None], uri: str, timeout_s: float) -> None:
@@ -74,14 +78,15 @@ def _in_time(ask: Callable[[], None], uri: str, timeout_s: float) -> None:
     thread.start()
     thread.join(timeout_s)
     if thread.is_alive():
-        raise ConfigError("tracking_uri", masked(uri), f"did not answer within {timeout_s:g} s; {_START_ONE}")
+        raise _refused(uri, f"did not answer within {timeout_s:g} s; {_START_ONE}")
     if not failure:
         return
     if isinstance(failure[0], ConfigError):
         raise failure[0]
     reason = getattr(failure[0], "reason", None) or failure[0]
-    raise ConfigError(
-        "tracking_uri", masked(uri), f"does not answer ({masked(str(reason)) or type(reason).__name__}); {_START_ONE}"
+    raise _refused(
+        uri,
+        f"does not answer ({masked(str(reason)) or type(reason).__name__}); {_START_ONE}",
     )
 
 
@@ -94,15 +99,14 @@ def _ask_server(uri: str, timeout_s: float) -> None:
         except urllib.error.HTTPError as error:
             error.close()
             if error.code in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
-                raise ConfigError(
-                    "tracking_uri",
-                    masked(uri),
+                raise _refused(
+                    uri,
                     f"refuses access ({error.code}); set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD,"
                     " or MLFLOW_TRACKING_TOKEN, and look at the server's --allowed-hosts",
                 ) from None
             if error.code >= http.client.INTERNAL_SERVER_ERROR:
-                raise ConfigError("tracking_uri", masked(uri), f"is ill ({error.code}); look at its log") from None
-    raise ConfigError("tracking_uri", masked(uri), f"answers, but is no MLflow server; {_START_ONE}")
+                raise _refused(uri, f"is ill ({error.code}); look at its log") from None
+    raise _refused(uri, f"answers, but is no MLflow server; {_START_ONE}")
 
 
 def _request(uri: str, probe: str) -> urllib.request.Request:
@@ -124,7 +128,7 @@ def _knock(uri: str, default_port: int, timeout_s: float) -> None:
     try:
         host, port = parts.hostname, parts.port or default_port
     except ValueError:
-        raise ConfigError("tracking_uri", masked(uri), "its port is no number") from None
+        raise _refused(uri, "its port is no number") from None
     if host is None:
         return  # a local socket, or a host hidden in the query: the writer will see
     socket.create_connection((host, port), timeout=timeout_s).close()
@@ -134,12 +138,12 @@ def _check_sqlite(uri: str) -> str:
     scheme, _, rest = uri.partition("://")
     name, question, query = rest.partition("?")
     if not name.startswith("/"):
-        raise ConfigError("tracking_uri", uri, "takes three slashes and a file: sqlite:///mlflow.db")
+        raise _refused(uri, "takes three slashes and a file: sqlite:///mlflow.db")
     if name[1:] in ("", ":memory:"):
-        raise ConfigError("tracking_uri", uri, "would be gone at the end; name a file: sqlite:///mlflow.db")
+        raise _refused(uri, "would be gone at the end; name a file: sqlite:///mlflow.db")
     path = local_path(unquote(name[1:]), "tracking_uri").absolute()
     if path.is_dir():
-        raise ConfigError("tracking_uri", uri, f"is a folder; name a file in it: sqlite:///{path}/mlflow.db")
+        raise _refused(uri, f"is a folder; name a file in it: sqlite:///{path}/mlflow.db")
     _check_writable(path.parent, uri)
     if path.exists():
         _check_database(path, uri)
@@ -148,14 +152,14 @@ def _check_sqlite(uri: str) -> str:
 
 def _check_database(path: Path, uri: str) -> None:
     if not os.access(path, os.W_OK):
-        raise ConfigError("tracking_uri", uri, "may not be written; name another file")
+        raise _refused(uri, "may not be written; name another file")
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=1.0)) as database:
             database.execute("PRAGMA schema_version").fetchone()
     except sqlite3.OperationalError:
         return  # busy with somebody else's write: the writer waits for its turn
     except sqlite3.DatabaseError as error:
-        raise ConfigError("tracking_uri", uri, f"cannot be used ({error}); name another file") from None
+        raise _refused(uri, f"cannot be used ({error}); name another file") from None
 
 
 def _check_folder(uri: str) -> str:
@@ -163,7 +167,10 @@ def _check_folder(uri: str) -> str:
     path = local_path(given, "tracking_uri").absolute()
     if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
         place = path if path.suffix == ".db" else path / "mlflow.db"
-        raise ConfigError("tracking_uri", uri, f"MLflow no longer keeps runs in plain folders; use sqlite:///{place}")
+        raise _refused(
+            uri,
+            f"MLflow no longer keeps runs in plain folders; use sqlite:///{masked_address(str(place))}",
+        )
     _check_writable(path, uri)
     return path.as_uri()
 
@@ -175,6 +182,7 @@ def _check_writable(folder: Path, uri: str) -> None:
         probe.write_bytes(b"t5grid")
         probe.unlink()
     except OSError as error:
-        raise ConfigError(
-            "tracking_uri", uri, f"its folder cannot be written ({error.strerror}); name a file elsewhere"
+        raise _refused(
+            uri,
+            f"its folder cannot be written ({error.strerror}); name a file elsewhere",
         ) from None

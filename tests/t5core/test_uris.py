@@ -3,7 +3,7 @@
 import pytest
 
 from t5core.errors import ConfigError
-from t5core.uris import check_user_info, local_path, masked, without_user
+from t5core.uris import check_user_info, local_path, masked, masked_address, without_user
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,37 @@ def test_how_a_password_is_written_is_said(uri, written):
     assert str(refused.value) == f"storage={masked(uri)!r}: in a user or password, write {written}"
 
 
-@pytest.mark.parametrize(
-    "uri", ["postgresql://ann:p%40w:x@host/db", "s3://bucket/a@b", "https://host/x", "sqlite:///a@b c"]
+WELL_WRITTEN = (
+    *("postgresql://ann:p%40w:x@host/db", "s3://bucket/a@b", "https://host/x", "sqlite:///a@b c"),
+    *("http://host:5000/x@y", "postgresql://host/db?user=a@b", "hdfs://node:8020/data@v1", "http://[::1]:5000/x@y"),
 )
+
+
+@pytest.mark.parametrize("uri", WELL_WRITTEN)
 def test_what_is_written_well_is_taken(uri):
     check_user_info(uri, "storage")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("http://ann/b:s3cret@host", "s3://ann/x:s3cret@bucket/x", "http://to/s3cret@host:5000"),
+        *("file://ann:s3cret@host/x", "sqlite://ann:s3cret@host/x.db", "SQLITE://ann:s3cret@host"),
+        *("postgresql://host/db?password=s3 cret&x=1", "mssql://host/db?odbc_connect=DRIVER%3Dx%3BPWD%3Ds3cret"),
+        "mysql://host/db?sslpassword=s3cret",
+    ],
+)
+def test_no_secret_of_an_address_is_shown(uri):
+    assert "s3" not in masked(uri).removeprefix("s3://") and "cret" not in masked(uri)
+    error = ConfigError("store", uri, f"no answer of {uri}")
+    assert "cret" not in str(error).split(": no answer")[0] and "cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "given", ["postgresql:/ann:s3cret@h/db", "postgresql//ann:s3cret@h/db", "ann:s3cret@host:5000"]
+)
+def test_what_is_no_address_shows_no_password_either(given):
+    assert masked_address(given).endswith(("@h/db", "@host:5000")) and "s3cret" not in masked_address(given)
 
 
 def test_a_home_that_nobody_has_is_named(tmp_path, monkeypatch):
