@@ -26,15 +26,29 @@ def sent_body(data: bytes, headers: Mapping[str, str], max_bytes: int, charset: 
         charset: that the header names, if any.
     """
     by_name = {name.lower(): value.lower() for name, value in headers.items()}
-    if "chunked" in by_name.get("transfer-encoding", ""):
+    sent = _names(by_name.get("transfer-encoding", ""))
+    if "chunked" in sent:
         data = _without_chunks(data)
-    encodings = [name.strip() for name in by_name.get("content-encoding", "").split(",") if name.strip()]
-    for encoding in reversed(encodings):  # named in the order in which they were applied
+    encodings = [*_names(by_name.get("content-encoding", "")), *(name for name in sent if name != "chunked")]
+    for encoding in reversed(encodings or _packed_by(data)):  # named in the order in which they were applied
         unpacked = _unpack(encoding, data, max_bytes)
         if unpacked is None:
             break
         data = unpacked
-    return data if not encodings or _looks_like_text(data, charset) else None
+    return data if _looks_like_text(data, charset) else None
+
+
+def _names(header: str) -> list[str]:
+    """The encodings of a header, without weights and quotes."""
+    names = (name.partition(";")[0].strip().strip("\"'") for name in header.split(","))
+    return [name for name in names if name]
+
+
+def _packed_by(data: bytes) -> list[str]:
+    """The encoding that a body without a word of one begins with."""
+    return [
+        name for magic, name in ((b"\x1f\x8b\x08", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd")) if data.startswith(magic)
+    ]
 
 
 def _unpack(encoding: str, data: bytes, max_bytes: int) -> bytes | None:
@@ -54,10 +68,15 @@ def _inflated(data: bytes, max_bytes: int) -> bytes | None:
 
 
 def _gunzipped(data: bytes, max_bytes: int) -> bytes | None:
-    try:
-        return zlib.decompressobj(wbits=47).decompress(data, max_bytes)
-    except zlib.error:
-        return None
+    parts: list[bytes] = []
+    while data and sum(map(len, parts)) < max_bytes:  # one member after another
+        inflate = zlib.decompressobj(wbits=47)
+        try:
+            parts.append(inflate.decompress(data, max_bytes - sum(map(len, parts))))
+        except zlib.error:
+            break
+        data = inflate.unused_data
+    return b"".join(parts) if parts else None
 
 
 def _unbrotli(data: bytes, max_bytes: int) -> bytes | None:
@@ -97,8 +116,15 @@ _UNPACKED_BY: Mapping[str, Callable[[bytes, int], bytes | None]] = {
 def _looks_like_text(data: bytes, charset: str | None) -> bool:
     """Whether bytes hold next to no control characters, of which what is packed has one in ten."""
     start = data[:_LOOKED_AT_BYTES]
-    if start.startswith(_WIDE) or (charset or "").lower().startswith(("utf-16", "utf-32")):
-        return True
+    wide = (charset or "").lower()
+    if start.startswith(_WIDE) or wide.startswith(("utf-16", "utf-32")):
+        try:
+            text = start.decode(wide if wide.startswith("utf") else "utf-16", "replace")
+        except LookupError:
+            return False
+        start = text.encode("utf-8", "replace")
+        if text.count("\ufffd") > _CONTROL_SHARE * len(text) + 1:  # the last letter may be cut
+            return False
     return len(start) - len(start.translate(None, _CONTROL)) <= _CONTROL_SHARE * len(start)
 
 

@@ -1,14 +1,16 @@
 """Documents as they come from a source: JSON Lines, which a built corpus is made of too, and Parquet."""
 
+import codecs
 import gzip
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO, cast
 
-from t5core.corpora.columns import COLUMNS, WRONG_TIME, Flaw, parquet_rows
+from t5core.corpora.columns import COLUMNS, WRONG_ENCODING, WRONG_TIME, Flaw, parquet_rows
 from t5core.corpora.places import Place, place_of
 from t5core.errors import DataError
 
@@ -37,12 +39,43 @@ class SourceDocument:
     timestamp: str = ""
 
 
+_BY_MARK = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+MAX_WRONG_SHARE = 0.01
+"""Of a document's characters that are no UTF-8: with more, its file is taken to be in another encoding."""
+
+
 def open_text(path: Path | Place) -> TextIO:
-    """Opens a text file for reading as UTF-8, through gzip when its name ends in ``.gz``."""
+    """Opens a text file for reading, through gzip when its name ends in ``.gz``.
+
+    It is UTF-8, or what the mark at its beginning says; what is not becomes U+FFFD.
+    """
     place = place_of(path)
-    file = place.open()
-    packed = place.name.lower().endswith(".gz")
-    return io.TextIOWrapper(_Unpacked(file) if packed else file, encoding="utf-8", errors="replace")
+    opened = place.open()
+    file = cast(BinaryIO, _Unpacked(opened) if place.name.lower().endswith(".gz") else opened)
+    buffered = file if hasattr(file, "peek") else cast(BinaryIO, io.BufferedReader(file))
+    try:
+        start = buffered.peek(4)[:4]  # type: ignore[attr-defined]
+    except BaseException:
+        buffered.close()
+        raise
+    encoding = next((name for mark, name in _BY_MARK.items() if start.startswith(mark)), "utf-8")
+    return io.TextIOWrapper(buffered, encoding=encoding, errors="replace")
+
+
+def check_encoding(text: str, where: str, counts: "Counter[str]") -> None:
+    """Counts a document with bytes that are no text; raises DataError where there are too many for slips."""
+    wrong = text.count("\ufffd")
+    if wrong > MAX_WRONG_SHARE * len(text):
+        way_out = f"this is not UTF-8 ({wrong:,} of {len(text):,} characters): save it as UTF-8, for example with iconv"
+        raise DataError("corpus", where, way_out)
+    if wrong:
+        counts[WRONG_ENCODING] += 1
 
 
 class _Unpacked(gzip.GzipFile):
@@ -75,7 +108,7 @@ def read_documents(path: Path | Place) -> Iterator[dict[str, Any]]:
                 reason = str(getattr(error, "msg", error))
                 raise DataError("corpus", f"{place}:{number}", f"this line is not JSON ({reason})") from error
             if not isinstance(document, dict) or not isinstance(document.get("text"), str):
-                raise DataError("corpus", f"{place}:{number}", 'each line has to be an object with a string "text"')
+                raise DataError("corpus", f"{place}:{number}", _why_no_text(document))
             document.setdefault("source", f"{place.name}:{number}")
             yield document
 
@@ -99,8 +132,11 @@ def read_parquet(path: Path | Place) -> Iterator[dict[str, Any]]:
         try:
             file = parquet.ParquetFile(raw)
             schema = file.schema_arrow
-            if "text" not in schema.names or not _is_text(schema.field("text").type):
+            if "text" not in schema.names:
                 way_out = f"there is no column of strings named text, only {', '.join(schema.names)}"
+                raise DataError("corpus", str(path), way_out)
+            if not _is_text(schema.field("text").type):
+                way_out = f"its column text holds {schema.field('text').type}, not strings: write them as text"
                 raise DataError("corpus", str(path), way_out)
             for number, row in parquet_rows(file, (*COLUMNS, "source"), stop):
                 if row["text"]:
@@ -108,6 +144,15 @@ def read_parquet(path: Path | Place) -> Iterator[dict[str, Any]]:
         except (pyarrow.ArrowException, OSError) as error:  # the file is open: it is what is in it
             reason = str(error).partition("\n")[0]
             raise DataError("corpus", str(path), f"this is no Parquet file ({reason})") from error
+
+
+def _why_no_text(document: Any) -> str:
+    wanted = 'each line has to be an object with a string "text"'
+    if not isinstance(document, dict):
+        return wanted
+    if "text" not in document:
+        return f"{wanted}; this one has {', '.join(document) or 'nothing'}"
+    return f"{wanted}; in this one it is {'null' if document['text'] is None else type(document['text']).__name__}"
 
 
 def _is_text(kind: Any) -> bool:

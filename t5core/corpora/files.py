@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from t5core.corpora.captures import HUB, kind_of, read_pages, without_surrogates
 from t5core.corpora.columns import WRONG_ENCODING
-from t5core.corpora.documents import SourceDocument, open_text, read_documents, read_parquet
+from t5core.corpora.documents import SourceDocument, check_encoding, open_text, read_documents, read_parquet
 from t5core.corpora.finding import find_places
 from t5core.corpora.places import Place
 from t5core.corpora.plain import markdown_text, plain_text
@@ -120,6 +120,8 @@ def _documents(path: Place, counts: "Counter[str]") -> Iterator[SourceDocument]:
             yield SourceDocument(text=page.text, source=page.source, url=page.url, timestamp=page.timestamp)
     elif kind in ("json", "parquet"):
         for row in read_documents(path) if kind == "json" else read_parquet(path):
+            if kind == "json":
+                check_encoding(row["text"], f"{path}: {row['source']}", counts)
             yield SourceDocument(
                 text=row["text"],
                 source=str(row["source"]),
@@ -164,6 +166,7 @@ def _pieces(path: Place, counts: "Counter[str]") -> Iterator[str]:
     """The text of a file in paragraphs; a long one in documents of about _LONG_CHARS."""
     with open_text(path) as file:
         raw = file.read().strip()
+    check_encoding(raw, str(path), counts)
     if _kind(path) == "markdown":
         raw = markdown_text(raw, counts)
     if not _BLANK_LINE.search(raw):

@@ -20,10 +20,21 @@ LINK_LINES = "left-out:markdown_link_lines"
 TAGS = "left-out:markdown_html_tags"
 IMAGES = "left-out:markdown_images"
 
-_FENCE = re.compile(r"(`{3,}|~{3,})")
+_FENCE = re.compile(r"(`{3,}(?!.*`)|~{3,})")  # of backticks: with one behind it, it is code in a line
 _TABLE_LINE = re.compile(r"\|.*\|$")
 LINK_LINE = re.compile(r"[-*<(\[\s]*(?:\[[^\]]*\]:?\s*)?<?https?://\S+$|\[[^\]]+\]:\s")
-_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]{0,300}>", re.S)
+"""Of a README: an address alone, or a line that begins like a reference."""
+_REFERENCE = re.compile(
+    r"[-*<(\[\s]*(?:\[[^\]]*\]:?\s*)?<?https?://\S+$|\[[^\]^]+\]:\s+<?(?:\S*[/#.]\S*|\S+>)(?:\s+[\"'(].*)?$"
+)
+_TAG = re.compile(
+    r"<!--.*?-->|</?(?:a|abbr|address|article|aside|b|big|blockquote|body|br|button|caption|center|cite|code|col|dd|del|"
+    r"details|dfn|div|dl|dt|em|figcaption|figure|font|footer|form|h[1-6]|head|header|hr|html|i|iframe|img|input|ins|kbd|"
+    r"label|li|link|main|mark|meta|nav|ol|option|p|picture|pre|q|s|samp|script|section|select|small|source|span|strike|"
+    r"strong|style|sub|summary|sup|svg|table|tbody|td|textarea|tfoot|th|thead|tr|tt|u|ul|var|video)"
+    r"(?:\s[^<>]{0,300})?/?>",
+    re.S | re.I,
+)
 _AUTOLINK = re.compile(r"<(?=https?://|[\w.+-]+@)([^<>\s]+)>")
 IMAGE = re.compile(r"\[?!\[[^\]]*\]\([^)]*\)(?:\]\([^)]*\))?")
 LINK = re.compile(r"\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
@@ -60,7 +71,7 @@ def markdown_text(raw: str, counts: "Counter[str]") -> str:
         stripped = line.strip()
         if _TABLE_LINE.match(stripped):
             counts[TABLE_LINES] += 1
-        elif LINK_LINE.match(stripped):
+        elif _REFERENCE.match(stripped):
             counts[LINK_LINES] += 1
         else:
             unquoted = _QUOTATION.sub("", line.lstrip()) if stripped.startswith(">") else line

@@ -1,6 +1,7 @@
 import gzip
 import json
 import os
+import random
 import zlib
 from collections import Counter
 from dataclasses import asdict
@@ -127,6 +128,28 @@ def test_responses_become_the_text_that_a_browser_shows(tmp_path):
 )
 def test_bodies_are_read_whether_or_not_they_are_what_their_headers_say(tmp_path, sent):
     assert texts(tmp_path, packed(sent))[0] == ["Packed."]
+
+
+@pytest.mark.parametrize(
+    ("data", "headers"),
+    [
+        (gzip.compress(b"<p>Packed."), {}),
+        (zstd(b"<p>Packed."), {}),
+        (gzip.compress(b"<p>Pa") + gzip.compress(b"cked."), {"Content-Encoding": "gzip"}),
+        (gzip.compress(b"<p>Packed."), {"Content-Encoding": '"gzip";q=1'}),
+        (gzip.compress(b"<p>Packed."), {"Transfer-Encoding": "gzip"}),
+        (zlib.compress(b"<p>Packed."), {"Transfer-Encoding": "deflate, chunked"}),
+    ],
+)
+def test_bodies_are_unpacked_however_it_is_said(data, headers):
+    assert sent_body(data, headers, 100) == b"<p>Packed."
+
+
+def test_what_is_said_to_be_utf_16_and_is_none_is_no_page():
+    noise = random.Random(0).randbytes(4_000)
+    headers = {"Content-Encoding": "dcb"}
+    assert sent_body(noise, headers, 1000, "utf-16") is None and sent_body(noise, {}, 1000) is None
+    assert sent_body("Слово".encode("utf-16"), headers, 1000, "utf-16") == "Слово".encode("utf-16")
 
 
 @pytest.mark.parametrize("encoding", ["zstd", "gzip", "br", "deflate", "compress", "dcb"])

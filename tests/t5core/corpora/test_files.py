@@ -13,7 +13,7 @@ from pyarrow import parquet
 from t5core.config import CorpusConfig
 from t5core.corpora import build_corpus, identify, read_documents
 from t5core.corpora.files import content_digest, read_files
-from t5core.errors import ConfigError
+from t5core.errors import ConfigError, DataError
 
 RAW = "Menu   Home\nThe old river of page {n} is wide and slow here.\nSo people of page {n} cross it by a small boat.\n"
 
@@ -86,6 +86,45 @@ def test_text_that_parquet_holds_as_a_dictionary_is_read(tmp_path):
     column = pyarrow.array([SCRIPTS["russian"], SCRIPTS["chinese"], SCRIPTS["russian"], None]).dictionary_encode()
     parquet.write_table(pyarrow.table({"text": column, "label": [0, 1, 0, 1]}), tmp_path / "x.parquet")
     assert texts(tmp_path) == [SCRIPTS["russian"], SCRIPTS["chinese"], SCRIPTS["russian"]]
+
+
+RUSSIAN = f"{SCRIPTS['russian']}\n\n{SCRIPTS['russian']}"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be"])
+@pytest.mark.parametrize("ending", ["txt", "md", "jsonl", "txt.gz", "jsonl.gz"])
+def test_text_is_read_in_the_encoding_that_its_mark_says(tmp_path, encoding, ending):
+    raw = json.dumps({"text": RUSSIAN}, ensure_ascii=False) if "jsonl" in ending else RUSSIAN
+    data = ("\ufeff" + raw if encoding == "utf-16-be" else raw).encode(encoding)
+    (tmp_path / f"x.{ending}").write_bytes(gzip.compress(data) if ending.endswith("gz") else data)
+    counts = Counter()
+    assert texts(tmp_path, counts=counts) == [RUSSIAN] and not +counts
+
+
+@pytest.mark.parametrize("ending", ["txt", "md", "jsonl"])
+def test_text_in_another_encoding_is_refused_and_slips_are_counted(tmp_path, ending):
+    path = tmp_path / f"x.{ending}"
+    raw = json.dumps({"text": RUSSIAN}, ensure_ascii=False) if ending == "jsonl" else RUSSIAN
+    path.write_bytes(raw.encode("cp1251"))
+    with pytest.raises(
+        DataError, match=r"x\.\w+.*: this is not UTF-8 \([\d,]+ of [\d,]+ characters\): save it as UTF-8"
+    ):
+        texts(path)
+    path.write_bytes(raw.encode().replace("маяк".encode(), b"\xff", 1))
+    counts = Counter()
+    assert texts(path, counts=counts)[0].count("\ufffd") == 1
+    assert counts["read:wrong_encoding"] == 1
+
+
+def test_a_line_without_text_says_what_is_there(tmp_path):
+    for row, why in (
+        ('{"text": null}', "in this one it is null"),
+        ('{"body": "x"}', "this one has body"),
+        ("[]", "text"),
+    ):
+        (tmp_path / "x.jsonl").write_text(row)
+        with pytest.raises(DataError, match=why):
+            texts(tmp_path)
 
 
 def test_what_is_too_short_for_a_corpus_is_counted(tmp_path):

@@ -65,3 +65,12 @@ def test_what_holds_no_words_goes_out_of_markdown_and_is_counted():
         "left-out:markdown_html_tags": 1,
         "left-out:markdown_images": 1,
     }
+
+
+def test_markdown_keeps_text_that_looks_like_markup():
+    counts = Counter()
+    lines = ["[Анна]: Привет, как дела?", "[^1]: Сноска.", "если x<y и z>w", "<Anna says hello>", "```x = 1``` и ещё"]
+    kept = markdown_text("\n".join(lines), counts).split("\n")
+    assert kept == [*lines[:4], "`x = 1` и ещё"] and not +counts
+    assert markdown_text("[ref]: docs/a.md\n[web]: <http://a.org> 'T'\nA.", counts) == "A."
+    assert counts["left-out:markdown_link_lines"] == 2
