@@ -69,6 +69,15 @@ def is_latin(text: str) -> bool:
     return 2 * sum(char < "\u0250" or "\u1e00" <= char < "\u1f00" for char in letters) >= len(letters)
 
 
+def is_unparted(text: str) -> bool:
+    """Says whether more than half of a text's letters are of scripts that part no words by blanks."""
+    if text.isascii():
+        return False
+    letters = sum(char.isalpha() for char in text)
+    unspaced = sum(1 for char in text if char.isalpha() and _BEGINS_UNSPACED.match(char))
+    return 2 * unspaced > letters
+
+
 def words_of(text: str, *, spaced: bool) -> list[str]:
     """Returns the words of a text: what blanks part, or else pairs of letters where a script parts no words."""
     return text.split() if spaced else _UNSPACED_WORD.findall(text)

@@ -21,6 +21,7 @@ import numpy as np
 from t5core.errors import ConfigError
 from t5core.metrics.metric import Context, Contexts, Floats, Metric, plain
 from t5core.metrics.rouge_rows import KINDS, rouge_rows
+from t5core.scripts import is_unparted
 
 DRAWS = 1_000
 _MAX_NGRAM = 4
@@ -102,7 +103,7 @@ class Translations:
     """Reads translations: [N, 10], tokens of output and target, then matching and all n-grams of 1 to 4 tokens.
 
     Args:
-        tokenizer: SacreBLEU's.
+        tokenizer: SacreBLEU's: "intl" as in the released code, "char" for scripts that part no words by blanks.
     """
 
     tokenizer: str = "intl"
@@ -122,6 +123,16 @@ class Translations:
     def invalid(self, predictions: Sequence[str]) -> int:
         """Returns 0: any text may be a translation."""
         return 0
+
+    def note(self, targets: Sequence[str]) -> str:
+        """Returns what a score has to be read with: that tokens are whole clauses where blanks part no words; or ""."""
+        unparted = 0 if self.tokenizer != "intl" else sum(map(is_unparted, targets))
+        if not unparted:
+            return ""
+        return (
+            f"BLEU's tokens are parted by blanks and marks, as in the released code: {unparted} of {len(targets)} "
+            "targets are in a script without blanks; tasks of your own may take bleu_characters"
+        )
 
     def check(self, target: str, context: Context) -> None:
         """Takes any target."""

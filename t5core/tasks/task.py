@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from t5core.errors import ConfigError, DataError
-from t5core.metrics import Context, Contexts, Floats, MeanOf, Metric, Reading, Summaries
+from t5core.metrics import Context, Contexts, Floats, MeanOf, Metric, Reading, Summaries, Translations
 from t5core.tasks.documents import Document, Documents
 from t5core.tasks.forms import UNLABELLED_ID, at
 from t5core.tasks.pair import TextPair
@@ -173,7 +173,7 @@ class Task:
 
     def note(self, targets: Sequence[str]) -> str:
         """Returns what the scores have to be read with, in one line; "" where there is nothing to say."""
-        notes = (reading.note(targets) for reading in self._readings if isinstance(reading, Summaries))
+        notes = (reading.note(targets) for reading in self._readings if isinstance(reading, Summaries | Translations))
         return "; ".join(filter(None, notes))
 
     def main_score(self, scores: Mapping[str, float]) -> float:

@@ -48,6 +48,7 @@ from t5core.metrics import (
     Spearman,
     Summaries,
     TokenF1,
+    Translations,
 )
 from t5core.tasks.forms import about_dots, all_names_in, at, label, names_in, nothing_there, texts
 from t5core.tasks.pair import TextPair
@@ -66,6 +67,7 @@ METRICS: Mapping[str, Callable[[Labels], tuple[Metric, ...]]] = MappingProxyType
         "spearman": lambda _: (Spearman(),),
         "squad": lambda _: (ExactMatch(), TokenF1()),
         "rouge": lambda _: (Rouge("rouge1"), Rouge("rouge2"), Rouge("rougeLsum")),
+        "bleu_characters": lambda _: (Bleu(Translations(tokenizer="char")),),
         "rouge_any_script": lambda _: tuple(
             Rouge(kind, Summaries(any_script=True)) for kind in ("rouge1", "rouge2", "rougeLsum")
         ),

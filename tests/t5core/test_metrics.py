@@ -28,6 +28,7 @@ from t5core.metrics import (
     Spearman,
     Summaries,
     TokenF1,
+    Translations,
     WholeQuestions,
     glue_average,
     paper_columns,
@@ -209,6 +210,17 @@ def test_rouge_sees_other_scripts_where_it_is_asked_to_and_says_so_where_not():
         "tasks of your own may take rouge_any_script"
     )
     assert seeing.note(pairs[0]) == Summaries().note(["An ASCII text", "ein Bär"]) == ""
+
+
+def test_bleu_sees_letters_where_it_is_asked_to_and_says_so_where_not():
+    same = (["没有人记得是谁建造了灯塔"], ["没有人记得是谁建造了灯塔"])
+    assert value(Bleu(), *same) == 0.0
+    assert value(Bleu(Translations(tokenizer="char")), *same) == pytest.approx(100.0)
+    assert Translations().note([same[0][0], "A text", "Никто"]) == (
+        "BLEU's tokens are parted by blanks and marks, as in the released code: 1 of 3 targets are in a script without "
+        "blanks; tasks of your own may take bleu_characters"
+    )
+    assert Translations(tokenizer="char").note(same[0]) == ""
 
 
 def test_rouge_from_several_processes_is_the_same_also_in_a_script_without_a_main_guard(tmp_path):
