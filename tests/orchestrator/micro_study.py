@@ -83,7 +83,7 @@ def experiment(corpus: Path) -> Experiment:
 
 def scale(corpus: Path) -> Scale:
     """The only scale of the study."""
-    return Scale(name="micro", purpose="a test", baseline=experiment(corpus))
+    return Scale(name="micro", purpose="a test", baseline=experiment(corpus), precision="float32")
 
 
 def study(*more: Row) -> Study:
