@@ -19,7 +19,8 @@ from typing import Any, Literal
 from t5core.errors import ConfigError, DataError
 from t5core.metrics import Context, Contexts, Floats, MeanOf, Metric, Reading, Summaries
 from t5core.tasks.documents import Document, Documents
-from t5core.tasks.forms import UNLABELLED_ID, at
+from t5core.tasks.forms import at
+from t5core.tasks.labels import UNLABELLED_ID
 from t5core.tasks.pair import TextPair
 from t5core.tasks.sources import DataSet
 from t5core.tasks.values import located, whole

@@ -205,15 +205,72 @@ def test_what_is_no_label_is_refused(value, said):
     assert "\n" not in str(caught.value)
 
 
-def test_a_text_that_is_one_label_and_the_id_of_another_is_not_guessed():
-    stars = ("1", "2", "3")
-    assert (
-        label({"label": 1}, stars) == "2"
-        and label({"label": "3"}, stars) == "3"
-        and label({"label": 1.0}, stars) == "2"
-    )
-    assert label({"label": "1"}, ("0", "1")) == "1"
-    with pytest.raises(
-        DataError, match=r"label='1': it is the text of one label and the id of another \(0 1, 1 2, 2 3\)"
-    ):
-        label({"label": "1"}, stars)
+STARS = ("1", "2", "3")
+
+
+@pytest.mark.parametrize(
+    ("labels", "value", "expected"),
+    [
+        (("true", "false"), "True", "true"),  # as pandas writes it
+        (("true", "false"), "FALSE", "false"),
+        (("true", "false"), True, "true"),
+        (("True", "False"), "true", "True"),
+        (("True", "False"), False, "False"),
+        (("False", "True", "Unknown"), True, "True"),
+        (("Yes", "no", "TRUE"), "true", "TRUE"),
+        (STARS, "3", "3"),  # no id
+        (STARS, 3, "3"),
+        (STARS, 3.0, "3"),
+        (("1.5", "2.5"), 1.5, "1.5"),
+        (("0", "1"), "1", "1"),
+        (("0", "1"), 1.0, "1"),
+        (("0", "1"), True, "1"),
+        (("-2", "2"), "-2", "-2"),
+    ],
+)
+def test_a_label_of_the_same_text_comes_before_an_id(labels, value, expected):
+    assert label({"label": value}, labels) == expected
+
+
+@pytest.mark.parametrize("value", [True, "true", "False"])
+@pytest.mark.parametrize("labels", [("yes", "no"), ("No", "Yes"), ("true", "wrong"), ("bad", "fair", "good")])
+def test_true_and_false_are_refused_where_they_tell_no_label(labels, value):
+    if labels[0] == "true" and value != "False":
+        assert label({"label": value}, labels) == "true"
+        return
+    with pytest.raises(DataError) as caught:
+        label({"label": value}, labels)
+    names = ", ".join(f"{i} {one}" for i, one in enumerate(labels))
+    said = f"it does not tell which of the labels is meant ({names}): give the id, a whole number, or the text of one"
+    assert str(caught.value) == f"label={value!r}: {said} of them"
+
+
+@pytest.mark.parametrize(
+    ("labels", "value", "other"),
+    [
+        (STARS, "1", "is the id of another"),
+        (STARS, 1, "is the id of another"),
+        (STARS, 1.0, "is the id of another"),
+        (STARS, "2.0", "is the id of another"),
+        (("1.0", "2.0"), 1.0, "is the id of another"),
+        (("1.0", "2.0"), "1", "is the id of another"),
+        (("1", "0"), 1, "is the id of another"),
+        (("1", "0"), False, "is the id of another"),
+        (("-1", "0", "1"), -1, "means no label"),
+        (("-1", "0", "1"), "-1.0", "means no label"),
+    ],
+)
+def test_what_is_one_label_and_the_id_of_another_is_not_guessed(labels, value, other):
+    with pytest.raises(DataError) as caught:
+        label({"label": value}, labels)
+    names = ", ".join(f"{i} {one}" for i, one in enumerate(labels))
+    said = f"label={value!r}: it is the text of one label and {other} ({names}): give labels that are words, "
+    assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("tre\u0300s bon", "tr\u00e8s bon"), ("tr\u00e8s bon", "tr\u00e8s bon")]
+)
+def test_texts_of_labels_may_be_in_another_normal_form(given, expected):
+    assert label({"label": given}, (expected, "mauvais")) == expected
+    assert label({"label": expected}, ("mauvais", given)) == given
