@@ -1,6 +1,7 @@
-"""What readers and forms share: where an example stands, whole numbers, and values that are none."""
+"""What readers and forms share: where an example stands, whole numbers, values that are none and texts without any."""
 
 import math
+import unicodedata
 from typing import Any
 
 from t5core.errors import DataError
@@ -43,3 +44,8 @@ def whole(value: object) -> int | None:
 def is_nothing(value: object) -> bool:
     """Whether a value stands for none: null, or NaN, as which tables of floats write it."""
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text has nothing to read: white space, and characters that only format or control others."""
+    return not any(not sign.isspace() and unicodedata.category(sign) not in ("Cf", "Cc") for sign in text)

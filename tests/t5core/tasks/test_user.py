@@ -82,7 +82,7 @@ def test_what_is_wrong_with_a_yaml_file_is_told_in_one_line(folder, change, mess
 
 def test_an_empty_target_is_found_by_the_check(folder):
     (folder / "reviews" / "train.jsonl").write_text(json.dumps(dict(ROWS[0], text=" ")) + "\n")
-    with pytest.raises(DataError, match=r"inputs=' ': training example 1 has no text"):
+    with pytest.raises(DataError, match=r"train\.jsonl:1: text=' ': this field has no text: give"):
         checked(load(folder, YAML.replace('"review: {text} {{by}} {author.name}"', '"{text}"')))
 
 
@@ -169,7 +169,7 @@ def test_a_label_that_only_the_input_shows_may_be_unknown(folder):
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-@pytest.mark.parametrize(("name", "row"), [("targets", {"label": 1, "text": ""}), ("inputs", {"text": "x", "by": " "})])
+@pytest.mark.parametrize(("name", "row"), [("text", {"label": 1, "text": ""}), ("by", {"text": "x", "by": " "})])
 def test_the_check_reads_every_line(folder, split, name, row):
     text = YAML.replace('"review: {text} {{by}} {author.name}"', '"{by}"').replace('"{label}"', '"{text}"')
     text = text.replace("[f1, accuracy]", "[rouge]")
@@ -179,8 +179,7 @@ def test_the_check_reads_every_line(folder, split, name, row):
     found = checked(load(folder, text))
     assert (found.examples, found.whole, len(found.pairs)) == ({"train": 5, "validation": 5}, True, 3)
     write(folder, [*rows, {"by": "Bo", **row}], split)
-    which = "training" if split == "train" else "validation"
-    message = rf"reviews/{split}\.jsonl:6: {name}='.?': {which} example 6 has no text there: give it one, or leave"
+    message = rf"reviews/{split}\.jsonl:6: {name}='.?': this field has no text: give it one, or leave the line out"
     with pytest.raises(DataError, match=message):
         checked(load(folder, text))
 
@@ -202,3 +201,35 @@ def test_a_split_without_examples_is_told(folder):
     write(folder, [], "validation")
     with pytest.raises(DataError, match="source='reviews': its validation split has no example"):
         checked(load(folder, YAML))
+
+
+@pytest.mark.parametrize("value", ["", " \n", "\u200b", "\ufeff \u2060", "\xad", "\0"])
+@pytest.mark.parametrize("name", ["text", "author", "summary", "answers"])
+def test_a_field_without_text_is_refused_whatever_stands_around_it(folder, name, value):
+    text = YAML.replace('"{label}"', '"short: {summary}"').replace("labels: {label: [negative, positive]}", "")
+    task = load(folder, text.replace("[f1, accuracy]", "[squad]") + "answers: answers\n")
+    good = {"text": "x", "author": {"name": "Bo"}, "summary": "y\u200b", "answers": ["y", "z"]}
+    changed = {"author": {"name": value}, "answers": ["y", value]}.get(name, value)
+    for split in ("train", "validation"):
+        write(folder, [good], split)
+    assert checked(task).examples == {"train": 1, "validation": 1}
+    write(folder, [good, {**good, name: changed}])
+    field = "author.name" if name == "author" else name
+    with pytest.raises(DataError) as caught:
+        checked(task)
+    said = f"{field}={value!r}: this field has no text: give it one, or leave the line out"
+    assert str(caught.value) == f"{folder / 'reviews' / 'train.jsonl'}:2: {said}"
+    assert len(list(task.read("train"))) == 2  # to be answered, it may be empty
+
+
+def test_the_texts_of_a_python_task_are_read_in_the_same_way(folder):
+    (folder / "task.py").write_text(
+        "from pathlib import Path\nfrom t5core.tasks import DataSet, Task, TextPair\nfrom t5core.metrics import Bleu\n"
+        "def form(example):\n    return [TextPair(inputs='say', targets=example['text'])]\n"
+        f"SOURCE = DataSet(folder=Path({str(folder / 'reviews')!r}))\n"
+        "TASK = Task(name='mine', source=SOURCE, form=form, metrics=(Bleu(),))\n"
+    )
+    write(folder, [*ROWS, dict(ROWS[0], text="\u200b")], "validation")
+    message = r"validation\.jsonl:6: targets='\\u200b': validation example 6 has no text there: give it one, or leave"
+    with pytest.raises(DataError, match=message):
+        checked(get_task(str(folder / "task.py")))
