@@ -228,9 +228,10 @@ def checked(task: Task, data_dir: Path | None = None, count: int = 3) -> Checked
     first: list[TextPair] = []
     examples = {}
     for split in task.splits:
-        number = 0
+        number = made = 0
         for where, pairs in islice(task.read_examples(split, data_dir, labelled=True), limit):
             number += 1
+            made += len(pairs)
             for pair in pairs:
                 try:
                     _check_pair(task, pair, f"{'training' if split == 'train' else split} example {number}")
@@ -238,8 +239,9 @@ def checked(task: Task, data_dir: Path | None = None, count: int = 3) -> Checked
                     raise located(error, where) from error
             if split == task.splits[0] and len(first) < count:
                 first.extend(pairs)
-        if not number:
-            raise DataError("source", task.name, f"its {split} split has no example")
+        if not made:
+            reason = "has no example" if not number else f"gives no text of its {number:,} examples"
+            raise DataError("source", task.name, f"its {split} split {reason}")
         examples[split] = number
     targets = [pair.targets for pair in first]
     task.score(targets, targets, [pair.context for pair in first])

@@ -233,3 +233,13 @@ def test_the_texts_of_a_python_task_are_read_in_the_same_way(folder):
     message = r"validation\.jsonl:6: targets='\\u200b': validation example 6 has no text there: give it one, or leave"
     with pytest.raises(DataError, match=message):
         checked(get_task(str(folder / "task.py")))
+
+
+def test_a_form_that_gives_nothing_of_a_split_is_told(folder):
+    (folder / "task.py").write_text(
+        "from pathlib import Path\nfrom t5core.tasks import DataSet, Task\nfrom t5core.metrics import Bleu\n"
+        f"SOURCE = DataSet(folder=Path({str(folder / 'reviews')!r}))\n"
+        "TASK = Task(name='mine', source=SOURCE, form=lambda example: [], metrics=(Bleu(),))\n"
+    )
+    with pytest.raises(DataError, match="source='mine': its train split gives no text of its 5 examples"):
+        checked(get_task(str(folder / "task.py")))
