@@ -150,6 +150,11 @@ def at(example: Mapping[str, Any], name: str, otherwise: Any = None) -> Any:
     return otherwise
 
 
+def is_absent(example: Mapping[str, Any], name: str) -> bool:
+    """Whether an example has no such field at all, not even one that is null or within an object that is."""
+    return at(example, name, _ABSENT) is _ABSENT and nothing_there(example, name) is None
+
+
 def missing(example: Mapping[str, Any], name: str) -> DataError:
     """Returns the error of a field that an example needs and has not: is it null, or not there at all?"""
     return nothing_there(example, name) or DataError(

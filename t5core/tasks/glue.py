@@ -64,17 +64,26 @@ _OWN_NAMES: Mapping[str, Mapping[str, str]] = {
     "mnli_mismatched": _MNLI_NAMES,
 }
 """Fields that GLUE's own TSV files call otherwise than the hub does."""
+_MATCHED = {"validation": ("validation", "dev", "validation_matched", "dev_matched"), "test": ("test", "test_matched")}
+_MISMATCHED = {"validation": ("validation_mismatched", "dev_mismatched"), "test": ("test_mismatched",)}
+"""What both sets of MNLI are called in one folder, on the hub and by GLUE."""
 
 
 def _source(
-    config: str, *fields: str, train: bool = True, folders: tuple[str, ...] = (), label: str = "label"
+    config: str,
+    *fields: str,
+    train: bool = True,
+    folders: tuple[str, ...] = (),
+    label: str = "label",
+    files: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None,
 ) -> DataSet:
     splits = ("train", "validation", "test") if train else ("validation", "test")
     return DataSet(
         hub=HUB.of(config, {split: split for split in splits}),
-        folders=(*folders, config),
+        folders=(*folders, config, *(files or {})),
         columns={**dict.fromkeys(fields, "text"), "label": label, "idx": "integer"},
         also=_OWN_NAMES.get(config, {}),
+        files=files or {},
     )
 
 
@@ -118,8 +127,15 @@ _MNLI_SOURCE = DataSet(
     folders=("mnli",),
     columns={"premise": "text", "hypothesis": "text", "label": "label", "idx": "integer"},
     also=_MNLI_NAMES,
+    files={"mnli": _MATCHED},
 )
-_AX_SOURCE = DataSet(hub=HUB.of("ax", {"test": "test"}), folders=("ax",), columns=_MNLI_SOURCE.columns)
+_AX_SOURCE = DataSet(
+    hub=HUB.of("ax", {"test": "test"}),
+    folders=("ax", "diagnostic"),
+    columns=_MNLI_SOURCE.columns,
+    also=_MNLI_NAMES,
+    files={"diagnostic": {"test": ("test", "diagnostic")}},
+)
 
 COLA = ("unacceptable", "acceptable")
 SST2 = ("negative", "positive")
@@ -151,10 +167,10 @@ TASKS: tuple[Task, ...] = (
             MNLI,
             _accuracy(*MNLI),
             prefix="mnli",
-            source=_source(config, "premise", "hypothesis", train=False),
+            source=_source(config, "premise", "hypothesis", train=False, files={"mnli": files}),
             chance=100 / 3,
         )
-        for config in ("mnli_matched", "mnli_mismatched")
+        for config, files in (("mnli_matched", _MATCHED), ("mnli_mismatched", _MISMATCHED))
     ),
     _task("qnli", ("question", "sentence"), ENTAILMENT, _accuracy(*ENTAILMENT), chance=50.0),
     _task(

@@ -295,6 +295,7 @@ def _from_yaml(file: Path) -> Task:
         max_targets_tokens=_length(lengths, "targets"),
         chance=float(chance),
         label_fields=tuple(name for name in labels if name in form.targets.fields),
+        answer_fields=(form.answers,) if form.answers else (),
     )
 
 

@@ -153,6 +153,39 @@ def test_built_in_tasks_train_on_no_line_without_a_label(tmp_path, name):
         make_splits(task, [], [], seed=0, train_examples=2, eval_examples=2, data_dir=tmp_path)
 
 
+EMPTY = {
+    "super_glue_record": {"passage": "p", "query": "q", "entities": ["a"], "idx": {}, "answers": ["a"]},
+    "squad": {"id": "1", "title": "", "context": "c", "question": "q", "answers": {"text": ["a"], "answer_start": [0]}},
+}
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_line_without_answers_is_answered_and_not_trained_on(tmp_path, name, split):
+    task, row = get_task(name), EMPTY[name]
+    field = "answers.text" if name == "squad" else "answers"
+    folder = tmp_path / task.source.folders[0]
+    folder.mkdir()
+    for other in ("train", "validation"):
+        (folder / f"{other}.jsonl").write_text(json.dumps(row) + "\n")
+    answers = {"text": [], "answer_start": []} if name == "squad" else []
+    (folder / f"{split}.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps({**row, 'answers': answers})}\n")
+    assert [pair.targets for pair in task.read(split, tmp_path)] == ["a", "<unk>"]
+    with pytest.raises(DataError) as caught:
+        make_splits(task, [], [], seed=0, train_examples=2, eval_examples=2, data_dir=tmp_path)
+    said = (
+        f"task {name!r} has no answer in this line, as in test sets: give a file with answers, or leave such lines out"
+    )
+    assert str(caught.value) == f"{folder / split}.jsonl:2: {field}=[]: {said}"
+
+
+def test_a_users_line_without_answers_is_told_too(folder):
+    text = YAML.replace('"{label}"', '"{text}"').replace("labels: {label: [negative, positive]}", "answers: accepted")
+    write(folder, [dict(ROWS[0], accepted=[])])
+    with pytest.raises(DataError, match=r"train\.jsonl:1: accepted=\[\]: task 'reviews' has no answer in this line"):
+        checked(load(folder, text.replace("[f1, accuracy]", "[squad]")))
+
+
 def test_wsc_takes_what_is_not_labelled_for_right_as_the_released_code_does(tmp_path):
     (tmp_path / "wsc").mkdir()
     row = {"text": "Ann said she won.", "span1_text": "Ann", "span1_index": 0, "span2_text": "she", "span2_index": 2}
