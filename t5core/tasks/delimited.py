@@ -131,6 +131,12 @@ def _check_header(header: Sequence[str], where: str, columns: Columns, delimiter
     way_out = f"the first line has to be the header, and names none of {wanted}"
     if len(header) == 1 and (other := next((sign for sign in ",\t;|" if sign in shown), "")):
         raise DataError(where, short(shown), f"{way_out}: cells are cut at {delimiter!r} here, not at {other!r}")
+    plain = {name.strip().lower() for name in header}
+    if meant := next((name for name in columns if name.strip().lower() in plain), ""):
+        way_out = (
+            f"{way_out}, but for blanks and case (did you mean {meant!r}?): write the names as they are looked for"
+        )
+        raise DataError(where, short(shown), way_out)
     example = f" (above GLUE's CoLA: {_GLUE_COLA})" if delimiter == "\t" else ""
     way_out = f"{way_out}: put the columns' names above the first example{example}, or name fields that are there"
     raise DataError(where, short(shown), way_out)

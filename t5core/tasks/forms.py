@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from t5core.errors import DataError
+from t5core.errors import DataError, did_you_mean
 from t5core.tasks.labels import UNLABELLED_ID, class_id, with_ids
 from t5core.tasks.pair import TextPair
 from t5core.tasks.values import is_nothing, short, whole
@@ -89,8 +89,13 @@ def texts(example: Mapping[str, Any], name: str) -> list[str]:
     value = at(example, name)
     if is_nothing(value):
         raise missing(example, name)
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list | tuple):
         raise DataError(name, short(value), "this field has to be a list of texts")
+    for number, item in enumerate(value, start=1):
+        if not isinstance(item, str):
+            what = "null" if item is None else f"{short(item)!r}, no text"
+            reason = f"this field has to be a list of texts, and number {number} of {len(value)} in it is {what}"
+            raise DataError(name, short(value), f"{reason}: {_WAY_OUT}")
     return list(value)
 
 
@@ -157,8 +162,9 @@ def is_absent(example: Mapping[str, Any], name: str) -> bool:
 
 def missing(example: Mapping[str, Any], name: str) -> DataError:
     """Returns the error of a field that an example needs and has not: is it null, or not there at all?"""
+    hint = about_dots(example, name) or did_you_mean(name, map(str, example))
     return nothing_there(example, name) or DataError(
-        name, None, f"the example has no such field, only {names_in(example)}{about_dots(example, name)}"
+        name, None, f"the example has no such field, only {names_in(example)}{hint}"
     )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from t5core.errors import DataError
@@ -43,6 +44,7 @@ def stsb(example: Mapping[str, Any]) -> list[TextPair]:
     score = example.get("label")
     if score is None:
         raise missing(example, "label")
+    score = float(score) if isinstance(score, Decimal) else score
     if isinstance(score, bool) or not isinstance(score, int | float) or not (0 <= score <= 5 or score == -1):
         raise DataError("label", score, "give a number from 0 to 5, or -1 for none")
     fives = _single(_single(score) * 5)

@@ -2,6 +2,7 @@
 
 import math
 import unicodedata
+from decimal import Decimal
 from typing import Any
 
 from t5core.errors import DataError
@@ -26,7 +27,7 @@ def short(value: Any) -> Any:
 
 
 def whole(value: object) -> int | None:
-    """Returns the whole number that a value is, also as 1.0, "1" or "1.0"; None where it is none."""
+    """Returns the whole number that a value is, also as 1.0, "1", "1.0" or a decimal; None where it is none."""
     if isinstance(value, str):
         try:
             return int(value)
@@ -36,6 +37,8 @@ def whole(value: object) -> int | None:
             value = float(value)
         except ValueError:
             return None
+    if isinstance(value, Decimal):
+        return int(value) if value.is_finite() and value == value.to_integral_value() else None
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return int(value)
     return None
