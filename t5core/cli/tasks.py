@@ -122,7 +122,7 @@ def _check(path: str, data_dir: Path | None) -> int:
     task = get_task(path)
     found = checked(task, data_dir)
     print(f"{task.name}: {', '.join(task.metric_names)}; ranked by {task.main.name}")
-    for split, identity in identities(task, data_dir).items():
+    for split, identity in identities(task, data_dir, found.examples if found.whole else {}).items():
         read = f"{'all' if found.whole else f'the first {found.examples[split]:,}'} were read and are good"
         print(f"{split}: {identity.examples:,} examples, fingerprint {identity.fingerprint}; {read}")
     for pair in found.pairs:

@@ -13,9 +13,10 @@ from t5core.config import TaskContent, TasksConfig
 from t5core.errors import ConfigError, DataError
 from t5core.mixing import PAPER_SIZES, UNSUPERVISED
 from t5core.tasks.known import BUILT_IN, expanded, get_task, is_file
-from t5core.tasks.sources import DataSet
+from t5core.tasks.sources import DataSet, Folder
 from t5core.tasks.splits import identities
 from t5core.tasks.task import Task
+from t5core.tasks.user import checked
 
 
 def tasks_of(config: TasksConfig) -> dict[str, Task]:
@@ -62,7 +63,9 @@ def identify_tasks(config: TasksConfig) -> TasksConfig:
 
     Raises:
         ConfigError: no task to train on, or none to judge by; one that is for neither.
-        DataError: a set that is not there, or a hub that does not answer. It is not asked for the paper's own sets.
+        DataError: a set that is not there, or a hub that does not answer. It is not asked for the paper's own sets. An
+            example of a user's own task that nothing can be trained on or judged by, see ``checked``; sets on the hub
+            are not read.
     """
     config = config.replace(content=())
     tasks = tasks_of(config)
@@ -104,7 +107,11 @@ def _content(task: Task, file: str | None, data_dir: Path | None) -> TaskContent
         return TaskContent(name=task.name, definition=definition)
     if file is None and data_dir is None:
         return _published(task)
-    found = identities(task, data_dir)
+    assert isinstance(task.source, DataSet)
+    known: Mapping[str, int] = {}
+    if file is not None and isinstance(task.source.open(data_dir), Folder):
+        known = checked(task, data_dir).examples  # before anything runs; it reads all and counts, so once is enough
+    found = identities(task, data_dir, known)
     counts = {f"{split}_examples": identity.examples for split, identity in found.items()}
     fingerprints = {f"{split}_fingerprint": identity.fingerprint for split, identity in found.items()}
     return TaskContent.from_dict({"name": task.name, "definition": definition, **counts, **fingerprints})

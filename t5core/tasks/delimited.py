@@ -37,19 +37,22 @@ def table(lines: Iterable[str], name: str, columns: Columns, *, delimiter: str, 
 
     Raises:
         DataError: a quote that is not closed; a header without any of the columns, or with one twice; a row with more
-            cells than the header; a cell that is not of its column's kind.
+            or fewer cells than the header; a cell that is not of its column's kind.
     """
     records = _records(lines, name, delimiter, quoting)
     where, header = next(records, ("", []))
     if header:
         _check_header(header, where, columns, delimiter)
     for where, cells in records:
+        if len(cells) < len(header):  # which of them is missing is not to be seen
+            way_out = f"this row has fewer cells than the header, {len(cells)} of {len(header)}"
+            raise DataError(where, short(delimiter.join(cells)), f"{way_out}: give it all of them, or take it out")
         if len(cells) > len(header):
             way_out = "" if quoting == csv.QUOTE_NONE else ": put cells that hold a comma in quotes"
             raise DataError(where, cells[len(header) :], f"this row has more cells than the header{way_out}")
         yield (
             where,
-            {field: _cell(cell, field, columns, header, where) for field, cell in zip(header, cells, strict=False)},
+            {field: _cell(cell, field, columns, header, where) for field, cell in zip(header, cells, strict=True)},
         )
 
 
@@ -128,6 +131,12 @@ def _check_header(header: Sequence[str], where: str, columns: Columns, delimiter
     way_out = f"the first line has to be the header, and names none of {wanted}"
     if len(header) == 1 and (other := next((sign for sign in ",\t;|" if sign in shown), "")):
         raise DataError(where, short(shown), f"{way_out}: cells are cut at {delimiter!r} here, not at {other!r}")
+    plain = {name.strip().lower() for name in header}
+    if meant := next((name for name in columns if name.strip().lower() in plain), ""):
+        way_out = (
+            f"{way_out}, but for blanks and case (did you mean {meant!r}?): write the names as they are looked for"
+        )
+        raise DataError(where, short(shown), way_out)
     example = f" (above GLUE's CoLA: {_GLUE_COLA})" if delimiter == "\t" else ""
     way_out = f"{way_out}: put the columns' names above the first example{example}, or name fields that are there"
     raise DataError(where, short(shown), way_out)

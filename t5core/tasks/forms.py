@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from t5core.errors import DataError
+from t5core.errors import DataError, did_you_mean
+from t5core.tasks.labels import UNLABELLED_ID, class_id, with_ids
 from t5core.tasks.pair import TextPair
 from t5core.tasks.values import is_nothing, short, whole
 
 UNLABELLED = "<unk>"
 """The target of an example whose label is not known, as in test sets; hub sets write the label -1."""
-UNLABELLED_ID = -1
-_TRUTH = {"false": 0, "true": 1}  # as JSON's false and true are written in CSV files
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,13 @@ def texts(example: Mapping[str, Any], name: str) -> list[str]:
     value = at(example, name)
     if is_nothing(value):
         raise missing(example, name)
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list | tuple):
         raise DataError(name, short(value), "this field has to be a list of texts")
+    for number, item in enumerate(value, start=1):
+        if not isinstance(item, str):
+            what = "null" if item is None else f"{short(item)!r}, no text"
+            reason = f"this field has to be a list of texts, and number {number} of {len(value)} in it is {what}"
+            raise DataError(name, short(value), f"{reason}: {_WAY_OUT}")
     return list(value)
 
 
@@ -114,11 +118,11 @@ def label(example: Mapping[str, Any], labels: tuple[str, ...], name: str = "labe
     """Returns the text of an example's label, given as a class id or as that text, ``<unk>`` for -1.
 
     Raises:
-        DataError: it is missing, neither a whole number nor one of the texts, or outside the set; a text like "1" that
-            is another label than the one whose id it is.
+        DataError: it is missing, neither a whole number nor one of the texts, or outside the set; it may be two labels,
+            as "1" that is another label than the one whose id it is, see ``class_id``.
     """
     value = at(example, name)
-    number = value if type(value) is int else _class_id(value, labels, name)
+    number = class_id(value, labels, name)
     if number is not None and 0 <= number < len(labels):
         return labels[number]
     if number == UNLABELLED_ID:
@@ -128,7 +132,7 @@ def label(example: Mapping[str, Any], labels: tuple[str, ...], name: str = "labe
     if value == "":
         raise DataError(name, value, f"{name} is empty in this line: {_WAY_OUT}")
     way_out = ": give the id, a whole number, or the text" if number is None else ""
-    raise DataError(name, short(value), f"labels are {_shown(labels)}, and -1 for none{way_out}", choices=labels)
+    raise DataError(name, short(value), f"labels are {with_ids(labels)}, and -1 for none{way_out}", choices=labels)
 
 
 def kept(example: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
@@ -151,10 +155,16 @@ def at(example: Mapping[str, Any], name: str, otherwise: Any = None) -> Any:
     return otherwise
 
 
+def is_absent(example: Mapping[str, Any], name: str) -> bool:
+    """Whether an example has no such field at all, not even one that is null or within an object that is."""
+    return at(example, name, _ABSENT) is _ABSENT and nothing_there(example, name) is None
+
+
 def missing(example: Mapping[str, Any], name: str) -> DataError:
     """Returns the error of a field that an example needs and has not: is it null, or not there at all?"""
+    hint = about_dots(example, name) or did_you_mean(name, map(str, example))
     return nothing_there(example, name) or DataError(
-        name, None, f"the example has no such field, only {names_in(example)}{about_dots(example, name)}"
+        name, None, f"the example has no such field, only {names_in(example)}{hint}"
     )
 
 
@@ -193,22 +203,3 @@ def about_dots(example: Mapping[str, Any], name: str) -> str:
             inside = f"has {names_in(found)}" if isinstance(found, Mapping) else "is no object"
             return f"; dots look into objects, and {prefix} {inside}"
     return f"; dots look into objects, and there is no {parts[0]}"
-
-
-def _class_id(value: object, labels: tuple[str, ...], name: str) -> int | None:
-    """The id that a value is, or whose text it is; None where it is neither."""
-    number = whole(value)
-    if not isinstance(value, str):
-        return number
-    given = value.strip()
-    if given not in labels:
-        return _TRUTH.get(given.lower(), number)
-    place = labels.index(given)
-    if number is None or number == place or number >= len(labels):
-        return place
-    reason = f"it is the text of one label and the id of another ({_shown(labels)})"
-    raise DataError(name, value, f"{reason}: give ids as numbers, in JSON Lines or Parquet, or labels that are words")
-
-
-def _shown(labels: tuple[str, ...]) -> str:
-    return ", ".join(f"{i} {one}" for i, one in enumerate(labels))

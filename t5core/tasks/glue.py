@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from t5core.errors import DataError
@@ -43,6 +44,7 @@ def stsb(example: Mapping[str, Any]) -> list[TextPair]:
     score = example.get("label")
     if score is None:
         raise missing(example, "label")
+    score = float(score) if isinstance(score, Decimal) else score
     if isinstance(score, bool) or not isinstance(score, int | float) or not (0 <= score <= 5 or score == -1):
         raise DataError("label", score, "give a number from 0 to 5, or -1 for none")
     fives = _single(_single(score) * 5)
@@ -64,17 +66,26 @@ _OWN_NAMES: Mapping[str, Mapping[str, str]] = {
     "mnli_mismatched": _MNLI_NAMES,
 }
 """Fields that GLUE's own TSV files call otherwise than the hub does."""
+_MATCHED = {"validation": ("validation", "dev", "validation_matched", "dev_matched"), "test": ("test", "test_matched")}
+_MISMATCHED = {"validation": ("validation_mismatched", "dev_mismatched"), "test": ("test_mismatched",)}
+"""What both sets of MNLI are called in one folder, on the hub and by GLUE."""
 
 
 def _source(
-    config: str, *fields: str, train: bool = True, folders: tuple[str, ...] = (), label: str = "label"
+    config: str,
+    *fields: str,
+    train: bool = True,
+    folders: tuple[str, ...] = (),
+    label: str = "label",
+    files: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None,
 ) -> DataSet:
     splits = ("train", "validation", "test") if train else ("validation", "test")
     return DataSet(
         hub=HUB.of(config, {split: split for split in splits}),
-        folders=(*folders, config),
+        folders=(*folders, config, *(files or {})),
         columns={**dict.fromkeys(fields, "text"), "label": label, "idx": "integer"},
         also=_OWN_NAMES.get(config, {}),
+        files=files or {},
     )
 
 
@@ -118,8 +129,15 @@ _MNLI_SOURCE = DataSet(
     folders=("mnli",),
     columns={"premise": "text", "hypothesis": "text", "label": "label", "idx": "integer"},
     also=_MNLI_NAMES,
+    files={"mnli": _MATCHED},
 )
-_AX_SOURCE = DataSet(hub=HUB.of("ax", {"test": "test"}), folders=("ax",), columns=_MNLI_SOURCE.columns)
+_AX_SOURCE = DataSet(
+    hub=HUB.of("ax", {"test": "test"}),
+    folders=("ax", "diagnostic"),
+    columns=_MNLI_SOURCE.columns,
+    also=_MNLI_NAMES,
+    files={"diagnostic": {"test": ("test", "diagnostic")}},
+)
 
 COLA = ("unacceptable", "acceptable")
 SST2 = ("negative", "positive")
@@ -151,10 +169,10 @@ TASKS: tuple[Task, ...] = (
             MNLI,
             _accuracy(*MNLI),
             prefix="mnli",
-            source=_source(config, "premise", "hypothesis", train=False),
+            source=_source(config, "premise", "hypothesis", train=False, files={"mnli": files}),
             chance=100 / 3,
         )
-        for config in ("mnli_matched", "mnli_mismatched")
+        for config, files in (("mnli_matched", _MATCHED), ("mnli_mismatched", _MISMATCHED))
     ),
     _task("qnli", ("question", "sentence"), ENTAILMENT, _accuracy(*ENTAILMENT), chance=50.0),
     _task(

@@ -11,7 +11,7 @@ are of the files' bytes, or of the hub's commit.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -84,6 +84,7 @@ class DataSet:
             "json".
         sorted_lists: fields whose items come in no order of their own: they are sorted, each once.
         also: other names of fields, as in a benchmark's own files: taken where the field itself is not there.
+        files: folder -> split -> what its files are called there, in place of the split's name: MNLI's sets lie in one.
     """
 
     hub: Hub | None = None
@@ -92,19 +93,21 @@ class DataSet:
     columns: Mapping[str, str] = field(default_factory=dict)
     sorted_lists: tuple[str, ...] = ()
     also: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def open(self, data_dir: Path | None = None) -> OpenedSet:
         """Returns the set as it lies in a data directory, in its own folder, or on the hub.
 
         Raises:
-            DataError: the data directory has no such folder, or there is none and no hub: which layout would serve.
+            DataError: the data directory has no such folder, or two; or there is none and no hub: which layout would
+                serve.
         """
         if self.folder is not None:
             return Folder(self.folder, self)
         if data_dir is not None:
             for name in self.folders:
-                if (data_dir / name).is_dir():
-                    return Folder(data_dir / name, self)
+                if (found := _folder(data_dir, name)) is not None:
+                    return Folder(found, self, self.files.get(name, {}))
             raise DataError("data_dir", str(data_dir), f"no such set there: put {self.layout()}")
         if self.hub is None:
             raise DataError("data_dir", None, f"this set is on no hub: give a data directory with {self.layout()}")
@@ -140,28 +143,37 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Folder:
-    """A set in a folder."""
+    """A set in a folder.
+
+    Attributes:
+        path: of the folder.
+        declared: the set.
+        called: split -> what its files are called here, where that is not the split's name (or "dev").
+    """
 
     path: Path
     declared: DataSet
+    called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def files(self, split: str) -> tuple[Path, ...]:
-        """Returns the files of a split, all of one kind, sorted.
+        """Returns the files of a split, all of one name and kind, sorted.
 
         Raises:
-            DataError: there is none, or there are two kinds.
+            DataError: there is none, or there are two names or kinds.
         """
-        by_kind: dict[str, list[Path]] = {}
+        names = self.called.get(split, ()) or _ALIASES.get(split, (split,))
+        found: dict[tuple[str, str], list[Path]] = {}
         for path in sorted(self.path.glob("*")) if self.path.is_dir() else ():
             ending = _ending(path)
-            if ending and _names(path.name.removesuffix(ending), split):
-                by_kind.setdefault(ending, []).append(path)
-        if not by_kind:
-            way_out = f"no file {split}.jsonl ({', '.join(READERS)}) in {self.path}"
+            if ending and (name := _named(path.name.removesuffix(ending), names)):
+                found.setdefault((name, ending), []).append(path)
+        if not found:
+            way_out = f"no file {names[0]}.jsonl ({', '.join(READERS)}) in {self.path}"
             raise DataError("split", split, f"{way_out}; it has {', '.join(self._there()) or 'nothing of the kind'}")
-        if len(by_kind) > 1:
-            raise DataError("split", split, f"{self.path} has it twice, as {' and '.join(by_kind)}: keep one of them")
-        return tuple(next(iter(by_kind.values())))
+        if len(found) > 1:
+            twice = " and ".join(f"{name}{ending}" for name, ending in found)
+            raise DataError("split", split, f"{self.path} has it twice, as {twice}: keep one of them")
+        return tuple(next(iter(found.values())))
 
     def rows(self, split: str) -> Rows:
         """Yields ``(file:line, example)``."""
@@ -273,6 +285,21 @@ def _ending(path: Path) -> str:
     return max((ending for ending in READERS if path.name.endswith(ending)), key=len, default="")
 
 
-def _names(stem: str, split: str) -> bool:
-    """Whether a file's name is that of a split: "train", "train-00000-of-00002", "dev-v1" for validation."""
-    return any(stem == name or stem.startswith(f"{name}-") for name in _ALIASES.get(split, (split,)))
+def _named(stem: str, names: Sequence[str]) -> str:
+    """By which of the names a file is called: "train", "train-00000-of-00002", "dev-v1" for "dev"; "" for none."""
+    return next((name for name in names if stem == name or stem.startswith(f"{name}-")), "")
+
+
+def _folder(place: Path, name: str) -> Path | None:
+    """The folder of that name, or one whose name differs in case and dashes only: GLUE's are CoLA, SST-2, STS-B, ..."""
+    if (place / name).is_dir():
+        return place / name
+    found = [path for path in sorted(place.glob("*")) if _plain(path.name) == _plain(name) and path.is_dir()]
+    if len(found) > 1:
+        twice = " and ".join(path.name for path in found)
+        raise DataError("data_dir", str(place), f"it has {name} twice, as {twice}: keep one of them")
+    return found[0] if found else None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "")

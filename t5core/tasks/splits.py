@@ -2,9 +2,10 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from t5core.tasks.documents import Document
 from t5core.tasks.pair import TextPair
@@ -72,8 +73,15 @@ class SplitIdentity:
     fingerprint: str
 
 
-def identities(task: Task, data_dir: Path | None = None) -> dict[str, SplitIdentity]:
+def identities(
+    task: Task, data_dir: Path | None = None, examples: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, SplitIdentity]:
     """Returns the identity of each of ``task.splits``, of a task that is not embedded; reads them once.
+
+    Args:
+        task: not embedded.
+        data_dir: a folder in place of the hub.
+        examples: how many splits have, where that is known: they are not counted again.
 
     Raises:
         DataError: a split is not there, or the hub does not answer.
@@ -81,7 +89,10 @@ def identities(task: Task, data_dir: Path | None = None) -> dict[str, SplitIdent
     assert isinstance(task.source, DataSet), "an embedded task is known by its corpus"
     opened = task.source.open(data_dir)
     return {
-        split: SplitIdentity(examples=opened.count(split), fingerprint=opened.fingerprint(split))
+        split: SplitIdentity(
+            examples=examples[split] if split in examples else opened.count(split),
+            fingerprint=opened.fingerprint(split),
+        )
         for split in task.splits
     }
 

@@ -66,6 +66,7 @@ TASKS: tuple[Task, ...] = (
         paper_column="SQuAD",
         prefix="question:",
         max_targets_tokens=97,
+        answer_fields=("answers.text",),
     ),
     Task(
         name="squad_context_free",
@@ -74,5 +75,6 @@ TASKS: tuple[Task, ...] = (
         metrics=(ExactMatch(), TokenF1()),
         prefix="squad trivia question:",
         max_targets_tokens=97,
+        answer_fields=("answers.text",),
     ),
 )

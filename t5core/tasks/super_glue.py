@@ -6,8 +6,8 @@
     record query: @placeholder won. entities: Leeds, York passage: Leeds beat York.   -> Leeds
 
 MultiRC asks for each answer by itself and is scored by question. A query of ReCoRD with several right answers is
-several examples for training, of which one counts when scoring; one without answers has the target ``<unk>``. AX-b and
-AX-g, the diagnostic sets, are put as RTE.
+several examples for training, of which one counts when scoring; one without answers has the target ``<unk>``, and
+is not trained on or judged by. AX-b and AX-g, the diagnostic sets, are put as RTE.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ def _task(config: str, source: DataSet, form: Form, prefix: str, metrics: tuple[
         prefix=prefix,
         max_targets_tokens=62,
         label_fields=("label",) if isinstance(form, Labelled) else (),
+        answer_fields=() if isinstance(form, Labelled) else ("answers",),
         chance=chance,
     )
 

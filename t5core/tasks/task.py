@@ -19,7 +19,8 @@ from typing import Any, Literal
 from t5core.errors import ConfigError, DataError
 from t5core.metrics import Context, Contexts, Floats, MeanOf, Metric, Reading, Summaries, Translations
 from t5core.tasks.documents import Document, Documents
-from t5core.tasks.forms import UNLABELLED_ID, at
+from t5core.tasks.forms import at, is_absent
+from t5core.tasks.labels import UNLABELLED_ID
 from t5core.tasks.pair import TextPair
 from t5core.tasks.sources import DataSet
 from t5core.tasks.values import located, whole
@@ -43,6 +44,7 @@ class Task:
         max_inputs_tokens, max_targets_tokens: lengths in tokens, EOS included: the released code's, or for embedded
             tasks what nearly all examples need with 2,000 pieces.
         label_fields: fields in which -1 stands for "no label"; nothing is trained on such an example or judged by it.
+        answer_fields: fields whose empty list stands for "no answer known"; likewise.
         use: "train" for a task that is trained on and never judged (DPR), "validation" for one that only is judged
             (WSC's simple form); "both" for all others, as far as their sets have the splits.
         chance: what the main metric is without reading the input, x100: blind guessing among equally frequent labels.
@@ -59,6 +61,7 @@ class Task:
     max_targets_tokens: int = 512
     chance: float = 0.0
     label_fields: tuple[str, ...] = ()
+    answer_fields: tuple[str, ...] = ()
     use: Literal["both", "train", "validation"] = "both"
 
     def __post_init__(self) -> None:
@@ -124,8 +127,9 @@ class Task:
         """Yields where each example of a split stands, "file:line", and its pairs; see ``read``."""
         if isinstance(self.source, Documents):
             raise DataError("task", self.name, "its examples are made from documents: see examples()")
-        for where, example in self.source.open(data_dir).rows(split):
+        for where, row in self.source.open(data_dir).rows(split):
             try:
+                example = self._with_labels(row) if split == "test" else row
                 if labelled:
                     self.check_labelled(example)
                 pairs = self.form(example)
@@ -133,8 +137,15 @@ class Task:
                 raise located(error, where) from error
             yield where, pairs
 
+    def _with_labels(self, example: Example) -> Example:
+        """An example of a test set with "no label" and no answers where files, like GLUE's own, have no such field."""
+        columns = self.source.columns if isinstance(self.source, DataSet) else {}
+        labels = (*self.label_fields, *(("label",) if "label" in columns else ()))
+        absent = {name: UNLABELLED_ID for name in labels if is_absent(example, name)}
+        return {**example, **absent, **{name: [] for name in self.answer_fields if is_absent(example, name)}}
+
     def check_labelled(self, example: Example) -> None:
-        """Raises DataError for an example whose label is -1: not labelled, as in the test sets of the hub."""
+        """Raises DataError for an example whose label is -1, or that has no answer: as in the test sets of the hub."""
         for name in self.label_fields:
             value = at(example, name)
             if whole(value) == UNLABELLED_ID:
@@ -142,6 +153,10 @@ class Task:
                     f"task {self.name!r} has no label in this line: -1 means unlabelled in the hub's sets, as in test"
                 )
                 raise DataError(name, value, f"{reason} splits; give a file with labels, or leave such lines out")
+        for name in self.answer_fields:
+            if at(example, name) in ([], ()):
+                reason = f"task {self.name!r} has no answer in this line, as in test sets"
+                raise DataError(name, [], f"{reason}: give a file with answers, or leave such lines out")
 
     def examples(
         self, documents: Iterable[Document], seed: int, limit: int | None = None, exclude: Collection[str] = ()

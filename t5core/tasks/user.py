@@ -26,7 +26,7 @@ from __future__ import annotations
 import importlib.util
 import string
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -54,7 +54,7 @@ from t5core.tasks.forms import about_dots, all_names_in, at, label, names_in, no
 from t5core.tasks.pair import TextPair
 from t5core.tasks.sources import SPLITS, DataSet, Folder, Hub, located
 from t5core.tasks.task import Task
-from t5core.tasks.values import is_nothing
+from t5core.tasks.values import is_blank, is_nothing, short
 
 Labels = tuple[str, ...]
 METRICS: Mapping[str, Callable[[Labels], tuple[Metric, ...]]] = MappingProxyType(
@@ -128,12 +128,20 @@ class Template:
 
 @dataclass(frozen=True)
 class Templated:
-    """The form of a YAML task."""
+    """The form of a YAML task.
+
+    Attributes:
+        inputs, targets: what is shown and what is asked for.
+        labels: texts of the classes by the field that holds their ids.
+        answers: the field that holds all accepted answers.
+        strict: whether a field that has no text is refused, as before training; to be answered, it may be empty.
+    """
 
     inputs: Template
     targets: Template
     labels: Mapping[str, Labels]
     answers: str = ""
+    strict: bool = False
 
     def __call__(self, example: Mapping[str, Any]) -> list[TextPair]:
         """Returns the one pair of an example.
@@ -142,8 +150,12 @@ class Templated:
             DataError: a template names a field that the example has not, or that is a list or object; a label is
                 outside the set.
         """
-        values = {name: self._value(example, name) for name in {*self.inputs.fields, *self.targets.fields}}
+        values = {name: self._value(example, name) for name in dict.fromkeys(self.inputs.fields + self.targets.fields)}
         context = {"answers": texts(example, self.answers)} if self.answers else {}
+        if self.strict:
+            for name, value in [*values.items(), *((self.answers, one) for one in context.get("answers", ()))]:
+                if is_blank(value):
+                    raise DataError(name, short(value), "this field has no text: give it one, or leave the line out")
         return [TextPair(inputs=self.inputs.fill(values), targets=self.targets.fill(values), context=context)]
 
     def _value(self, example: Mapping[str, Any], name: str) -> str:
@@ -206,18 +218,22 @@ def checked(task: Task, data_dir: Path | None = None, count: int = 3) -> Checked
     """Tries a task on its training and validation examples: on all of a folder, on the first 1,000 each of the hub.
 
     Raises:
-        DataError: the source cannot be read or has nothing, an example cannot be shown, has an empty text or no label,
-            or its target is nothing that the metrics take: which file and line.
+        DataError: the source cannot be read or has nothing, an example cannot be shown, has an empty text, in what is
+            shown or in a field of a template, or no label, or its target is nothing that the metrics take: which file
+            and line.
     """
     limit = None
+    if isinstance(task.form, Templated):
+        task = replace(task, form=replace(task.form, strict=True))
     if isinstance(task.source, DataSet) and not isinstance(task.source.open(data_dir), Folder):
         limit = _MOST_OF_HUB
     first: list[TextPair] = []
     examples = {}
     for split in task.splits:
-        number = 0
+        number = made = 0
         for where, pairs in islice(task.read_examples(split, data_dir, labelled=True), limit):
             number += 1
+            made += len(pairs)
             for pair in pairs:
                 try:
                     _check_pair(task, pair, f"{'training' if split == 'train' else split} example {number}")
@@ -225,8 +241,9 @@ def checked(task: Task, data_dir: Path | None = None, count: int = 3) -> Checked
                     raise located(error, where) from error
             if split == task.splits[0] and len(first) < count:
                 first.extend(pairs)
-        if not number:
-            raise DataError("source", task.name, f"its {split} split has no example")
+        if not made:
+            reason = "has no example" if not number else f"gives no text of its {number:,} examples"
+            raise DataError("source", task.name, f"its {split} split {reason}")
         examples[split] = number
     targets = [pair.targets for pair in first]
     task.score(targets, targets, [pair.context for pair in first])
@@ -235,8 +252,8 @@ def checked(task: Task, data_dir: Path | None = None, count: int = 3) -> Checked
 
 def _check_pair(task: Task, pair: TextPair, which: str) -> None:
     for name, shown in (("inputs", pair.inputs), ("targets", pair.targets)):
-        if not shown.strip():
-            raise DataError(name, shown, f"{which} has no text there: give it one, or leave the line out")
+        if is_blank(shown):
+            raise DataError(name, short(shown), f"{which} has no text there: give it one, or leave the line out")
     task.check_row(pair.targets, pair.context)
 
 
@@ -280,6 +297,7 @@ def _from_yaml(file: Path) -> Task:
         max_targets_tokens=_length(lengths, "targets"),
         chance=float(chance),
         label_fields=tuple(name for name in labels if name in form.targets.fields),
+        answer_fields=(form.answers,) if form.answers else (),
     )
 
 

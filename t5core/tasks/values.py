@@ -1,6 +1,8 @@
-"""What readers and forms share: where an example stands, whole numbers, and values that are none."""
+"""What readers and forms share: where an example stands, whole numbers, values that are none and texts without any."""
 
 import math
+import unicodedata
+from decimal import Decimal
 from typing import Any
 
 from t5core.errors import DataError
@@ -25,7 +27,7 @@ def short(value: Any) -> Any:
 
 
 def whole(value: object) -> int | None:
-    """Returns the whole number that a value is, also as 1.0, "1" or "1.0"; None where it is none."""
+    """Returns the whole number that a value is, also as 1.0, "1", "1.0" or a decimal; None where it is none."""
     if isinstance(value, str):
         try:
             return int(value)
@@ -35,6 +37,8 @@ def whole(value: object) -> int | None:
             value = float(value)
         except ValueError:
             return None
+    if isinstance(value, Decimal):
+        return int(value) if value.is_finite() and value == value.to_integral_value() else None
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return int(value)
     return None
@@ -43,3 +47,8 @@ def whole(value: object) -> int | None:
 def is_nothing(value: object) -> bool:
     """Whether a value stands for none: null, or NaN, as which tables of floats write it."""
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text has nothing to read: white space, and characters that only format or control others."""
+    return not any(not sign.isspace() and unicodedata.category(sign) not in ("Cf", "Cc") for sign in text)

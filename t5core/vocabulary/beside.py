@@ -1,8 +1,8 @@
 """What files beside a SentencePiece model say of it: how many sentinels lie above it, and which tokens were added.
 
     vocabulary.json          ours: num_sentinels, added_tokens
-    tokenizer_config.json    Hugging Face's: extra_ids, added_tokens_decoder, additional_special_tokens
-    special_tokens_map.json  additional_special_tokens
+    tokenizer_config.json    Hugging Face's: extra_ids, added_tokens_decoder, additional_special_tokens, sep_token, ...
+    special_tokens_map.json  additional_special_tokens, sep_token, ...
     tokenizer.json           added_tokens
     added_tokens.json        {token: id}
 
@@ -12,7 +12,7 @@ not left out: a model that was trained with a token answers nonsense without it.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ ADDED_TOKENS_FILE = "added_tokens.json"
 _SPECIAL_FILE = "special_tokens_map.json"
 _TOKENIZER_FILE = "tokenizer.json"
 _NAMED = ("additional_special_tokens", "extra_special_tokens")
+_ROLES = tuple(f"{role}_token" for role in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
 _SENTINEL = re.compile(r"▁?<extra_id_(0|[1-9]\d{0,8})>")
 
 
@@ -38,12 +39,29 @@ class Beside:
         ours: whether ``vocabulary.json`` does.
         added_tokens: by id; sentinels and special pieces may be among them.
         named: the numbers of sentinels that are among them or named without id.
+        roles: tokens that are named for what they do, as sep_token, and the key and file that do it.
     """
 
     told: int | None
     ours: bool
     added_tokens: tuple[AddedToken, ...]
     named: frozenset[int]
+    roles: tuple[tuple[str, str, Path], ...] = ()
+
+    def check_roles(self, is_piece: Callable[[str], bool]) -> None:
+        """Holds the tokens that are named for what they do against the model.
+
+        Args:
+            is_piece: whether the vocabulary has a piece or sentinel that is written so.
+
+        Raises:
+            ConfigError: one is neither a piece nor a sentinel nor an added token.
+        """
+        added = {token.content for token in self.added_tokens}
+        for content, key, source in self.roles:
+            if content not in added and not is_piece(content):
+                way_out = f"{source} names it, but it is no piece of the model and no file says its id"
+                raise ConfigError(key, content, f"{way_out}: write it into {ADDED_TOKENS_FILE}, or take it out")
 
     def above(self) -> int | None:
         """Returns how many sentinels lie above a model that holds none itself; None where no file says it.
@@ -91,8 +109,9 @@ def read_beside(model: Path) -> Beside:
         if name not in known and sentinel_number(name) is None:
             way_out = f"{source} names it, but no file says its id: write it into {ADDED_TOKENS_FILE}, or take it out"
             raise ConfigError("added token", name, way_out)
+    roles = tuple(_roles(model.parent, values))
     named = frozenset(k for name in {*known, *names} if (k := sentinel_number(name)) is not None)
-    return Beside(told=told, ours=ours, added_tokens=tokens, named=named)
+    return Beside(told=told, ours=ours, added_tokens=tokens, named=named, roles=roles)
 
 
 def _extra_ids(values: dict[str, Any], config: Path) -> int | None:
@@ -117,15 +136,32 @@ def _hf_tokens(folder: Path, config: dict[str, Any]) -> Iterator[AddedToken]:
 
 def _named(folder: Path, config: dict[str, Any]) -> Iterator[tuple[str, Path]]:
     """The tokens that are only named, and where."""
-    special = folder / _SPECIAL_FILE
-    for values, path in ((config, folder / TOKENIZER_CONFIG_FILE), (_read_json(special), special)):
+    for values, path in _naming(folder, config):
         for key in _NAMED:
             listed = values.get(key) or ()
             for name in listed.values() if isinstance(listed, dict) else listed:
-                content = name.get("content") if isinstance(name, dict) else name
-                if not isinstance(content, str):
-                    raise ConfigError(key, name, f"this is no token in {path}: write it as Hugging Face does")
-                yield content, path
+                yield _content(name, key, path), path
+
+
+def _roles(folder: Path, config: dict[str, Any]) -> Iterator[tuple[str, str, Path]]:
+    """The tokens that are named for what they do, by which key and where."""
+    for values, path in _naming(folder, config):
+        for key in _ROLES:
+            if values.get(key) not in (None, ""):
+                yield _content(values[key], key, path), key, path
+
+
+def _naming(folder: Path, config: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Path]]:
+    """What the files say that name tokens."""
+    yield config, folder / TOKENIZER_CONFIG_FILE
+    yield _read_json(folder / _SPECIAL_FILE), folder / _SPECIAL_FILE
+
+
+def _content(name: Any, key: str, path: Path) -> str:
+    content = name.get("content") if isinstance(name, dict) else name
+    if not isinstance(content, str):
+        raise ConfigError(key, name, f"this is no token in {path}: write it as Hugging Face does")
+    return content
 
 
 def _entries(found: Any, kind: type, source: str) -> Any:

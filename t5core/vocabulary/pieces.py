@@ -129,6 +129,7 @@ class Vocabulary:
                 f"the files beside {path} name it, but {vocabulary.num_sentinels} sentinels are there: agree on one"
             )
             raise ConfigError("added token", f"<extra_id_{max(beside.named)}>", way_out)
+        beside.check_roles(vocabulary._has)
         return vocabulary
 
     def save_to(self, folder: Path) -> None:
@@ -258,6 +259,12 @@ class Vocabulary:
         if token in self._added:
             return self._added[token]
         return str(self._pieces.id_to_piece(token)) if 0 <= token < self._size else "<?>"
+
+    def _has(self, content: str) -> bool:
+        """Whether a piece or a sentinel is written so."""
+        if (number := sentinel_number(content)) is not None:
+            return number < self.num_sentinels
+        return bool(self._pieces.id_to_piece(self._pieces.piece_to_id(content)) == content)
 
     def _is_known(self, token: AddedToken) -> bool:
         """Whether a token is a sentinel or a special piece, with its id; refuses it if something else has the id."""

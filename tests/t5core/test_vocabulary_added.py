@@ -168,6 +168,24 @@ def test_transformers_reads_the_same_ids_in_the_folder_that_is_written(model, tm
             r"special_tokens_map\.json nam",
         ),
         (
+            {"tokenizer_config": {"extra_ids": 12, "sep_token": "<sep>"}},
+            r"^sep_token='<sep>': .*tokenizer_config\.json names it, but it is no piece of the model and no file "
+            r"says its id: write it into added_tokens\.json, or take it out$",
+        ),
+        (
+            {"tokenizer_config": {"extra_ids": 12, "mask_token": {"content": "<mask>"}}},
+            r"^mask_token='<mask>': .*tokenizer_config\.json names it",
+        ),
+        (
+            {"special_tokens_map": {"bos_token": "<s>"}, "tokenizer_config": {"extra_ids": 12}},
+            r"^bos_token='<s>': .*special_tokens_map\.json names it",
+        ),
+        ({"tokenizer_config": {"cls_token": 3}}, r"^cls_token=3: this is no token in .*tokenizer_config\.json"),
+        (
+            {"tokenizer_config": {"extra_ids": 12, "sep_token": "<extra_id_12>"}},
+            r"^sep_token='<extra_id_12>': .*tokenizer_config\.json names it",
+        ),
+        (
             {"tokenizer_config": {"extra_ids": 0, "additional_special_tokens": ["<extra_id_0>"]}},
             r"'<extra_id_0>': the files beside .*spiece\.model name it, but 0 sentinels are there",
         ),
@@ -196,6 +214,17 @@ def test_what_cannot_be_used_is_refused_with_token_file_and_way_out(folder, file
     with pytest.raises(ConfigError, match=message) as caught:
         load_trained(folder(**files), 420)
     assert "\n" not in str(caught.value)
+
+
+def test_tokens_may_be_named_for_what_they_do(model, folder, tmp_path):
+    piece = Vocabulary(model, SENTINELS).piece(PIECES - 1)
+    config = {"extra_ids": 12, "eos_token": "</s>", "unk_token": {"content": "<unk>"}, "pad_token": "<pad>"}
+    roles = {"bos_token": None, "sep_token": "<extra_id_0>", "cls_token": piece, "mask_token": "{"}
+    vocabulary = load_trained(folder(tokenizer_config={**config, **roles}, added_tokens={"{": BRACE}), BRACE + 1)
+    assert (vocabulary.num_sentinels, vocabulary.size) == (SENTINELS, BRACE + 1)
+    (tmp_path / "added_tokens.json").unlink()
+    alone = Vocabulary.load(folder(tokenizer_config={"mask_token": "<extra_id_0>"}))
+    assert alone.num_sentinels == 100  # it does not say how many there are
 
 
 def test_tokens_that_name_pieces_of_the_model_keep_their_ids(model):

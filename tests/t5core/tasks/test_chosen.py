@@ -8,6 +8,7 @@ import pytest
 from t5core.config import TasksConfig
 from t5core.errors import ConfigError, DataError
 from t5core.tasks import EMBEDDED_TASKS, PAPER_TASKS, choose_tasks, get_task, identify_tasks, judged, tasks_of
+from t5core.tasks.sources import Folder
 
 BASE = TasksConfig(names=("doc_qa",), train_examples=7, validation_examples=5, seed=3)
 NEEDS_DOCUMENTS = tuple(task.name for task in EMBEDDED_TASKS)
@@ -316,3 +317,56 @@ def test_a_set_that_is_on_no_hub_needs_a_data_directory(place):
         identify_tasks(config)
     (content,) = identify_tasks(config.replace(data_dir=str(place / "mine"))).content
     assert (content.name, content.train_examples, content.validation_examples) == ("mine", 8, 3)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"text": "x", "label": -1}, "label=-1: task 'reviews' has no label in this line"),
+        ({"text": "x", "label": None}, "label=None: label is null in this line"),
+        ({"text": "", "label": 1}, "text='': this field has no text: give it one, or leave the line out"),
+        ({"text": "x", "label": True, "more": "y"}, None),
+    ],
+)
+def test_what_the_check_of_a_users_task_finds_is_refused_before_anything_runs(place, split, row, message):
+    rows = [*reviews(2), row]
+    write_set(place / "mine" / "reviews", **{split: rows})
+    config = choose_tasks([str(place / "mine" / "task.yaml")], BASE)
+    if message is None:
+        assert getattr(identify_tasks(config).content[0], f"{split}_examples") == 3
+        return
+    with pytest.raises(DataError) as caught:
+        identify_tasks(config)
+    assert str(caught.value).startswith(f"{place / 'mine' / 'reviews' / split}.jsonl:3: {message}")
+
+
+def test_a_users_set_in_the_data_directory_is_checked_and_read_once(place, monkeypatch):
+    text = YAML.format(name="reviews", source="{path: owner/reviews, revision: abc}")
+    (place / "mine" / "task.yaml").write_text(text, encoding="utf-8")
+    config = choose_tasks([str(place / "mine" / "task.yaml")], BASE).replace(data_dir=str(place / "mine"))
+    read = []
+    rows = Folder.rows
+    monkeypatch.setattr(Folder, "rows", lambda self, split: (read.append(split), rows(self, split))[1])
+    (content,) = identify_tasks(config).content
+    assert (content.train_examples, content.validation_examples) == (8, 3)
+    assert read == ["train", "validation"]
+    write_set(place / "mine" / "reviews", validation=[])
+    with pytest.raises(DataError, match="source='reviews': its validation split has no example"):
+        identify_tasks(config)
+
+
+def test_a_users_set_on_the_hub_is_not_read_for_a_plan(place, monkeypatch):
+    import datasets
+
+    class Builder:
+        info = type(
+            "Info", (), {"splits": {s: type("Split", (), {"num_examples": 9}) for s in ("train", "validation")}}
+        )
+
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: pytest.fail("examples are read"))
+    monkeypatch.setattr(datasets, "load_dataset_builder", lambda *_, **__: Builder)
+    text = YAML.format(name="reviews", source=f"{{path: owner/reviews, revision: {'a' * 40}}}")
+    (place / "mine" / "task.yaml").write_text(text, encoding="utf-8")
+    (content,) = identify_tasks(choose_tasks([str(place / "mine" / "task.yaml")], BASE)).content
+    assert (content.train_examples, content.validation_examples) == (9, 9)

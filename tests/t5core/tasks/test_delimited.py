@@ -126,6 +126,9 @@ def test_a_line_that_is_not_utf_8_is_named_far_down_a_file(tmp_path):
         ("cold,0\nwarm,1\n", {}, r"f:1='cold, 0': .* put the columns' names above the first example, or"),
         ("text\tlabel\ncold\t0\n", {}, r"f:1='text\\tlabel': .*cells are cut at ',' here, not at '\\t'"),
         ("text;label\ncold;0\n", {}, r"f:1='text;label': .*cells are cut at ',' here, not at ';'"),
+        (" text, label\ncold,0\n", {}, r"f:1=' text,  label': .*names none of text, label, .*did you mean 'text'\?"),
+        ("Text,LABEL\ncold,0\n", {}, r"f:1='Text, LABEL': .*, but for blanks and case \(did you mean 'text'\?\)"),
+        ("Note\tLabel\ncold\t0\n", {"delimiter": "\t"}, r"f:1='Note, Label': .*did you mean 'label'\?"),
         ("text,label,label\ncold,0,1\n", {}, r"f:1='label': two columns have this name"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -137,15 +138,38 @@ def test_a_number_that_is_nan_is_no_text(notes):
     assert targets(notes("train.parquet", table[:1], targets="{score}", more="")) == ["1.5"]
 
 
-@pytest.mark.parametrize("value", [None, ["a", None]])
-def test_null_among_answers_is_told(tmp_path, value):
+ITEM = "this field has to be a list of texts, and number 2 of 3 in it is"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "answers=None: answers is null in this line: give it a value, or leave the line out"),
+        (["a", None, "b"], f"answers=['a', None, 'b']: {ITEM} null: give it a value, or leave the line out"),
+        (["a", 3, "b"], f"answers=['a', 3, 'b']: {ITEM} 3, no text: give it a value, or leave the line out"),
+        ("a", "answers='a': this field has to be a list of texts"),
+    ],
+)
+def test_null_among_answers_is_told(tmp_path, value, said):
     (tmp_path / "record").mkdir()
     row = {"passage": "p", "query": "q", "entities": ["b", "a"], "answers": value, "idx": {"query": 1}}
     (tmp_path / "record" / "train.jsonl").write_text(json.dumps(row))
-    with pytest.raises(
-        DataError, match=r"train\.jsonl:1: answers=(None: answers is null|\['a', None\]: .*list of texts)"
-    ):
+    with pytest.raises(DataError) as caught:
         list(get_task("super_glue_record").read("train", tmp_path))
+    assert str(caught.value) == f"{tmp_path / 'record' / 'train.jsonl'}:1: {said}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "hint"),
+    [
+        (["text", " label"], r" \(did you mean ' label'\?\)$"),
+        (["text", "Label"], r" \(did you mean 'Label'\?\)$"),
+        (["text", "x"], " x$"),
+    ],
+)
+def test_a_field_that_is_missing_may_have_another_name(fields, hint):
+    with pytest.raises(DataError, match=f"^label=None: the example has no such field, only .*{hint}"):
+        label(dict.fromkeys(fields, "x"), LABELS)
 
 
 def test_a_score_that_is_null_is_told():
@@ -205,15 +229,88 @@ def test_what_is_no_label_is_refused(value, said):
     assert "\n" not in str(caught.value)
 
 
-def test_a_text_that_is_one_label_and_the_id_of_another_is_not_guessed():
-    stars = ("1", "2", "3")
-    assert (
-        label({"label": 1}, stars) == "2"
-        and label({"label": "3"}, stars) == "3"
-        and label({"label": 1.0}, stars) == "2"
-    )
-    assert label({"label": "1"}, ("0", "1")) == "1"
-    with pytest.raises(
-        DataError, match=r"label='1': it is the text of one label and the id of another \(0 1, 1 2, 2 3\)"
-    ):
-        label({"label": "1"}, stars)
+@pytest.mark.parametrize("kind", [pa.decimal128(4, 2), pa.decimal128(3, 0), pa.decimal256(40, 0)])
+def test_labels_in_parquet_may_be_decimals(notes, tmp_path, kind):
+    labels = pa.array([Decimal(0), Decimal(1)], kind)
+    assert targets(notes("train.parquet", pa.table({"text": ["a", "b"], "label": labels}))) == list(LABELS)
+    (tmp_path / "stsb").mkdir()
+    table = pa.table({"sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": labels})
+    pq.write_table(table, tmp_path / "stsb" / "train.parquet")
+    assert [pair.targets for pair in get_task("glue_stsb").read("train", tmp_path)] == ["0.0", "1.0"]
+
+
+@pytest.mark.parametrize("value", ["0.5", "NaN", "Infinity"])
+def test_a_decimal_that_is_no_id_is_refused(value):
+    with pytest.raises(DataError, match=r"labels are 0 negative, .*: give the id, a whole number, or the text"):
+        label({"label": Decimal(value)}, LABELS)
+
+
+STARS = ("1", "2", "3")
+
+
+@pytest.mark.parametrize(
+    ("labels", "value", "expected"),
+    [
+        (("true", "false"), "True", "true"),  # as pandas writes it
+        (("true", "false"), "FALSE", "false"),
+        (("true", "false"), True, "true"),
+        (("True", "False"), "true", "True"),
+        (("True", "False"), False, "False"),
+        (("False", "True", "Unknown"), True, "True"),
+        (("Yes", "no", "TRUE"), "true", "TRUE"),
+        (STARS, "3", "3"),  # no id
+        (STARS, 3, "3"),
+        (STARS, 3.0, "3"),
+        (("1.5", "2.5"), 1.5, "1.5"),
+        (("0", "1"), "1", "1"),
+        (("0", "1"), 1.0, "1"),
+        (("0", "1"), True, "1"),
+        (("-2", "2"), "-2", "-2"),
+    ],
+)
+def test_a_label_of_the_same_text_comes_before_an_id(labels, value, expected):
+    assert label({"label": value}, labels) == expected
+
+
+@pytest.mark.parametrize("value", [True, "true", "False"])
+@pytest.mark.parametrize("labels", [("yes", "no"), ("No", "Yes"), ("true", "wrong"), ("bad", "fair", "good")])
+def test_true_and_false_are_refused_where_they_tell_no_label(labels, value):
+    if labels[0] == "true" and value != "False":
+        assert label({"label": value}, labels) == "true"
+        return
+    with pytest.raises(DataError) as caught:
+        label({"label": value}, labels)
+    names = ", ".join(f"{i} {one}" for i, one in enumerate(labels))
+    said = f"it does not tell which of the labels is meant ({names}): give the id, a whole number, or the text of one"
+    assert str(caught.value) == f"label={value!r}: {said} of them"
+
+
+@pytest.mark.parametrize(
+    ("labels", "value", "other"),
+    [
+        (STARS, "1", "is the id of another"),
+        (STARS, 1, "is the id of another"),
+        (STARS, 1.0, "is the id of another"),
+        (STARS, "2.0", "is the id of another"),
+        (("1.0", "2.0"), 1.0, "is the id of another"),
+        (("1.0", "2.0"), "1", "is the id of another"),
+        (("1", "0"), 1, "is the id of another"),
+        (("1", "0"), False, "is the id of another"),
+        (("-1", "0", "1"), -1, "means no label"),
+        (("-1", "0", "1"), "-1.0", "means no label"),
+    ],
+)
+def test_what_is_one_label_and_the_id_of_another_is_not_guessed(labels, value, other):
+    with pytest.raises(DataError) as caught:
+        label({"label": value}, labels)
+    names = ", ".join(f"{i} {one}" for i, one in enumerate(labels))
+    said = f"label={value!r}: it is the text of one label and {other} ({names}): give labels that are words, "
+    assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("tre\u0300s bon", "tr\u00e8s bon"), ("tr\u00e8s bon", "tr\u00e8s bon")]
+)
+def test_texts_of_labels_may_be_in_another_normal_form(given, expected):
+    assert label({"label": given}, (expected, "mauvais")) == expected
+    assert label({"label": expected}, ("mauvais", given)) == given

@@ -148,7 +148,7 @@ def test_lists_without_an_order_are_sorted(tmp_path):
         ),
         ("train.csv", b"sentence,label\na,1,2\n", r"train\.csv:2=.*more cells"),
         ("train.csv", b"sentence,label\ncaf\xe9,1\n", r"train\.csv:\d.*not UTF-8"),
-        ("train.csv", b"sentence,label\na\n", r"train\.csv:2: label=None"),
+        ("train.csv", b"sentence,label\na\n", r"train\.csv:2='a': this row has fewer cells than the header, 1 of 2"),
         ("train.json", b"{}", r"not SQuAD's JSON"),
     ],
 )
@@ -170,7 +170,7 @@ def test_a_set_or_split_that_is_not_there(folder):
     with pytest.raises(DataError, match=r"split='train': no file .*it has validation\.jsonl"):
         read(folder.parent)
     (folder / "validation.csv").write_bytes(b"sentence\n")
-    with pytest.raises(DataError, match=r"has it twice, as \.csv and \.jsonl"):
+    with pytest.raises(DataError, match=r"has it twice, as validation\.csv and validation\.jsonl: keep one"):
         read(folder.parent, "validation")
     with pytest.raises(DataError, match=r"split='train': nyu-mll/glue/mnli_matched has validation, test"):
         read(None, name="glue_mnli_matched")
@@ -262,58 +262,3 @@ def test_real_sets_are_read_to_the_end(name):
     assert len(pairs) >= 32 and (REAL[name] == "" or REAL[name] in targets)
     scores = task.score(targets, targets, [pair.context for pair in pairs])
     assert task.main_score(scores) >= (99.0 if "wnli_simple" not in name and name != "super_glue_wsc" else 0.0)
-
-
-# GLUE's own files: TSV, quotes are text, labels are words here and there
-
-NLI = 'index\tsentence1\tsentence2\tlabel\n0\tRain "fell.\tIt rained.\tentailment\n1\ta\tb\tnot_entailment\n'
-MRPC = '\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tHe "left.\tHe went.\n0\t7\t9\ta\tb\n'
-MNLI = 'index\tgenre\tsentence1\tsentence2\tlabel1\tgold_label\n0\tx\tRain fell.\tIt "rained.\tneutral\tcontradiction\n'
-OWN = {
-    "glue_rte": (NLI, [('rte sentence1: Rain "fell. sentence2: It rained.', "entailment")]),
-    "glue_qnli": (
-        NLI.replace("sentence1", "question").replace("sentence2", "sentence"),
-        [('qnli question: Rain "fell. sentence: It rained.', "entailment")],
-    ),
-    "glue_sst2": ('sentence\tlabel\n"Warm bread \t1\n', [('sst2 sentence: "Warm bread ', "positive")]),
-    "glue_mrpc": (MRPC, [('mrpc sentence1: He "left. sentence2: He went.', "equivalent")]),
-    "glue_qqp": (
-        "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n0\t1\t2\tWho?\tWhy?\t0\n",
-        [("qqp question1: Who? question2: Why?", "not_duplicate")],
-    ),
-    "glue_stsb": (
-        "index\tgenre\tsentence1\tsentence2\tscore\n0\tx\ta\tb\t3.800\n",
-        [("stsb sentence1: a sentence2: b", "3.8")],
-    ),
-    "glue_mnli": (MNLI, [('mnli hypothesis: It "rained. premise: Rain fell.', "contradiction")]),
-    "glue_mnli_mismatched": (MNLI, [('mnli hypothesis: It "rained. premise: Rain fell.', "contradiction")]),
-}
-
-
-@pytest.mark.parametrize("name", OWN)
-def test_glues_own_files_are_read_as_they_are(tmp_path, name):
-    content, expected = OWN[name]
-    folder = tmp_path / get_task(name).source.folders[-1]
-    folder.mkdir()
-    (folder / "dev.tsv").write_text(content, encoding="utf-8")
-    assert read(tmp_path, "validation", name)[:1] == expected
-    assert len(read(tmp_path, "validation", name)) == content.count("\n") - 1
-
-
-def test_cola_without_a_header_is_refused_with_what_to_do(folder):
-    (folder / "train.tsv").write_text("gj04\t1\t\tOur friends won't buy it.\ngj04\t0\t*\tThey drank the pub.\n")
-    message = r"train\.tsv:1=.gj04, 1, , Our .*: the first line has to be the header, and names none of sentence, label"
-    with pytest.raises(DataError, match=rf"{message}.* \(above GLUE's CoLA: source\\tlabel\\tmark\\tsentence\)"):
-        read(folder.parent)
-    lines = (folder / "train.tsv").read_text()
-    (folder / "train.tsv").write_text(f"source\tlabel\tmark\tsentence\n{lines}")
-    assert read(folder.parent) == [
-        ("cola sentence: Our friends won't buy it.", "acceptable"),
-        ("cola sentence: They drank the pub.", "unacceptable"),
-    ]
-
-
-def test_super_glues_own_labels_are_words(tmp_path):
-    (tmp_path / "cb").mkdir()
-    (tmp_path / "cb" / "train.jsonl").write_text('{"premise": "a", "hypothesis": "b", "label": "neutral", "idx": 0}\n')
-    assert read(tmp_path, "train", "super_glue_cb") == [("cb hypothesis: b premise: a", "neutral")]

@@ -82,7 +82,7 @@ def test_what_is_wrong_with_a_yaml_file_is_told_in_one_line(folder, change, mess
 
 def test_an_empty_target_is_found_by_the_check(folder):
     (folder / "reviews" / "train.jsonl").write_text(json.dumps(dict(ROWS[0], text=" ")) + "\n")
-    with pytest.raises(DataError, match=r"inputs=' ': training example 1 has no text"):
+    with pytest.raises(DataError, match=r"train\.jsonl:1: text=' ': this field has no text: give"):
         checked(load(folder, YAML.replace('"review: {text} {{by}} {author.name}"', '"{text}"')))
 
 
@@ -153,6 +153,39 @@ def test_built_in_tasks_train_on_no_line_without_a_label(tmp_path, name):
         make_splits(task, [], [], seed=0, train_examples=2, eval_examples=2, data_dir=tmp_path)
 
 
+EMPTY = {
+    "super_glue_record": {"passage": "p", "query": "q", "entities": ["a"], "idx": {}, "answers": ["a"]},
+    "squad": {"id": "1", "title": "", "context": "c", "question": "q", "answers": {"text": ["a"], "answer_start": [0]}},
+}
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_line_without_answers_is_answered_and_not_trained_on(tmp_path, name, split):
+    task, row = get_task(name), EMPTY[name]
+    field = "answers.text" if name == "squad" else "answers"
+    folder = tmp_path / task.source.folders[0]
+    folder.mkdir()
+    for other in ("train", "validation"):
+        (folder / f"{other}.jsonl").write_text(json.dumps(row) + "\n")
+    answers = {"text": [], "answer_start": []} if name == "squad" else []
+    (folder / f"{split}.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps({**row, 'answers': answers})}\n")
+    assert [pair.targets for pair in task.read(split, tmp_path)] == ["a", "<unk>"]
+    with pytest.raises(DataError) as caught:
+        make_splits(task, [], [], seed=0, train_examples=2, eval_examples=2, data_dir=tmp_path)
+    said = (
+        f"task {name!r} has no answer in this line, as in test sets: give a file with answers, or leave such lines out"
+    )
+    assert str(caught.value) == f"{folder / split}.jsonl:2: {field}=[]: {said}"
+
+
+def test_a_users_line_without_answers_is_told_too(folder):
+    text = YAML.replace('"{label}"', '"{text}"').replace("labels: {label: [negative, positive]}", "answers: accepted")
+    write(folder, [dict(ROWS[0], accepted=[])])
+    with pytest.raises(DataError, match=r"train\.jsonl:1: accepted=\[\]: task 'reviews' has no answer in this line"):
+        checked(load(folder, text.replace("[f1, accuracy]", "[squad]")))
+
+
 def test_wsc_takes_what_is_not_labelled_for_right_as_the_released_code_does(tmp_path):
     (tmp_path / "wsc").mkdir()
     row = {"text": "Ann said she won.", "span1_text": "Ann", "span1_index": 0, "span2_text": "she", "span2_index": 2}
@@ -169,7 +202,7 @@ def test_a_label_that_only_the_input_shows_may_be_unknown(folder):
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-@pytest.mark.parametrize(("name", "row"), [("targets", {"label": 1, "text": ""}), ("inputs", {"text": "x", "by": " "})])
+@pytest.mark.parametrize(("name", "row"), [("text", {"label": 1, "text": ""}), ("by", {"text": "x", "by": " "})])
 def test_the_check_reads_every_line(folder, split, name, row):
     text = YAML.replace('"review: {text} {{by}} {author.name}"', '"{by}"').replace('"{label}"', '"{text}"')
     text = text.replace("[f1, accuracy]", "[rouge]")
@@ -179,8 +212,7 @@ def test_the_check_reads_every_line(folder, split, name, row):
     found = checked(load(folder, text))
     assert (found.examples, found.whole, len(found.pairs)) == ({"train": 5, "validation": 5}, True, 3)
     write(folder, [*rows, {"by": "Bo", **row}], split)
-    which = "training" if split == "train" else "validation"
-    message = rf"reviews/{split}\.jsonl:6: {name}='.?': {which} example 6 has no text there: give it one, or leave"
+    message = rf"reviews/{split}\.jsonl:6: {name}='.?': this field has no text: give it one, or leave the line out"
     with pytest.raises(DataError, match=message):
         checked(load(folder, text))
 
@@ -202,3 +234,45 @@ def test_a_split_without_examples_is_told(folder):
     write(folder, [], "validation")
     with pytest.raises(DataError, match="source='reviews': its validation split has no example"):
         checked(load(folder, YAML))
+
+
+@pytest.mark.parametrize("value", ["", " \n", "\u200b", "\ufeff \u2060", "\xad", "\0"])
+@pytest.mark.parametrize("name", ["text", "author", "summary", "answers"])
+def test_a_field_without_text_is_refused_whatever_stands_around_it(folder, name, value):
+    text = YAML.replace('"{label}"', '"short: {summary}"').replace("labels: {label: [negative, positive]}", "")
+    task = load(folder, text.replace("[f1, accuracy]", "[squad]") + "answers: answers\n")
+    good = {"text": "x", "author": {"name": "Bo"}, "summary": "y\u200b", "answers": ["y", "z"]}
+    changed = {"author": {"name": value}, "answers": ["y", value]}.get(name, value)
+    for split in ("train", "validation"):
+        write(folder, [good], split)
+    assert checked(task).examples == {"train": 1, "validation": 1}
+    write(folder, [good, {**good, name: changed}])
+    field = "author.name" if name == "author" else name
+    with pytest.raises(DataError) as caught:
+        checked(task)
+    said = f"{field}={value!r}: this field has no text: give it one, or leave the line out"
+    assert str(caught.value) == f"{folder / 'reviews' / 'train.jsonl'}:2: {said}"
+    assert len(list(task.read("train"))) == 2  # to be answered, it may be empty
+
+
+def test_the_texts_of_a_python_task_are_read_in_the_same_way(folder):
+    (folder / "task.py").write_text(
+        "from pathlib import Path\nfrom t5core.tasks import DataSet, Task, TextPair\nfrom t5core.metrics import Bleu\n"
+        "def form(example):\n    return [TextPair(inputs='say', targets=example['text'])]\n"
+        f"SOURCE = DataSet(folder=Path({str(folder / 'reviews')!r}))\n"
+        "TASK = Task(name='mine', source=SOURCE, form=form, metrics=(Bleu(),))\n"
+    )
+    write(folder, [*ROWS, dict(ROWS[0], text="\u200b")], "validation")
+    message = r"validation\.jsonl:6: targets='\\u200b': validation example 6 has no text there: give it one, or leave"
+    with pytest.raises(DataError, match=message):
+        checked(get_task(str(folder / "task.py")))
+
+
+def test_a_form_that_gives_nothing_of_a_split_is_told(folder):
+    (folder / "task.py").write_text(
+        "from pathlib import Path\nfrom t5core.tasks import DataSet, Task\nfrom t5core.metrics import Bleu\n"
+        f"SOURCE = DataSet(folder=Path({str(folder / 'reviews')!r}))\n"
+        "TASK = Task(name='mine', source=SOURCE, form=lambda example: [], metrics=(Bleu(),))\n"
+    )
+    with pytest.raises(DataError, match="source='mine': its train split gives no text of its 5 examples"):
+        checked(get_task(str(folder / "task.py")))
