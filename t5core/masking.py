@@ -14,7 +14,7 @@ import re
 
 _WITH_PATHS = "s3a?|gs|gcs|hf|az|adl|abfss?|hdfs|webhdfs|file|local|memory|github|oss|dbfs"
 # (1) places in stores: a user stands before the first slash, or a colon before the @; (2) all others
-_ANY = r"(?:(?!, ?[a-z][\w+.-]*://)[^\n])"  # up to the next of several addresses
+_ANY = r"(?:(?!\s\S*://)[^\n])"  # up to the next of several addresses
 _USER_INFO = re.compile(
     rf"(\b(?:{_WITH_PATHS})://)((?:(?!@){_ANY})*:{_ANY}*|(?:(?!/){_ANY})*)@"
     rf"|(\b(?!(?:{_WITH_PATHS})://)[a-z][\w+.-]*://)({_ANY}*)@",
