@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.commands.jobs.server import program, waiting_for, without_choice
-from orchestrator.engine.on_ray.connect import LOOPBACK_VARIABLE
+from orchestrator.engine.on_ray.connect import ALLOCATOR, LOOPBACK_VARIABLE
 from t5core.errors import ConfigError
 
 START_LIMIT_S = 120
@@ -39,7 +39,7 @@ def own_ray(environment: Mapping[str, str]) -> Iterator[str]:
     """
     _make_token(environment)
     print("starting a Ray for this job ...", flush=True)
-    ray = _started({"RAY_AUTH_MODE": "token", **without_choice(environment)})
+    ray = _started({"RAY_AUTH_MODE": "token", **ALLOCATOR, **without_choice(environment)})
     interrupted = False
     try:
         yield ray.address

@@ -34,7 +34,13 @@ DRIVER_ENVIRONMENT = {
 }
 """Ray Train reads these in the driver; a value that the user has set stays."""
 
+ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967296"}
+"""Memory in large pages that a process keeps: a step of a small model made a thousand page faults and more, a seventh
+of its time. The C library of Linux reads it when a process starts, so workers have it from the Ray that is started with
+it; others pass it over. The bits are the same."""
+
 LOCAL_ENVIRONMENT = {
+    **ALLOCATOR,
     # Saves one process per lane; nothing preempts the only node.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -1,6 +1,5 @@
 """How many workers of which kind a run on Ray has, and what one is made of."""
 
-import os
 from dataclasses import dataclass, field
 
 from orchestrator.engine.on_ray.connect import RayConnection
@@ -55,18 +54,6 @@ class LaneConfig:
         of_each = f"{self.gpus_per_worker} GPU" if self.gpus_per_worker else f"{self.cpus_per_worker} CPU"
         many = "" if of_each.startswith("1 ") else "s"
         return f"{of_each}{many}" if self.num_workers == 1 else f"{self.num_workers} times {of_each}{many}"
-
-
-ALLOCATOR_VARIABLE = "GLIBC_TUNABLES"
-ALLOCATOR = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967296"
-"""Memory in large pages that a process keeps: a step of a small model made a thousand page faults and more, a seventh
-of its time. The C library of Linux reads it when a process starts; others pass it over. The bits are the same."""
-
-
-def worker_environment(lane: LaneConfig) -> dict[str, str]:
-    """Returns what a lane's workers have in their environment beside the job's; a value that the user has set stays."""
-    on_cpu = lane.device == "cpu" and ALLOCATOR_VARIABLE not in os.environ
-    return {ALLOCATOR_VARIABLE: ALLOCATOR} if on_cpu else {}
 
 
 MAX_SLOTS = 4

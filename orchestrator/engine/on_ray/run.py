@@ -35,7 +35,7 @@ from orchestrator.engine.dispatch import Preparatory
 from orchestrator.engine.ending import Summary, all_cached, finished_before, keep_failure, settle
 from orchestrator.engine.events import Event, LanesDecided, LaneStarted, RayStarted
 from orchestrator.engine.on_ray.connect import connected, data_parallel_trainer, failure_line
-from orchestrator.engine.on_ray.crew import Crew, LaneConfig, decided_device, default_lane, worker_environment
+from orchestrator.engine.on_ray.crew import Crew, LaneConfig, decided_device, default_lane
 from orchestrator.engine.on_ray.lanes import WorkerSpec, lane_main, slot_main, spec_values
 from orchestrator.engine.outcomes import Outcomes
 from orchestrator.engine.steering import Steering, held
@@ -316,7 +316,6 @@ class _Run:
                 # failed is started again.
                 failure_config=train.FailureConfig(max_failures=self.max_attempts + 1),
                 logging_config=train.LoggingConfig(log_level="ERROR"),
-                worker_runtime_env={"env_vars": worker_environment(lane)},
             ),
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.commands.jobs import own_ray
+from orchestrator.engine.on_ray.connect import ALLOCATOR
 from t5core.errors import ConfigError
 
 
@@ -69,3 +70,11 @@ def test_one_that_dies_leaves_its_logs(small_ray: Path, capsys: pytest.CaptureFi
             time.sleep(0.02)
     assert (folder / "start.log").exists()
     assert capsys.readouterr().err == f"Ray ended before the job did; its logs are in {folder}\n"
+
+
+@pytest.mark.parametrize("given", [{}, {"GLIBC_TUNABLES": "glibc.malloc.arena_max=1"}])
+def test_its_processes_keep_their_memory_unless_a_user_says_otherwise(small_ray: Path, given: dict[str, str]) -> None:
+    (small_ray / "then").write_text(f'echo "$GLIBC_TUNABLES" > {small_ray}/told; touch {small_ray}/up; exec sleep 60\n')
+    with own_ray.own_ray({"PATH": "/bin:/usr/bin", **given}):
+        told = (small_ray / "told").read_text().strip()
+    assert told == {**ALLOCATOR, **given}["GLIBC_TUNABLES"]
