@@ -12,8 +12,9 @@ A large model keeps few activations if its layers are computed again in the back
 from collections.abc import Callable
 from typing import Any, Literal
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from t5core.devices.device import Decision
@@ -72,6 +73,7 @@ class CudaDevice(SharedBatch):
 
     name = "cuda"
     static_shapes = True
+    prefetch = 2  # batches are made and sent while the GPU computes
     loss_chunk_bytes = 1 << 29  # a few chunks of a paper's batch: large products, and no logits of a whole batch
     kernels: tuple[str, ...] = ("sdpa", "flex")
 
@@ -90,6 +92,19 @@ class CudaDevice(SharedBatch):
         )
         # TF32 for what is left in float32: a tenth of the time, three digits; sums stay in float32
         torch.set_float32_matmul_precision("high")
+
+    def put(self, array: np.ndarray) -> Tensor:
+        """Returns the array on the GPU, integers as int64, without waiting for it: from pages that stay in place."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array)).pin_memory().to(self.torch_device, non_blocking=True)
+        return tensor if tensor.is_floating_point() or tensor.dtype == torch.bool else tensor.long()
+
+    def scalar(self, value: float) -> Tensor:
+        """Returns a float32 tensor of no dimensions, filled on the GPU: a copy from the host would wait."""
+        return torch.full((), value, dtype=torch.float32, device=self.torch_device)
+
+    def whole(self, value: int) -> Tensor:
+        """Returns an int64 tensor of no dimensions, filled on the GPU."""
+        return torch.full((), value, dtype=torch.int64, device=self.torch_device)
 
     def wrap(self, program: nn.Module) -> nn.Module:
         """Returns the program compiled, its gradients averaged over the processes."""

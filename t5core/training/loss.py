@@ -55,7 +55,9 @@ class _ProjectedLoss(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         needed = any(ctx.needs_input_grad[:2])
         weight_VD = embedding_VD.to(hidden_ND.dtype)  # products in the activations' precision, sums in float32
-        hidden_gradients, embedding_gradient_VD = [], torch.zeros_like(embedding_VD) if needed else None
+        hidden_gradients = []
+        exact = torch.promote_types(embedding_VD.dtype, torch.float32)
+        embedding_gradient_VD = torch.zeros_like(embedding_VD, dtype=exact) if needed else None
         training = torch.zeros((), dtype=torch.float32, device=hidden_ND.device)
         cross_entropy = torch.zeros_like(training)
         # each chunk reads the matrix [V, D] and adds to its gradient: too few rows, and that is what takes the time
@@ -81,12 +83,13 @@ class _ProjectedLoss(torch.autograd.Function):
             gradient_CV.scatter_add_(1, targets_C[:, None], -weights_C[:, None])
             gradient_CV = gradient_CV.to(hidden_ND.dtype)
             hidden_gradients.append(gradient_CV @ weight_VD)
-            if hidden_ND.dtype == embedding_VD.dtype:
+            if gradient_CV.dtype == embedding_gradient_VD.dtype:
                 embedding_gradient_VD.addmm_(gradient_CV.T, hidden_CD)
             else:
-                embedding_gradient_VD += (gradient_CV.T @ hidden_CD).to(embedding_VD.dtype)
+                embedding_gradient_VD += gradient_CV.T @ hidden_CD
         if embedding_gradient_VD is not None:
-            ctx.save_for_backward(torch.cat(hidden_gradients), embedding_gradient_VD)
+            # sums are float32 also where sharded weights are gathered in bfloat16
+            ctx.save_for_backward(torch.cat(hidden_gradients), embedding_gradient_VD.to(embedding_VD.dtype))
         ctx.mark_non_differentiable(cross_entropy)
         return training, cross_entropy
 

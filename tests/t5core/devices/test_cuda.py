@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 from small_run import GOLDEN, MODEL, TRAIN, CopyFeed, losses, run_in
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from t5core.config import DecodeConfig
 from t5core.devices import CpuDevice, open_device, resolve_device_name
 from t5core.devices.cuda import Compiler, CudaDevice
 from t5core.errors import ConfigError
 from t5core.model import T5
+from t5core.model.kernels import SdpaKernel
+from t5core.training.step import TrainStep
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -75,17 +78,43 @@ def test_in_bfloat16_a_gpu_learns_as_well_and_compiles_no_more_after_its_first_s
 def test_a_gpu_decodes_as_the_cpu_does():
     from small_run import ending_inputs, ending_model
 
-    from t5core.decoding import greedy
+    from t5core.decoding import decode
 
     config = DecodeConfig(max_new_tokens=10)
     device = CudaDevice(precision="float32")
     torch.set_float32_matmul_precision("highest")
-    found = greedy(ending_model().to(device.torch_device), ending_inputs(), config, device)
-    assert np.array_equal(found, greedy(ending_model(), ending_inputs(), config, open_device("cpu")))
+    found = decode(ending_model().to(device.torch_device), ending_inputs(), config, device)
+    assert np.array_equal(found, decode(ending_model(), ending_inputs(), config, open_device("cpu")))
 
 
 @pytest.mark.gpu
 @gpu
-def test_a_batch_is_put_on_the_gpu():
+def test_a_batch_and_single_numbers_reach_the_gpu_without_waiting_for_it():
+    device, batch = CudaDevice(), CopyFeed().batch(0)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        put, scalar, whole = device.put(batch.inputs), device.scalar(0.25), device.whole(3)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert (put.device.type, put.dtype) == ("cuda", torch.int64) and put.tolist() == batch.inputs.tolist()
+    assert (scalar.item(), scalar.dtype, whole.item(), whole.dtype) == (0.25, torch.float32, 3, torch.int64)
+
+
+class _NoHostReads(TorchDispatchMode):
+    """Fails where a tensor's value is asked for: on a GPU the host would wait for all that is queued."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        assert function is not torch.ops.aten._local_scalar_dense.default, "a value was read"
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_step_reads_no_value_on_the_host():
+    """What holds on the CPU, with the kernel that GPUs have, holds there: the step's own code is the same."""
+    step = TrainStep(T5(MODEL).initialise(0), TRAIN, CpuDevice())
+    step.model.use_kernel(SdpaKernel())
     batch = CopyFeed().batch(0)
-    assert CudaDevice().put(batch.inputs).device.type == "cuda"
+    inputs = step.inputs(batch)
+    step(batch, 0, inputs)
+    with _NoHostReads():
+        loss = step(batch, 1, inputs)
+    assert loss.item() > 0
