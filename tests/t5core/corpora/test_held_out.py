@@ -4,6 +4,7 @@ import hashlib
 import re
 import tracemalloc
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,6 +101,7 @@ def test_what_is_for_training_only_is_never_held_out_and_yields_to_the_same_text
     assert sum(d.source == "book" for d in trained) == 30
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_partition(tmp_path, monkeypatch):
     monkeypatch.setattr("t5core.corpora.spill._HELD_BYTES", 1 << 17)  # what is held back is not what is asked about
 

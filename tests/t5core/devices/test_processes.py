@@ -56,7 +56,9 @@ def final(folder):
     return {name: load_file(folder / "final" / f"{name}.safetensors") for name in ("model", "optimizer")}
 
 
-@pytest.mark.parametrize("how", ["replicated", "sharded", pytest.param("compiled", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "how", ["replicated", *(pytest.param(how, marks=pytest.mark.slow) for how in ("sharded", "compiled"))]
+)
 def test_two_processes_train_as_one_does(alone, tmp_path, how):
     """The same losses of the same global batches, dropout and all; the same weights and moments at the end."""
     folder, expected = alone

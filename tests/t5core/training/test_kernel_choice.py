@@ -142,7 +142,11 @@ class Compiled(CpuDevice):
 
 @pytest.mark.parametrize(
     ("backend", "kernel", "recompute"),
-    [("aot_eager", "sdpa", False), ("aot_eager", "sdpa", True), ("eager", "flex", False)],
+    [
+        pytest.param("aot_eager", "sdpa", False, marks=pytest.mark.slow),
+        pytest.param("aot_eager", "sdpa", True, marks=pytest.mark.slow),
+        ("eager", "flex", False),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 def test_a_step_compiles_as_one_graph_once(backend, kernel, recompute):

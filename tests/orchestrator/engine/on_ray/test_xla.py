@@ -22,6 +22,7 @@ def _one(steps: int) -> tuple[Plan, Stage]:
     return Plan.of("trial", "tiny", [(PlannedRow(name="xla", label="xla"), {"pretrain": stage})]), stage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("devices", "spmd"), [(2, True)])
 def test_a_lane_computes_on_pjrt_devices(local_ray: str, tmp_path: Path, devices: int, spmd: bool) -> None:
     plan, stage = _one(steps=1)
