@@ -1,7 +1,8 @@
 """Greedy decoding of a fixed number of tokens: t5core's ``generate`` and transformers' on the same weights and inputs.
 
 The weights are random, and the embedding of the end mark is zero, so that no row ends early: all rows get all tokens
-with both. The ids are compared.
+with both. The ids are compared: in float32 they have to be the same; in bfloat16 two tokens that are nearly as likely
+may change places, and how many rows are the same is printed.
 """
 
 from typing import Any
@@ -42,6 +43,7 @@ def measure(settings: BenchSettings) -> dict[str, Any]:
         peers = twins(model, ATTENTIONS, 0.0, device.torch_device)
     placed = device.place(model)
     assert isinstance(placed, T5)
+    placed.compute_dtype = device.compute_dtype
     ids = device.put(random_batch(config.vocab_size, s.batch, s.inputs_length, 1).inputs)
     mask = torch.ones_like(ids)
     results: dict[str, Tensor] = {}
@@ -68,7 +70,7 @@ def measure(settings: BenchSettings) -> dict[str, Any]:
     contestants = {"t5core": ours} | {f"transformers {n}": theirs(f"transformers {n}", p) for n, p in peers.items()}
     print(
         f"greedy decoding: {s.size}, batch {s.batch}, inputs of {s.inputs_length}, {new_tokens} new tokens, "
-        f"{s.device}, {s.rounds} rounds in turns"
+        f"{s.device}, {str(device.compute_dtype).removeprefix('torch.')}, {s.rounds} rounds in turns"
     )
     print(", ".join(versions(device, with_peer=bool(peers))), flush=True)
     figures = interleaved(contestants, s.rounds)
@@ -84,12 +86,15 @@ def measure(settings: BenchSettings) -> dict[str, Any]:
         rows.append((name, f"{m.whole:.4g}", f"{m.whole_cpu:.4g}", f"{s.batch * new_tokens / m.whole:,.0f}"))
     print_table(columns, rows)
     for name, found in results.items():
-        if found.shape != (s.batch, new_tokens) or not torch.equal(found, results["t5core"]):
+        exact = device.compute_dtype == torch.float32
+        if found.shape != (s.batch, new_tokens) or (exact and not torch.equal(found, results["t5core"])):
             raise RuntimeError(f"{name} decodes other ids than t5core")
     ours_s = figures["t5core"].median().whole
     if not peers:
         return {"ours": ours_s, "theirs": None, "ratio": None}
     best = min((n for n in figures if n != "t5core"), key=lambda n: figures[n].median().whole)
     theirs_s = figures[best].median().whole
-    print(f"ids equal, ratio {theirs_s / ours_s:.2f} ({best})", flush=True)
+    same = int((results[best] == results["t5core"]).all(dim=1).sum())
+    equal = "ids equal" if same == s.batch else f"ids equal in {same} of {s.batch} rows"
+    print(f"{equal}, ratio {theirs_s / ours_s:.2f} ({best})", flush=True)
     return {"ours": ours_s, "theirs": theirs_s, "ratio": theirs_s / ours_s}

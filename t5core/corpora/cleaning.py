@@ -22,7 +22,7 @@ import string
 from collections.abc import Iterator
 
 from t5core.corpora.paragraphs import is_underline, joined
-from t5core.corpora.plain import IMAGE, LINK, LINK_LINE
+from t5core.corpora.plain import IMAGE, LINK
 
 _TABLE_RULE = re.compile(r"(?:[=-]{2,}\s+)+[=-]{2,}$|\+[-=+]{3,}$")
 _DIRECTIVE = re.compile(r"\.\. ([\w:.-]+?)::")
@@ -30,6 +30,7 @@ _PROSE_DIRECTIVES = {
     *("note", "warning", "tip", "important", "hint", "caution", "attention", "admonition"),
     *("versionadded", "versionchanged", "deprecated", "topic", "rubric"),
 }
+_LINK_LINE = re.compile(r"[-*<(\[\s]*(?:\[[^\]]*\]:?\s*)?<?https?://\S+$|\[[^\]]+\]:\s")
 _OPTION = re.compile(r":[\w-]+:(?:\s\S+)?$")
 _DROPPED_SECTIONS = {"see also", "references", "examples", "example", "usage", "attributes and methods"}
 
@@ -112,7 +113,7 @@ def _prose_lines(lines: list[str]) -> Iterator[str]:
                 if name is None or name[1] not in _PROSE_DIRECTIVES:
                     deeper_than = indent
                 continue
-            if first == "|" or _OPTION.match(text) or LINK_LINE.match(text):
+            if first == "|" or _OPTION.match(text) or _LINK_LINE.match(text):
                 continue
         if text.endswith("::"):
             deeper_than = indent

@@ -14,11 +14,6 @@ from t5core.corpora.columns import COLUMNS, WRONG_ENCODING, WRONG_TIME, Flaw, pa
 from t5core.corpora.places import Place, place_of
 from t5core.errors import DataError
 
-_MARK = "\ufeff"  # some editors begin a file with it
-
-CLEANED_BY = "cleaned_by"
-"""Field of a JSON Lines document whose text is as it should be and has to stay so."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class SourceDocument:
@@ -103,7 +98,7 @@ def read_documents(path: Path | Place) -> Iterator[dict[str, Any]]:
             if not line.strip():
                 continue
             try:
-                document = json.loads(line.removeprefix(_MARK) if number == 1 else line)
+                document = json.loads(line)
             except (ValueError, RecursionError) as error:  # also numbers without end, and lists in lists
                 reason = str(getattr(error, "msg", error))
                 raise DataError("corpus", f"{place}:{number}", f"this line is not JSON ({reason})") from error
@@ -114,7 +109,7 @@ def read_documents(path: Path | Place) -> Iterator[dict[str, Any]]:
 
 
 def read_parquet(path: Path | Place) -> Iterator[dict[str, Any]]:
-    """Yields the rows of a Parquet file like ``read_documents``; rows without text are left out.
+    """Yields the rows of a Parquet file like ``read_documents``; a text that is null is "".
 
     Raises:
         DataError: it is no Parquet file, has no column of strings named ``text``, or is broken; names the row.
@@ -139,8 +134,8 @@ def read_parquet(path: Path | Place) -> Iterator[dict[str, Any]]:
                 way_out = f"its column text holds {schema.field('text').type}, not strings: write them as text"
                 raise DataError("corpus", str(path), way_out)
             for number, row in parquet_rows(file, (*COLUMNS, "source"), stop):
-                if row["text"]:
-                    yield {**row, "source": row.get("source") or f"{path.name}:{number}"}
+                source = row.get("source") or f"{path.name}:{number}"
+                yield {**row, "text": row["text"] or "", "source": source}
         except (pyarrow.ArrowException, OSError) as error:  # the file is open: it is what is in it
             reason = str(error).partition("\n")[0]
             raise DataError("corpus", str(path), f"this is no Parquet file ({reason})") from error

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from t5core.corpora.captures import HUB, kind_of, read_pages, without_surrogates
+from t5core.corpora.captures import EMPTY, HUB, kind_of, read_pages, without_surrogates
 from t5core.corpora.columns import WRONG_ENCODING
 from t5core.corpora.documents import SourceDocument, check_encoding, open_text, read_documents, read_parquet
 from t5core.corpora.finding import find_places
@@ -87,8 +87,8 @@ def read_files(paths: Sequence[str], min_chars: int, counts: "Counter[str] | Non
     Args:
         paths: as ``find_files`` takes them.
         min_chars: shorter documents are left out.
-        counts: gets what was skipped and why: TOO_SHORT, what ``plain.markdown_text`` leaves out of Markdown, and of
-            captures as ``captures.read_pages`` counts it.
+        counts: gets what was skipped and why: TOO_SHORT, EMPTY, what ``plain.markdown_text`` leaves out of Markdown,
+            and of captures as ``captures.read_pages`` counts it.
 
     Raises:
         ConfigError: as ``find_files``.
@@ -99,8 +99,8 @@ def read_files(paths: Sequence[str], min_chars: int, counts: "Counter[str] | Non
         for document in _documents(path, counts):
             if len(document.text) >= min_chars:
                 yield _encodable(document, counts)
-            elif document.text.strip():
-                counts[TOO_SHORT] += 1
+            else:
+                counts[TOO_SHORT if document.text.strip() else EMPTY] += 1
 
 
 def _encodable(document: SourceDocument, counts: "Counter[str]") -> SourceDocument:

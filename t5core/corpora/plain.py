@@ -22,8 +22,6 @@ IMAGES = "left-out:markdown_images"
 
 _FENCE = re.compile(r"(`{3,}(?!.*`)|~{3,})")  # of backticks: with one behind it, it is code in a line
 _TABLE_LINE = re.compile(r"\|.*\|$")
-LINK_LINE = re.compile(r"[-*<(\[\s]*(?:\[[^\]]*\]:?\s*)?<?https?://\S+$|\[[^\]]+\]:\s")
-"""Of a README: an address alone, or a line that begins like a reference."""
 _REFERENCE = re.compile(
     r"[-*<(\[\s]*(?:\[[^\]]*\]:?\s*)?<?https?://\S+$|\[[^\]^]+\]:\s+<?(?:\S*[/#.]\S*|\S+>)(?:\s+[\"'(].*)?$"
 )

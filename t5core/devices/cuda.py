@@ -10,7 +10,7 @@ A large model keeps few activations if its layers are computed again in the back
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from t5core.devices.device import Decision
+from t5core.devices.precision import Precision
 from t5core.devices.processes import SharedBatch, join
 from t5core.errors import ConfigError
-
-Precision = Literal["bfloat16", "float32"]
 
 
 class Compiler:

@@ -19,7 +19,7 @@ import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -28,11 +28,10 @@ from torch import Tensor, nn
 from t5core.config import MeshConfig
 from t5core.devices.device import Decision, SingleProcess
 from t5core.devices.layered import is_joined, join_layers, split_layers
+from t5core.devices.precision import Precision
 from t5core.devices.xla_scan import LayerScan
 from t5core.devices.xla_sharding import Spec, batch_spec, weight_spec
 from t5core.errors import ConfigError
-
-Precision = Literal["bfloat16", "float32"]
 
 
 @runtime_checkable

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from t5core.corpora.c4.output import Output
-from t5core.corpora.documents import CLEANED_BY
 from t5core.errors import ConfigError, DataError
 
 MANIFEST = "manifest.json"
@@ -121,7 +120,7 @@ def _write_json_lines(rows: Iterable[dict[str, str]], path: Path) -> int:
     with path.open("wb") as raw, gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as packed:
         text = io.TextIOWrapper(packed, encoding="utf-8", newline="\n")
         for row in rows:
-            text.write(json.dumps({name: row[name] for name in _COLUMNS} | {CLEANED_BY: "C4 rules"}) + "\n")
+            text.write(json.dumps({name: row[name] for name in _COLUMNS} | {"cleaned_by": "C4 rules"}) + "\n")
             documents += 1
         text.flush()
         text.detach()

@@ -85,7 +85,9 @@ def test_a_line_of_any_script_is_text(tmp_path, ending, script):
 def test_text_that_parquet_holds_as_a_dictionary_is_read(tmp_path):
     column = pyarrow.array([SCRIPTS["russian"], SCRIPTS["chinese"], SCRIPTS["russian"], None]).dictionary_encode()
     parquet.write_table(pyarrow.table({"text": column, "label": [0, 1, 0, 1]}), tmp_path / "x.parquet")
-    assert texts(tmp_path) == [SCRIPTS["russian"], SCRIPTS["chinese"], SCRIPTS["russian"]]
+    counts = Counter()
+    assert texts(tmp_path, counts=counts) == [SCRIPTS["russian"], SCRIPTS["chinese"], SCRIPTS["russian"]]
+    assert counts == {"skipped:empty": 1}  # null
 
 
 RUSSIAN = f"{SCRIPTS['russian']}\n\n{SCRIPTS['russian']}"
@@ -131,7 +133,7 @@ def test_what_is_too_short_for_a_corpus_is_counted(tmp_path):
     (tmp_path / "x.jsonl").write_text("".join(json.dumps({"text": "a" * n}) + "\n" for n in (3, 19, 20, 0)))
     counts = Counter()
     assert texts(tmp_path, counts=counts) == ["a" * 20]
-    assert counts == {"skipped:too_short": 2}
+    assert counts == {"skipped:too_short": 2, "skipped:empty": 1}
 
 
 def test_a_corpus_without_a_document_long_enough_is_refused_before_anything_is_planned(tmp_path):
