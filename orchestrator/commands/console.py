@@ -1,6 +1,7 @@
 """What every command does around its work: errors in one line, exit codes, where people read."""
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -20,13 +21,19 @@ class Terminated(KeyboardInterrupt):
 
 
 def exit_code(command: Callable[[], int]) -> int:
-    """Returns a command's exit code: its own, 2 for what cannot be done as asked, 130 or 143 when it was stopped."""
+    """Returns a command's exit code: its own, 2 for what cannot be done as asked, 130, 141 or 143 when it was stopped.
+
+    141 is a reader's that left, as ``head`` does: without a word, since nobody reads on.
+    """
     try:
         with _terminable():
             return command()
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the end
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt as stopped:
         print(STOPPED, file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stopped, Terminated) else signal.SIGINT)

@@ -366,3 +366,12 @@ def test_a_corpus_may_have_addresses_and_paths_become_absolute() -> None:
     given = ["s3://bucket/in/*.warc.gz", "file:///data/a.txt", "notes"]
     options = Options.parse("t", tuple(SCALES), ["--corpus", *given])
     assert options.corpus == ("s3://bucket/in/*.warc.gz", "/data/a.txt", str(Path("notes").absolute()))
+
+
+def test_a_reader_of_the_plan_may_leave(tmp_path: Path) -> None:
+    flags = [sys.executable, "studies/objectives.py", "--scale", "tiny", "--plan", "--store", str(tmp_path / "store")]
+    reading, writing = os.pipe()
+    os.close(reading)  # before a word is written, as a `head` that has ended
+    done = subprocess.run(flags, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
