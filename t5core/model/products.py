@@ -13,6 +13,8 @@ the rearranging included.
 Shapes: R rows, D in, O out.
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -61,10 +63,16 @@ class RowsProduct:
 
 
 def _packs(weight: Tensor) -> bool:
-    return (
-        weight.device.type == "cpu"
-        and weight.dtype == torch.float32
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    )
+    return weight.device.type == "cpu" and weight.dtype in _packed_dtypes()
+
+
+@cache
+def _packed_dtypes() -> tuple[torch.dtype, ...]:
+    """Returns what oneDNN rearranges here: bfloat16 only where the processor has what its products need (AVX-512)."""
+    operations = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return ()
+    if not all(hasattr(torch.ops.mkldnn, operation) for operation in operations):
+        return ()
+    low = (torch.bfloat16,) if torch.ops.mkldnn._is_mkldnn_bf16_supported() else ()
+    return (torch.float32, *low)
