@@ -8,12 +8,14 @@ and the fastest is the one that counts. Before anything is timed the two losses 
 Where work is queued, a host's clock cannot tell the parts of a step; the whole step is what counts there.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from t5core.bench.parts import parts
 from t5core.bench.peer import ATTENTIONS, transformers, twins
 from t5core.bench.settings import BenchSettings
 from t5core.bench.timing import Contestant, Figures, Lap, interleaved, matrix_rate
@@ -27,6 +29,8 @@ from t5core.training import kernel_choice
 from t5core.training.step import TrainStep
 
 LEARNING_RATE = 0.01
+FLOAT32 = "float32"
+"""In the name of a peer that computes in another precision than t5core."""
 SAME_LOSS = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 """How far the two losses may be apart, by the precision that was computed in."""
 
@@ -73,13 +77,14 @@ class Theirs:
 
     Args:
         model: on the device.
+        autocast: compute in the device's precision, if that is not float32, as transformers' trainer does.
     """
 
-    def __init__(self, model: Any, batch: Batch, device: Device) -> None:
+    def __init__(self, model: Any, batch: Batch, device: Device, *, autocast: bool = True) -> None:
         package = transformers()
         self.ids = torch.from_numpy(batch.inputs).long().to(device.torch_device)
         self.labels = torch.from_numpy(batch.targets).long().to(device.torch_device)
-        self.autocast = device.compute_dtype != torch.float32
+        self.autocast = autocast and device.compute_dtype != torch.float32
         self.device_type, self.dtype = device.torch_device.type, device.compute_dtype
         self.model = model
         self.program = torch.compile(model, dynamic=False) if device.name == "cuda" else model
@@ -113,8 +118,9 @@ def measure(settings: BenchSettings) -> dict[str, Any]:
     """Measures and prints; returns the figures.
 
     Returns:
-        ``ours`` (Figures), ``theirs`` (Figures of the fastest, or None), ``peer`` (its name), ``ratio`` of the whole
-        steps and ``gradient_ratio`` of forward and backward (None without a peer), ``share_of_matrix_rate``.
+        ``ours`` (Figures), ``theirs`` (of the fastest in our precision, or None), ``peer`` (its name), ``ratio`` of
+        the whole steps and ``gradient_ratio`` of forward and backward (None without a peer), ``float32_ratio`` (to
+        the fastest in float32), ``share_of_matrix_rate``.
     """
     s = settings.resolved()
     assert s.size is not None and s.batch is not None and s.targets_length is not None and s.rounds is not None
@@ -128,6 +134,9 @@ def measure(settings: BenchSettings) -> dict[str, Any]:
     if s.against == "transformers":
         made = twins(model, ATTENTIONS, s.dropout, device.torch_device)
         peers = {f"transformers {name}": Theirs(twin, batch, device) for name, twin in made.items()}
+        if device.name == "cpu" and device.compute_dtype != torch.float32:  # what people run on CPUs by default
+            made = twins(model, ATTENTIONS[:1], s.dropout, device.torch_device)
+            peers |= {f"transformers {n} {FLOAT32}": Theirs(t, batch, device, autocast=False) for n, t in made.items()}
     ours = Ours(model, batch, s, device)
     print(
         f"training step: {s.size}, batch {s.batch} x ({s.inputs_length}, {s.targets_length}), dropout {s.dropout}, "
@@ -143,9 +152,14 @@ def measure(settings: BenchSettings) -> dict[str, Any]:
     operations = train_flops(config, s.inputs_length, s.targets_length) * s.batch
     rate = matrix_rate(device.torch_device, device.compute_dtype, size=2048 if s.device == "cpu" else 8192)
     tokens = s.batch * (s.inputs_length + s.targets_length)
-    _print_table(figures, tokens=tokens, operations=operations, rate=rate, parts=not device.queued)
-    best = min(peers, key=lambda name: figures[name].median().whole) if peers else None
-    return _summary(figures, best, share=operations / figures["t5core"].median().whole / rate)
+    _print_table(figures, tokens=tokens, operations=operations, rate=rate, by_part=not device.queued)
+    if not device.queued:
+        print("of a step: " + ", ".join(f"{kind} {share:.0%}" for kind, share in parts(lambda: ours(_no_lap)).items()))
+    return _summary(figures, peers, share=operations / figures["t5core"].median().whole / rate)
+
+
+def _no_lap() -> None:
+    pass
 
 
 def random_batch(vocab_size: int, rows: int, inputs_length: int, targets_length: int) -> Batch:
@@ -176,7 +190,7 @@ def _check_same(ours: Ours, peers: dict[str, Theirs], device: Device) -> None:
             raise RuntimeError(f"{name} computes another loss than t5core: {other} instead of {loss}")
 
 
-def _print_table(figures: dict[str, Figures], *, tokens: int, operations: int, rate: float, parts: bool) -> None:
+def _print_table(figures: dict[str, Figures], *, tokens: int, operations: int, rate: float, by_part: bool) -> None:
     print(f"matrix rate: {rate / 1e12:.3g} Tflop/s")
     columns = [
         Column(head="medians, seconds", kind="name"),
@@ -189,20 +203,24 @@ def _print_table(figures: dict[str, Figures], *, tokens: int, operations: int, r
     rows = []
     for name, figure in figures.items():
         m = figure.median()
-        part = f"{m.lap:.4g}" if parts else "–"
+        part = f"{m.lap:.4g}" if by_part else "–"
         speed = (f"{tokens / m.whole:,.0f}", f"{operations / m.whole / rate:.1%}")
         rows.append((name, part, f"{m.whole:.4g}", f"{m.whole_cpu:.4g}", *speed))
     print_table(columns, rows)
 
 
-def _summary(figures: dict[str, Figures], best: str | None, *, share: float) -> dict[str, Any]:
+def _summary(figures: dict[str, Figures], peers: Mapping[str, Theirs], *, share: float) -> dict[str, Any]:
     ours = figures["t5core"].median()
+    wholes = {name: figures[name].median().whole for name in peers}
+    best = min((n for n, p in peers.items() if FLOAT32 not in n), key=wholes.__getitem__) if peers else None
+    plain = [seconds for name, seconds in wholes.items() if not peers[name].autocast]
     out: dict[str, Any] = {
         "ours": figures["t5core"],
         "theirs": None,
         "peer": best,
         "ratio": None,
         "gradient_ratio": None,
+        "float32_ratio": min(plain) / ours.whole if plain else None,
         "share_of_matrix_rate": share,
     }
     line = f"share_of_matrix_rate {share:.3f}"
@@ -212,5 +230,7 @@ def _summary(figures: dict[str, Figures], best: str | None, *, share: float) -> 
         out["ratio"], out["gradient_ratio"] = theirs.whole / ours.whole, theirs.lap / ours.lap
         cpu = theirs.whole_cpu / ours.whole_cpu
         line = f"ratio {out['ratio']:.2f} gradient {out['gradient_ratio']:.2f} of_cpu_time {cpu:.2f} ({best}) {line}"
+        if peers[best].autocast and plain:
+            line = f"float32_ratio {out['float32_ratio']:.2f} {line}"
     print(line, flush=True)
     return out

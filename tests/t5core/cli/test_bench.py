@@ -40,3 +40,11 @@ def test_decoding_is_timed_in_the_precision_that_is_asked_for(t5core, monkeypatc
     code, out, _ = t5core("bench", "--what", "decode", "--device", "cpu", "--precision", precision, *sizes)
     assert code == 0 and f"cpu, {precision}, 1 rounds" in out
     assert used == {getattr(torch, precision)}
+
+
+def test_a_training_step_is_taken_apart_into_shares_that_add_up(t5core):
+    sizes = ["--size", "tiny", "--batch", "2", "--inputs-length", "8", "--targets-length", "4", "--rounds", "1"]
+    code, out, _ = t5core("bench", "--device", "cpu", *sizes)
+    shares = re.search(r"of a step: products (\d+)%, attention (\d+)%, passes (\d+)%", out)
+    assert code == 0 and shares is not None
+    assert abs(sum(int(share) for share in shares.groups()) - 100) <= 1
