@@ -63,6 +63,8 @@ class RowResult:
     Attributes:
         scores: task -> score x100.
         example_scores: task -> per-example numbers [N, k], the same examples in the same order in every row.
+        likelihoods: task -> per-example [N, 2] or, with a label set, [N, 4]: negative log-likelihood of the reference
+            in nats, its bytes, normalised cross-entropy over the labels, margin of the right one; None: not taken.
         seconds: work behind this row, shared stages included or not as the caller likes; None: not known.
         paper: the paper's column -> score x100.
         reason: why a row failed, one line.
@@ -75,6 +77,7 @@ class RowResult:
     seed: int = 0
     scores: Mapping[str, float] = field(default_factory=dict)
     example_scores: Mapping[str, NDArray[np.float64]] | None = None
+    likelihoods: Mapping[str, NDArray[np.float64]] | None = None
     seconds: float | None = None
     paper: Mapping[str, float] = field(default_factory=dict)
 
