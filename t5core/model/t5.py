@@ -139,9 +139,8 @@ class T5(nn.Module):
         """
         if self.config.decoder_only:
             return self._decoded(batch.shifted_BT, batch, None, None, dropout)
-        visible_BS = batch.inputs_BS != PAD_ID
-        source_BSD = self._encoded(batch, visible_BS, dropout)
-        return self._decoded(batch.shifted_BT, batch, source_BSD, visible_BS, dropout)
+        source_BSD = self._encoded(batch, batch.visible_BS, dropout)
+        return self._decoded(batch.shifted_BT, batch, source_BSD, batch.visible_BS, dropout)
 
     def _embedded(self, ids: Tensor) -> Tensor:
         out: Tensor = self.embedding(ids).to(self.compute_dtype)

@@ -22,7 +22,6 @@ from t5core.errors import ConfigError
 from t5core.model import ModelInputs
 from t5core.model.blocked import BlockedKernel
 from t5core.model.flex import FlexKernel
-from t5core.model.inputs import PAD_ID
 from t5core.model.kernels import Kernel, ReferenceKernel, SdpaKernel
 from t5core.model.visibility import Visibility
 
@@ -91,7 +90,7 @@ def attentions(config: ModelConfig, batch: ModelInputs) -> list[Attention]:
     source = Visibility(
         num_queries=inputs,
         num_keys=inputs,
-        visible_BK=None if packed else batch.inputs_BS != PAD_ID,
+        visible_BK=None if packed else batch.visible_BS,
         query_segments_BQ=batch.input_segments_BS,
         key_segments_BK=batch.input_segments_BS,
     )

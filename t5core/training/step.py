@@ -13,6 +13,7 @@ from t5core.devices.layered import is_joined
 from t5core.errors import DataError
 from t5core.feeds.batch import Batch
 from t5core.model import T5, Dropout, ModelInputs
+from t5core.model.inputs import PAD_ID
 from t5core.training.adafactor import AdaFactor
 from t5core.training.program import LossProgram
 from t5core.training.schedules import Schedule, schedule_of
@@ -37,6 +38,7 @@ class TrainStep:
         self.optimizer = AdaFactor(self._ever_trained(), config.optimizer, compiled=device.compiled)
         self.schedule: Schedule = schedule_of(config.schedule, config.steps)
         self.episode = -1
+        self._padded = False
         self.program: nn.Module = LossProgram(model, config.z_loss, device.loss_chunk_bytes)
         model.train()
         device.end_step()  # weights and moments are there before the first step, which is then like every other
@@ -100,6 +102,10 @@ class TrainStep:
     def inputs(self, batch: Batch) -> ModelInputs:
         """Returns this process's rows of a batch, on the device; raises DataError as a step does."""
         self._check(batch)
+        if batch.input_segments is None:
+            # once a batch was padded, all that follow count as padded: with and without are two compiled programs, and
+            # a feed that fills most of its rows would change between them
+            self._padded = self._padded or bool((batch.inputs == PAD_ID).any())
         rows = self.device.rows(len(batch.targets))
 
         def here(array: Any) -> Any:
@@ -111,6 +117,7 @@ class TrainStep:
             input_segments_BS=here(batch.input_segments),
             target_segments_BT=here(batch.target_segments),
             prefix_BT=here(batch.prefix),
+            padded=self._padded,
         )
 
     def _dropout(self, batch: Batch, count: int) -> Dropout | None:
