@@ -18,7 +18,7 @@ import torch
 from small_run import MODEL, TRAIN, CopyFeed
 
 from t5core.devices import CpuDevice, open_device
-from t5core.devices.cuda import Compiler
+from t5core.devices.compiled import Compiler
 from t5core.model import T5
 from t5core.training import TrainingRun
 

@@ -8,7 +8,7 @@ import torch
 from small_run import MODEL, TRAIN, CopyFeed, losses, run_in
 
 from t5core.devices import CpuDevice, Decision
-from t5core.devices.cuda import Compiler
+from t5core.devices.compiled import Compiler
 from t5core.errors import ConfigError
 from t5core.model import T5
 from t5core.model.kernels import ReferenceKernel, SdpaKernel

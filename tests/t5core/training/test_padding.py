@@ -8,7 +8,7 @@ from small_run import MODEL, TRAIN, CopyFeed, JoinedFeed, PackedFeed
 from torch.nn import functional
 
 from t5core.devices import CpuDevice
-from t5core.devices.cuda import Compiler
+from t5core.devices.compiled import Compiler
 from t5core.feeds.batch import Batch
 from t5core.model import T5
 from t5core.training import kernel_choice
