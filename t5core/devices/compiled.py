@@ -7,6 +7,7 @@ Sharded weights: each layer is a graph of its own, because they are gathered and
 what was compiled.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
+from t5core.cache import user_cache_dir
 from t5core.devices.processes import Group, SharedBatch
 
 SHAPES = 64
@@ -56,6 +58,26 @@ class Compiler:
             return function(*arguments) if sharded else fast(*arguments)
 
         return called
+
+
+INDUCTOR_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+"""PyTorch's variable for where compiled kernels are kept."""
+
+
+def keep_compiled() -> None:
+    """Lets PyTorch keep what it compiles in the user's cache, so that the next stage or run need not compile it again.
+
+    A folder that was named, or is in use already, stays; so does PyTorch's own, below /tmp, where there is no other.
+    """
+    if os.environ.get(INDUCTOR_CACHE):
+        return
+    try:
+        folder = user_cache_dir() / "inductor"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return
+    if os.access(folder, os.W_OK):
+        os.environ[INDUCTOR_CACHE] = str(folder)
 
 
 def _graphs() -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t5core.devices.compiled import CompiledBatch
+from t5core.devices.compiled import CompiledBatch, keep_compiled
 from t5core.devices.device import Decision
 from t5core.devices.precision import Precision
 from t5core.devices.processes import join
@@ -39,6 +39,8 @@ class CudaDevice(CompiledBatch):
             raise ConfigError("precision", precision, "this GPU has no bfloat16: take float32")
         self.compute_dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         super().__init__(group, torch.device("cuda", group.local_rank), shard=shard, recompute=recompute)
+        self.hardware = torch.cuda.get_device_name(self.torch_device)
+        keep_compiled()
         # TF32 for what is left in float32: a tenth of the time, three digits; sums stay in float32
         torch.set_float32_matmul_precision("high")
 
@@ -60,7 +62,7 @@ class CudaDevice(CompiledBatch):
         low = self.compute_dtype == torch.bfloat16
         layers = Decision(what="activations", value="computed twice", why="asked for: less memory, a third more work")
         return (
-            Decision(what="device", value=torch.cuda.get_device_name(self.torch_device), why="asked for, or found"),
+            Decision(what="device", value=self.hardware, why="asked for, or found"),
             Decision(
                 what="precision",
                 value="bfloat16 over float32 weights" if low else "float32 with TF32 products",

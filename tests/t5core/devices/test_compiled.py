@@ -1,10 +1,13 @@
 """Compiling: each shape once, as often as there are shapes, and counted."""
 
+import os
+
 import pytest
 import torch
+from torch._inductor.runtime.cache_dir_utils import cache_dir
 
 from t5core.config import OptimizerConfig
-from t5core.devices.compiled import SHAPES, Compiler
+from t5core.devices.compiled import INDUCTOR_CACHE, SHAPES, Compiler, keep_compiled
 from t5core.training.adafactor import AdaFactor
 
 
@@ -44,3 +47,22 @@ def test_options_of_a_backend_are_pytorchs_own_to_read():
     """Its name goes to ``torch.compile`` as it is: a function in its place would lose ``mode`` and options."""
     with pytest.raises(RuntimeError, match="Invalid backend"):
         Compiler("no such backend")(lambda x: x)(torch.ones(1))
+
+
+def test_what_is_compiled_is_kept_in_the_users_cache_unless_a_folder_was_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("T5GRID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(INDUCTOR_CACHE, "/elsewhere")
+    keep_compiled()
+    assert os.environ[INDUCTOR_CACHE] == "/elsewhere"
+    monkeypatch.delenv(INDUCTOR_CACHE)
+    keep_compiled()
+    assert os.environ[INDUCTOR_CACHE] == str(tmp_path / "cache" / "inductor")
+    assert cache_dir() == str(tmp_path / "cache" / "inductor")  # what PyTorch makes of it
+
+
+def test_without_a_folder_to_write_to_pytorch_keeps_it_where_it_likes(monkeypatch, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    monkeypatch.setenv("T5GRID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv(INDUCTOR_CACHE, raising=False)
+    keep_compiled()
+    assert INDUCTOR_CACHE not in os.environ
