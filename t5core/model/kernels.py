@@ -118,13 +118,20 @@ LONG = 384
 def without_gradient(chosen: Kernel, device_type: str, keys: int) -> Kernel:
     """Returns the kernel for whole sequences where no gradient is taken: PyTorch's fused one for long ones.
 
+    Nothing is compiled there either, so it stands in for one that needs a compiler whatever the length.
+
     Args:
         chosen: the stack's; one that was chosen for a run stays.
         device_type: of the tensors.
         keys: of a sequence.
     """
     fused = isinstance(chosen, ReferenceKernel) and device_type in ("cpu", "cuda") and keys >= LONG
-    return SdpaKernel() if fused else chosen
+    return SdpaKernel() if fused else not_compiled(chosen)
+
+
+def not_compiled(chosen: Kernel) -> Kernel:
+    """Returns the kernel where the program around it is not compiled: PyTorch's fused one for one that needs that."""
+    return SdpaKernel() if getattr(chosen, "needs_compiler", False) else chosen
 
 
 class SdpaKernel:
