@@ -16,6 +16,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 
 from t5core.cache import user_cache_dir
+from t5core.devices.device import Decision
 from t5core.devices.processes import Group, SharedBatch
 
 SHAPES = 64
@@ -128,3 +129,16 @@ class CompiledBatch(SharedBatch):
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Returns the function compiled, for each of the shapes it is called with."""
         return self.compiler.for_shapes(function)
+
+    def program_decisions(self) -> tuple[Decision, ...]:
+        """Returns how the program is compiled and shared, with reasons."""
+        layers = Decision(what="activations", value="computed twice", why="asked for: less memory, a third more work")
+        return (
+            Decision(
+                what="compiled",
+                value="layer by layer" if self.shard else "as one program",
+                why="sharded weights come and go between layers" if self.shard else "shapes are static",
+            ),
+            *((layers,) if self.recompute else ()),
+            *self.group_decisions(),
+        )

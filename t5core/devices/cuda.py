@@ -60,7 +60,6 @@ class CudaDevice(CompiledBatch):
     def decisions(self) -> tuple[Decision, ...]:
         """Returns what was decided, with reasons."""
         low = self.compute_dtype == torch.bfloat16
-        layers = Decision(what="activations", value="computed twice", why="asked for: less memory, a third more work")
         return (
             Decision(what="device", value=self.hardware, why="asked for, or found"),
             Decision(
@@ -68,11 +67,5 @@ class CudaDevice(CompiledBatch):
                 value="bfloat16 over float32 weights" if low else "float32 with TF32 products",
                 why="matrix units are many times faster in it; range as in float32" if low else "asked for",
             ),
-            Decision(
-                what="compiled",
-                value="layer by layer" if self.shard else "as one program",
-                why="sharded weights come and go between layers" if self.shard else "shapes are static",
-            ),
-            *((layers,) if self.recompute else ()),
-            *self.group_decisions(),
+            *self.program_decisions(),
         )

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from like_cuda import DEVICES
 from torch._dynamo.backends.common import aot_autograd
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, _cur_sdpa_kernel_backends
@@ -12,8 +13,6 @@ from t5core.model.kernels import ReferenceKernel, SdpaKernel, SdpaScores, pinned
 from t5core.model.visibility import Visibility
 
 B, H, D = 3, 2, 64
-NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])]
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 2e-2}
 """Of a tensor's largest number. bfloat16 has 8 bits: a rounding is off by up to 0.4 %, and there are some in a row."""
 

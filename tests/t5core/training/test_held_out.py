@@ -2,29 +2,20 @@
 
 import numpy as np
 import pytest
-import torch
+from like_cuda import LikeCuda
 from small_run import MODEL, TRAIN, CopyFeed, ending_inputs
 
 from t5core.config import DecodeConfig
 from t5core.decoding import decode
 from t5core.devices import CpuDevice
-from t5core.devices.compiled import CompiledBatch
-from t5core.devices.processes import Group
 from t5core.model import T5
 from t5core.model.flex import FlexKernel, FlexScores
 from t5core.model.kernels import ReferenceKernel, SdpaKernel, without_gradient
 from t5core.training.step import TrainStep
 
 
-class LikeAGpu(CompiledBatch):
-    name = "cpu"
-
-    def __init__(self):
-        super().__init__(Group(), torch.device("cpu"), backend="eager")
-
-
 def test_held_out_batches_are_computed_by_fused_attention_where_the_run_uses_flex(monkeypatch):
-    device = LikeAGpu()
+    device = LikeCuda(precision="float32")
     step = TrainStep(T5(MODEL).initialise(0), TRAIN, device)
     flex = FlexKernel()
     step.model.use_kernel(flex)
