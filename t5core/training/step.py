@@ -63,7 +63,7 @@ class TrainStep:
         self._enter(episode(self.config, i))
         count = self.first_step + i
         training, cross_entropy, tokens = self.program(inputs, self._dropout(batch, count))
-        cross_entropy, tokens = self.device.total(cross_entropy), self.device.total(tokens)
+        cross_entropy, tokens = self._totals(cross_entropy, tokens)
         denominator = batch.targets.size if self.config.loss_denominator == "targets" else tokens
         torch.autograd.backward(training * (self.device.gradient_scale / denominator))
         self.optimizer.step(self.device.scalar(self.learning_rate(i)), self.device.scalar(self.optimizer.decay(count)))
@@ -78,7 +78,12 @@ class TrainStep:
         with self.model.kernels_replaced(not_compiled):
             _, cross_entropy, tokens = program(self.inputs(batch))
         self.device.end_step()
-        return self.device.total(cross_entropy), self.device.total(tokens)
+        return self._totals(cross_entropy, tokens)
+
+    def _totals(self, cross_entropy: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Both summed over the processes, sent together: the backward pass waits for it."""
+        cross_entropy, tokens = self.device.total(torch.stack([cross_entropy, tokens])).unbind()
+        return cross_entropy, tokens
 
     def _ever_trained(self) -> list[tuple[str, nn.Parameter]]:
         last = self.config.unfreezing_episodes - 1
