@@ -8,7 +8,6 @@ A download is checked against the manifest's checksums before it counts as cache
 import contextlib
 import hashlib
 import logging
-import os
 import shutil
 import time
 import uuid
@@ -21,6 +20,7 @@ from orchestrator.store.lease import BucketLeaseFile
 from orchestrator.store.local import LocalStore
 from orchestrator.store.manifest import MANIFEST_NAME, Manifest, StoreError, check_files, describe, folder_name
 from orchestrator.store.store import NOT_KINDS, Store, Unfinished
+from t5core.cache import user_cache_dir
 from t5core.errors import ConfigError
 from t5core.lease import HEARTBEAT_S, STALE_AFTER_S, LeaseFile
 from t5core.uris import file_system, masked
@@ -267,9 +267,3 @@ class BucketStore(Store):
             raise StoreError(
                 "store", masked(path), f"{reason}; check network and credentials, then run again"
             ) from error
-
-
-def user_cache_dir() -> Path:
-    """Returns ``t5grid`` below the user's cache folder: ``$XDG_CACHE_HOME``, else ``~/.cache``."""
-    chosen = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(chosen) if Path(chosen).is_absolute() else Path.home() / ".cache") / "t5grid"

@@ -44,6 +44,9 @@ class Device(Protocol):
     kernels: tuple[str, ...]
     """Attention kernels worth trying here, by name (``t5core.training.kernel_choice``), the first of which needs no
     reason; empty: ``place`` gives the model its own."""
+    hardware: str
+    """What this is, where choices among ``kernels`` are kept between runs on the same (``training.kept_choices``);
+    "": they are made anew."""
     prefetch: int
     """How many batches to make and put here ahead of the steps that need them."""
     queued: bool
@@ -114,6 +117,7 @@ class SingleProcess:
     compute_dtype: torch.dtype = torch.float32
     static_shapes = False
     kernels: tuple[str, ...] = ()
+    hardware = ""
     prefetch = 0
     queued = True
     gradient_scale = 1.0

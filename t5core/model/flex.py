@@ -52,6 +52,8 @@ class FlexKernel:
     """Flex attention; worth it where the program around it is compiled."""
 
     name = "flex"
+    needs_compiler = True
+    """Not compiled it makes all scores in float32 (``t5core.model.kernels.not_compiled``)."""
 
     def prepare(self, offsets_HR: Tensor | None, visibility: Visibility, like: Tensor) -> Scores:
         """Returns scores that look the bias up; the table stays in float32."""

@@ -28,6 +28,8 @@ class ModelInputs:
         targets_BT: what the decoder is asked for; for decoder-only models inputs and targets joined.
         input_segments_BS, target_segments_BT: examples of packed rows, counted from 1; padding is 0. None: one a row.
         prefix_BT: bool; decoder-only: target positions that are given, not asked for.
+        padded: whether rows of inputs may end in padding. It is known on the host, where the batch comes from: where
+            none is, no mask is made, and attention kernels take shorter ways.
     """
 
     inputs_BS: Tensor
@@ -35,6 +37,12 @@ class ModelInputs:
     input_segments_BS: Tensor | None = None
     target_segments_BT: Tensor | None = None
     prefix_BT: Tensor | None = None
+    padded: bool = True
+
+    @property
+    def visible_BS(self) -> Tensor | None:
+        """The inputs that are not padding, bool; None: all of them. In packed rows segments say more."""
+        return self.inputs_BS != PAD_ID if self.padded else None
 
     @property
     def shifted_BT(self) -> Tensor:

@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from t5core.model.visibility import Visibility
 
@@ -82,12 +83,32 @@ class ReferenceKernel:
         return DenseScores(dense_bias(offsets_HR, visibility, like))
 
 
+WITH_BIAS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""Implementations that a GPU may take where something is added to the scores. cuDNN's, which some GPUs would take, has
+no gradient for it, and at some lengths makes NaN of rows that see nothing; the flash kernel takes no bias."""
+
+
 @dataclass(frozen=True, eq=False)
-class _SdpaScores:
+class SdpaScores:
+    """PyTorch's fused attention on a dense bias.
+
+    Attributes:
+        bias: broadcasts to ``[B, H, Q, K]``; None: nothing is added, and every implementation may be taken.
+    """
+
     bias: Tensor | None
 
     def attend(self, q_BHQd: Tensor, k_BHKd: Tensor, v_BHKd: Tensor) -> Tensor:
-        return functional.scaled_dot_product_attention(q_BHQd, k_BHKd, v_BHKd, attn_mask=self.bias, scale=1.0)
+        """Returns ``[B, H, Q, d]``."""
+        if self.bias is None or not q_BHQd.is_cuda:
+            return functional.scaled_dot_product_attention(q_BHQd, k_BHKd, v_BHKd, attn_mask=self.bias, scale=1.0)
+        return pinned_attention(q_BHQd, k_BHKd, v_BHKd, self.bias)
+
+
+def pinned_attention(q_BHQd: Tensor, k_BHKd: Tensor, v_BHKd: Tensor, bias: Tensor) -> Tensor:
+    """Returns ``[B, H, Q, d]`` by an implementation of ``WITH_BIAS``, compiled or not."""
+    with sdpa_kernel(WITH_BIAS):
+        return functional.scaled_dot_product_attention(q_BHQd, k_BHKd, v_BHKd, attn_mask=bias, scale=1.0)
 
 
 LONG = 384
@@ -97,13 +118,20 @@ LONG = 384
 def without_gradient(chosen: Kernel, device_type: str, keys: int) -> Kernel:
     """Returns the kernel for whole sequences where no gradient is taken: PyTorch's fused one for long ones.
 
+    Nothing is compiled there either, so it stands in for one that needs a compiler whatever the length.
+
     Args:
         chosen: the stack's; one that was chosen for a run stays.
         device_type: of the tensors.
         keys: of a sequence.
     """
     fused = isinstance(chosen, ReferenceKernel) and device_type in ("cpu", "cuda") and keys >= LONG
-    return SdpaKernel() if fused else chosen
+    return SdpaKernel() if fused else not_compiled(chosen)
+
+
+def not_compiled(chosen: Kernel) -> Kernel:
+    """Returns the kernel where the program around it is not compiled: PyTorch's fused one for one that needs that."""
+    return SdpaKernel() if getattr(chosen, "needs_compiler", False) else chosen
 
 
 class SdpaKernel:
@@ -113,4 +141,4 @@ class SdpaKernel:
 
     def prepare(self, offsets_HR: Tensor | None, visibility: Visibility, like: Tensor) -> Scores:
         """Returns scores with the bias expanded."""
-        return _SdpaScores(dense_bias(offsets_HR, visibility, like))
+        return SdpaScores(dense_bias(offsets_HR, visibility, like))

@@ -62,7 +62,8 @@ class RMSNorm(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Returns ``x`` rescaled, in x's dtype; the mean is taken in float32."""
-        if x_BTD.device.type == "cpu" and x_BTD.dtype == self.weight.dtype:
+        exact = torch.promote_types(x_BTD.dtype, torch.float32)
+        if x_BTD.device.type == "cpu" and x_BTD.dtype == self.weight.dtype == exact:
             apply: Any = _NormInFewPasses.apply
             y_BTD: Tensor = apply(x_BTD, self.weight, self.epsilon)
             return y_BTD

@@ -14,6 +14,8 @@ Shapes: B batch, S source positions, T target positions, D d_model, V vocab_size
 """
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,7 @@ from t5core.model.dropout import Dropout
 from t5core.model.incremental import BlockWeights, DecoderState, LayerState, laid_right
 from t5core.model.initialise import initialise
 from t5core.model.inputs import PAD_ID, ModelInputs, shifted_right
-from t5core.model.kernels import Kernel, dense_bias, without_gradient
+from t5core.model.kernels import Kernel, dense_bias, not_compiled, without_gradient
 from t5core.model.layers import Embedding, Linear
 from t5core.model.products import RowsProduct
 from t5core.model.stacks import Block, Stack
@@ -81,9 +83,23 @@ class T5(nn.Module):
 
     def use_kernel(self, kernel: Kernel) -> None:
         """Lets ``kernel`` compute the attention of whole sequences; decoding, one query at a time, has its own."""
-        for module in self.modules():
-            if isinstance(module, Stack):
-                module.kernel = kernel
+        for stack in self._stacks():
+            stack.kernel = kernel
+
+    @contextmanager
+    def kernels_replaced(self, replace: Callable[[Kernel], Kernel]) -> Iterator[None]:
+        """Uses other kernels inside a ``with``, which a function gives for those there are, and these behind it."""
+        earlier = [(stack, stack.kernel) for stack in self._stacks()]
+        try:
+            for stack, kernel in earlier:
+                stack.kernel = replace(kernel)
+            yield
+        finally:
+            for stack, kernel in earlier:
+                stack.kernel = kernel
+
+    def _stacks(self) -> list[Stack]:
+        return [module for module in self.modules() if isinstance(module, Stack)]
 
     @property
     def output_weight(self) -> Tensor:
@@ -139,9 +155,8 @@ class T5(nn.Module):
         """
         if self.config.decoder_only:
             return self._decoded(batch.shifted_BT, batch, None, None, dropout)
-        visible_BS = batch.inputs_BS != PAD_ID
-        source_BSD = self._encoded(batch, visible_BS, dropout)
-        return self._decoded(batch.shifted_BT, batch, source_BSD, visible_BS, dropout)
+        source_BSD = self._encoded(batch, batch.visible_BS, dropout)
+        return self._decoded(batch.shifted_BT, batch, source_BSD, batch.visible_BS, dropout)
 
     def _embedded(self, ids: Tensor) -> Tensor:
         out: Tensor = self.embedding(ids).to(self.compute_dtype)
@@ -281,7 +296,7 @@ class T5(nn.Module):
             visible_BK=real_BW,
             prefix_BK=torch.ones_like(real_BW) if self.config.architecture == "prefix_lm" else None,
         )
-        scores = self.decoder.scores(visibility, x_BWD)
+        scores = self.decoder.scores(visibility, x_BWD, not_compiled(self.decoder.kernel))
         layers: list[LayerState] = []
         for block in self._decoder_blocks():
             q_BHWd, new = block.self_attention.itself(block.self_attention_norm(x_BWD))

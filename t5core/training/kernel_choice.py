@@ -4,7 +4,8 @@ Each attention of the model (the encoder's, the decoder's, that between the two)
 random numbers, with the mask of the run's first batch. The fastest candidate wins, but the device's first one unless
 another is clearly faster, and without timing where there is little to gain: a choice between equals must not be left to
 noise, because kernels differ in the last bits. A run writes its choice down, and goes on with it when it is resumed;
-two runs that start anew may choose differently where one is faster by about that margin.
+two runs that start anew may choose differently where one is faster by about that margin. Where the candidates have to
+be compiled, later runs of the same shapes take an earlier one's choice (``t5core.training.kept_choices``).
 
 Shapes: B rows, H heads, Q queries, K keys, d d_kv, R = Q + K - 1 offsets.
 """
@@ -22,12 +23,11 @@ from t5core.errors import ConfigError
 from t5core.model import ModelInputs
 from t5core.model.blocked import BlockedKernel
 from t5core.model.flex import FlexKernel
-from t5core.model.inputs import PAD_ID
 from t5core.model.kernels import Kernel, ReferenceKernel, SdpaKernel
 from t5core.model.visibility import Visibility
+from t5core.training import kept_choices
+from t5core.training.kept_choices import WHAT
 
-WHAT = "attention kernel"
-"""What the decision is about."""
 WORTH_TIMING = 1 << 24
 """Scores (B·H·Q·K, over all layers) of a step below which candidates are not timed: some tens of milliseconds."""
 TRIAL_SCORES = 1 << 28
@@ -91,7 +91,7 @@ def attentions(config: ModelConfig, batch: ModelInputs) -> list[Attention]:
     source = Visibility(
         num_queries=inputs,
         num_keys=inputs,
-        visible_BK=None if packed else batch.inputs_BS != PAD_ID,
+        visible_BK=None if packed else batch.visible_BS,
         query_segments_BQ=batch.input_segments_BS,
         key_segments_BK=batch.input_segments_BS,
     )
@@ -116,6 +116,10 @@ def choose(candidates: Sequence[Kernel], config: ModelConfig, batch: ModelInputs
     kinds = attentions(config, batch)
     if sum(kind.scores(config.num_heads) for kind in kinds) < WORTH_TIMING:
         return Decision(what=WHAT, value=first, why="attention is a small part of these steps: not worth timing")
+    asked = kept_choices.question(kinds, [kernel.name for kernel in candidates], config, device)
+    kept = kept_choices.find(asked, device)
+    if kept is not None:
+        return kept
     times, failures = {}, {}
     for kernel in candidates:
         try:
@@ -132,7 +136,10 @@ def choose(candidates: Sequence[Kernel], config: ModelConfig, batch: ModelInputs
     told += [f"{name} failed ({reason})" for name, reason in failures.items()]
     if value != fastest:
         told.append("and no candidate is clearly faster than the first")
-    return Decision(what=WHAT, value=value, why="attention of a step, forward and backward: " + ", ".join(told))
+    decision = Decision(what=WHAT, value=value, why="attention of a step, forward and backward: " + ", ".join(told))
+    if float("inf") not in times.values():  # a candidate that failed may have wanted memory that is there next time
+        kept_choices.keep(asked, decision, device)
+    return decision
 
 
 def _seconds(kernel: Kernel, kind: Attention, config: ModelConfig, device: Device) -> float:

@@ -13,6 +13,8 @@ from t5core.devices.layered import is_joined
 from t5core.errors import DataError
 from t5core.feeds.batch import Batch
 from t5core.model import T5, Dropout, ModelInputs
+from t5core.model.inputs import PAD_ID
+from t5core.model.kernels import not_compiled
 from t5core.training.adafactor import AdaFactor
 from t5core.training.program import LossProgram
 from t5core.training.schedules import Schedule, schedule_of
@@ -37,6 +39,7 @@ class TrainStep:
         self.optimizer = AdaFactor(self._ever_trained(), config.optimizer, compiled=device.compiled)
         self.schedule: Schedule = schedule_of(config.schedule, config.steps)
         self.episode = -1
+        self._padded = False
         self.program: nn.Module = LossProgram(model, config.z_loss, device.loss_chunk_bytes)
         model.train()
         device.end_step()  # weights and moments are there before the first step, which is then like every other
@@ -60,7 +63,7 @@ class TrainStep:
         self._enter(episode(self.config, i))
         count = self.first_step + i
         training, cross_entropy, tokens = self.program(inputs, self._dropout(batch, count))
-        cross_entropy, tokens = self.device.total(cross_entropy), self.device.total(tokens)
+        cross_entropy, tokens = self._totals(cross_entropy, tokens)
         denominator = batch.targets.size if self.config.loss_denominator == "targets" else tokens
         torch.autograd.backward(training * (self.device.gradient_scale / denominator))
         self.optimizer.step(self.device.scalar(self.learning_rate(i)), self.device.scalar(self.optimizer.decay(count)))
@@ -71,10 +74,16 @@ class TrainStep:
     @torch.no_grad()
     def held_out(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Returns the summed cross-entropy and the number of target tokens of a batch, without dropout or training."""
-        program = LossProgram(self.model, 0.0, self.device.loss_chunk_bytes)
-        _, cross_entropy, tokens = program(self.inputs(batch))
+        program = LossProgram(self.model, 0.0, self.device.loss_chunk_bytes)  # some batches: not worth compiling
+        with self.model.kernels_replaced(not_compiled):
+            _, cross_entropy, tokens = program(self.inputs(batch))
         self.device.end_step()
-        return self.device.total(cross_entropy), self.device.total(tokens)
+        return self._totals(cross_entropy, tokens)
+
+    def _totals(self, cross_entropy: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Both summed over the processes, sent together: the backward pass waits for it."""
+        cross_entropy, tokens = self.device.total(torch.stack([cross_entropy, tokens])).unbind()
+        return cross_entropy, tokens
 
     def _ever_trained(self) -> list[tuple[str, nn.Parameter]]:
         last = self.config.unfreezing_episodes - 1
@@ -100,6 +109,10 @@ class TrainStep:
     def inputs(self, batch: Batch) -> ModelInputs:
         """Returns this process's rows of a batch, on the device; raises DataError as a step does."""
         self._check(batch)
+        if batch.input_segments is None:
+            # once a batch was padded, all that follow count as padded: with and without are two compiled programs, and
+            # a feed that fills most of its rows would change between them
+            self._padded = self._padded or bool((batch.inputs == PAD_ID).any())
         rows = self.device.rows(len(batch.targets))
 
         def here(array: Any) -> Any:
@@ -111,6 +124,7 @@ class TrainStep:
             input_segments_BS=here(batch.input_segments),
             target_segments_BT=here(batch.target_segments),
             prefix_BT=here(batch.prefix),
+            padded=self._padded,
         )
 
     def _dropout(self, batch: Batch, count: int) -> Dropout | None:

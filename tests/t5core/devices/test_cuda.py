@@ -1,20 +1,23 @@
-"""The CUDA device: what can be checked anywhere, and on a GPU that it trains as the CPU does, compiled once."""
+"""The CUDA device trains as the CPU does, compiled once. Without a GPU the CPU runs the same tests in its place."""
+
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
-from small_run import GOLDEN, MODEL, TRAIN, CopyFeed, losses, run_in
+from like_cuda import DEVICES, GPU, opened
+from small_run import GOLDEN, MODEL, TRAIN, CopyFeed, ending_inputs, ending_model, losses, run_in
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from t5core.config import DecodeConfig
+from t5core.decoding import decode
 from t5core.devices import CpuDevice, open_device, resolve_device_name
-from t5core.devices.cuda import Compiler, CudaDevice
+from t5core.devices.cuda import CudaDevice
 from t5core.errors import ConfigError
 from t5core.model import T5
 from t5core.model.kernels import SdpaKernel
+from t5core.training import kernel_choice
 from t5core.training.step import TrainStep
-
-gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 def test_cuda_without_a_gpu_says_what_to_do(monkeypatch):
@@ -38,66 +41,97 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
         CudaDevice()
 
 
-def test_graphs_are_counted_and_made_once_per_shape():
-    torch.compiler.reset()
-    compiler = Compiler("eager")
-    doubled = compiler.for_shapes(lambda x: x * 2)
-    for size in (3, 3, 4, 3, 4):
-        assert doubled(torch.ones(size)).tolist() == [2.0] * size
-    assert compiler.graphs == 2
+CASES = [
+    ("encoder_decoder", "sdpa", "cpu"),
+    *(
+        pytest.param(name, kernel, "cpu", marks=pytest.mark.slow)
+        for name, kernel in (("v1.1", "sdpa"), ("packed", "flex"))
+    ),
+    *(pytest.param(name, kernel, *GPU.values, marks=GPU.marks) for name in GOLDEN for kernel in ("sdpa", "flex")),
+]
 
 
-@pytest.mark.gpu
-@gpu
-@pytest.mark.parametrize("name", GOLDEN)
-@pytest.mark.parametrize("kernel", ["sdpa", "flex"])
-def test_in_float32_a_gpu_gives_the_cpus_losses(name, kernel):
-    device = CudaDevice(precision="float32")
-    torch.set_float32_matmul_precision("highest")  # without TF32
+@pytest.mark.parametrize(("name", "kernel", "device"), CASES)
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_in_float32_a_gpu_gives_the_cpus_losses(name, kernel, device):
+    device = opened(device, precision="float32")
     case = GOLDEN[name] | {"model": GOLDEN[name].get("model", MODEL).replace(d_kv=16)}  # flex wants 16 or more
     assert losses(device=device, kernel=kernel, **case) == pytest.approx(losses(device=CpuDevice(), **case), abs=1e-3)
 
 
-@pytest.mark.gpu
-@gpu
-@pytest.mark.parametrize("recompute", [False, True])
-def test_in_bfloat16_a_gpu_learns_as_well_and_compiles_no_more_after_its_first_steps(tmp_path, recompute):
-    device = CudaDevice(recompute=recompute)
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("recompute", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_in_bfloat16_a_gpu_learns_as_well_and_compiles_no_more_after_its_first_steps(tmp_path, recompute, device):
+    device = opened(device, recompute=recompute)
     model = T5(MODEL.replace(d_kv=16)).initialise(0)
     run = run_in(tmp_path, TRAIN, model=model, device=device)
     result = run.run()
-    assert result.compilations_after_warmup == 0
+    assert device.compilations() > 0 == result.compilations_after_warmup
     assert all(p.dtype == torch.float32 for p in run.step.model.parameters())
-    expected = run_in(tmp_path / "cpu", TRAIN, model=T5(MODEL.replace(d_kv=16)).initialise(0)).run()
-    assert result.last_loss == pytest.approx(expected.last_loss, abs=0.1)
+    assert all(moment.dtype == torch.float32 for moment in run.step.optimizer.moments.values())
+    expected = run_in(tmp_path / "cpu", TRAIN, model=T5(MODEL.replace(d_kv=16)).initialise(0))
+    assert result.last_loss == pytest.approx(expected.run().last_loss, abs=0.1)
+    held_out = [CopyFeed().batch(100)]
+    assert run.held_out(held_out) == pytest.approx(expected.held_out(held_out), abs=0.1)
     assert {"device", "precision", "compiled", "attention kernel"} <= {d.what for d in run.decisions}
 
 
-@pytest.mark.gpu
-@gpu
-def test_a_gpu_decodes_as_the_cpu_does():
-    from small_run import ending_inputs, ending_model
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_a_gpus_candidates_are_all_timed_and_the_choice_is_kept(tmp_path, monkeypatch, device):
+    monkeypatch.setenv("T5GRID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(kernel_choice, "WORTH_TIMING", 0)
+    device = opened(device, precision="float32")
+    device.hardware = device.hardware or "none"
+    model = T5(MODEL.replace(d_kv=16)).initialise(0)
+    chosen = run_in(tmp_path / "first", TRAIN, model=model, device=device).kernel
+    assert chosen.why.count(" ms") == 2 and "failed" not in chosen.why
+    again = run_in(tmp_path / "second", TRAIN, model=model, device=device).kernel
+    assert (again.value, again.why) == (chosen.value, f"kept from an earlier run here: {chosen.why}")
 
-    from t5core.decoding import decode
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_gpu_decodes_as_the_cpu_does(device):
     config = DecodeConfig(max_new_tokens=10)
-    device = CudaDevice(precision="float32")
-    torch.set_float32_matmul_precision("highest")
+    device = opened(device, precision="float32")
     found = decode(ending_model().to(device.torch_device), ending_inputs(), config, device)
     assert np.array_equal(found, decode(ending_model(), ending_inputs(), config, open_device("cpu")))
 
 
-@pytest.mark.gpu
-@gpu
-def test_a_batch_and_single_numbers_reach_the_gpu_without_waiting_for_it():
-    device, batch = CudaDevice(), CopyFeed().batch(0)
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_batch_and_single_numbers_reach_the_gpu_without_waiting_for_it(device):
+    device, batch = opened(device), CopyFeed().batch(0)
+    with no_waiting(device):
+        put, scalar, whole = device.put(batch.inputs), device.scalar(0.25), device.whole(3)
+    assert (put.device.type, put.dtype) == (device.torch_device.type, torch.int64)
+    assert put.tolist() == batch.inputs.tolist()
+    assert (scalar.item(), scalar.dtype, whole.item(), whole.dtype) == (0.25, torch.float32, 3, torch.int64)
+
+
+@contextmanager
+def no_waiting(device):
+    """Fails where the host waits for a GPU; on a CPU, where there is nothing to wait for, it does nothing."""
+    if device.name != "cuda":
+        yield
+        return
     torch.cuda.set_sync_debug_mode("error")
     try:
-        put, scalar, whole = device.put(batch.inputs), device.scalar(0.25), device.whole(3)
+        yield
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert (put.device.type, put.dtype) == ("cuda", torch.int64) and put.tolist() == batch.inputs.tolist()
-    assert (scalar.item(), scalar.dtype, whole.item(), whole.dtype) == (0.25, torch.float32, 3, torch.int64)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_host_never_waits_in_a_step(device):
+    device = opened(device)
+    step = TrainStep(device.place(T5(MODEL.replace(d_kv=16)).initialise(0)), TRAIN, device)
+    step.model.use_kernel(SdpaKernel())
+    feed = CopyFeed()
+    for i in range(2):  # compiles, and fills what allocators keep
+        float(step(feed.batch(i), i))
+    with no_waiting(device):
+        found = [step(feed.batch(i), i) for i in (2, 3)]
+    assert all(loss.item() > 0 for loss in found)
 
 
 class _NoHostReads(TorchDispatchMode):

@@ -2,7 +2,8 @@
 
 python train_in_processes.py FOLDER STEPS HOW          with RANK and WORLD_SIZE set, or alone; THREADS: of this process
 
-HOW: replicated; sharded; or compiled, which is sharded, each layer compiled and computed again in the backward pass.
+HOW: replicated; sharded; low, which is sharded in bfloat16; or compiled, which is sharded, each layer compiled and
+computed again in the backward pass.
 
 Writes what a run leaves to FOLDER, and losses.RANK.json: the loss of every step of this attempt, and with how many
 threads the steps were computed.
@@ -17,8 +18,8 @@ from typing import Any
 import torch
 from small_run import MODEL, TRAIN, CopyFeed
 
-from t5core.devices import CpuDevice, open_device
-from t5core.devices.cuda import Compiler
+from t5core.devices import CpuDevice, Device, open_device
+from t5core.devices.compiled import Compiler
 from t5core.model import T5
 from t5core.training import TrainingRun
 
@@ -38,11 +39,16 @@ class CompiledDevice(CpuDevice):
         return self._compiler.graphs
 
 
+def opened(how: str) -> Device:
+    """Returns the CPU, its weights held so."""
+    return open_device("cpu", shard=how in ("sharded", "low"), precision="bfloat16" if how == "low" else "float32")
+
+
 def main(folder: Path, steps: int, how: str) -> None:
     """Runs to the end."""
     torch.set_num_threads(int(os.environ["THREADS"]))
     config = TRAIN.replace(steps=steps, log_every=1)
-    device = CompiledDevice() if how == "compiled" else open_device("cpu", shard=how == "sharded")
+    device = CompiledDevice() if how == "compiled" else opened(how)
     model = T5(WIDE).initialise(config.seed)
     rows, threads = [], set()
 

@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 import torch
+from like_cuda import GPU
 from torch.nn.attention.flex_attention import create_block_mask
 
 from t5core.model import flex
@@ -100,12 +101,17 @@ def test_blocks_in_which_nothing_is_seen_are_left_out():
     assert flex.block_mask(VISIBILITIES["all"], torch.device("cpu")) is None
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU, where flex attention is compiled")
-@pytest.mark.parametrize("name", VISIBILITIES)
-def test_compiled_on_a_gpu_flex_gives_the_references_numbers(name):
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [
+        ("packed", "cpu"),  # as a graph that is run as it is: a compiled kernel is there on GPUs only
+        *(pytest.param(name, "cpu", marks=pytest.mark.slow) for name in VISIBILITIES if name != "packed"),
+        *(pytest.param(name, *GPU.values, marks=GPU.marks) for name in VISIBILITIES),
+    ],
+)
+def test_compiled_on_a_gpu_flex_gives_the_references_numbers(name, device):
     v = VISIBILITIES[name]
-    on_gpu = Visibility(**{key: x.cuda() if torch.is_tensor(x) else x for key, x in vars(v).items()})
+    on_gpu = Visibility(**{key: x.to(device) if torch.is_tensor(x) else x for key, x in vars(v).items()})
 
     def ours(kernel):
         def attend(q, k, values, offsets):
@@ -116,9 +122,11 @@ def test_compiled_on_a_gpu_flex_gives_the_references_numbers(name):
 
     generator = torch.Generator().manual_seed(0)
     shapes = [(B, H, v.num_queries, 64), *[(B, H, v.num_keys, 64)] * 2, (H, v.num_queries + v.num_keys - 1)]
-    inputs = [(0.3 * torch.randn(shape, generator=generator)).cuda().requires_grad_() for shape in shapes]
+    inputs = [(0.3 * torch.randn(shape, generator=generator)).to(device).requires_grad_() for shape in shapes]
     torch.compiler.reset()
-    compiled = torch.compile(ours(flex.FlexKernel()), dynamic=False, fullgraph=True)(*inputs)
+    backend = "inductor" if device == "cuda" else "eager"
+    program = torch.compile(ours(flex.FlexKernel()), backend=backend, dynamic=False, fullgraph=True)
+    compiled = program(*inputs)
     expected = ours(ReferenceKernel())(*inputs)
     torch.testing.assert_close(compiled, expected, atol=5e-3, rtol=5e-3)
     for found, wanted in zip(

@@ -28,10 +28,19 @@ def test_a_row_of_zeros_stays_zeros():
     assert torch.isfinite(x.grad).all()
 
 
-def test_low_precision_takes_its_mean_in_float32():
-    x = torch.randn(3, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
-    expected = functional.rms_norm(x.float(), (64,), torch.ones(64), 1e-6).bfloat16()
-    assert torch.equal(RMSNorm(64, 1e-6)(x), expected)
+@pytest.mark.parametrize("weights", [torch.float32, torch.bfloat16], ids=str)
+def test_low_precision_takes_its_mean_in_float32(weights):
+    """Sharded weights are gathered in bfloat16; what is computed with them is float32 all the same."""
+    x = torch.randn(3, 64, generator=torch.Generator().manual_seed(0)).bfloat16().requires_grad_()
+    norm = RMSNorm(64, 1e-6).to(weights)
+    with torch.no_grad():
+        norm.weight.copy_(torch.linspace(0.5, 2.0, 64))
+    wide = x.detach().float().requires_grad_()
+    expected = functional.rms_norm(wide, (64,), norm.weight.detach().float(), 1e-6).bfloat16()
+    found = norm(x)
+    assert torch.equal(found, expected)
+    (gradient,) = torch.autograd.grad(found.sum(), x)
+    assert torch.equal(gradient, torch.autograd.grad(expected.sum(), wide)[0].bfloat16())
 
 
 def test_the_hidden_mask_scales_what_relu_lets_through():

@@ -5,10 +5,10 @@ import time
 
 import pytest
 import torch
+from like_cuda import LikeCuda
 from small_run import MODEL, TRAIN, CopyFeed, losses, run_in
 
 from t5core.devices import CpuDevice, Decision
-from t5core.devices.cuda import Compiler
 from t5core.errors import ConfigError
 from t5core.model import T5
 from t5core.model.kernels import ReferenceKernel, SdpaKernel
@@ -121,25 +121,6 @@ def test_a_resumed_run_keeps_the_kernel_of_its_first_attempt(tmp_path, monkeypat
     assert isinstance(other.step.model.decoder.kernel, ReferenceKernel)
 
 
-class Compiled(CpuDevice):
-    """As the CUDA device compiles, with a compiler that this machine has."""
-
-    kernels = ()
-
-    def __init__(self, backend, *, recompute=False):
-        super().__init__()
-        torch.compiler.reset()
-        self.compiler = Compiler(backend)
-        self._compiler = self.compiler
-        self.recompute = recompute
-
-    def compiled(self, function):
-        return self.compiler.for_shapes(function)
-
-    def compilations(self):
-        return self.compiler.graphs
-
-
 @pytest.mark.parametrize(
     ("backend", "kernel", "recompute"),
     [
@@ -151,7 +132,7 @@ class Compiled(CpuDevice):
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 def test_a_step_compiles_as_one_graph_once(backend, kernel, recompute):
     config = TRAIN.replace(steps=4)
-    device = Compiled(backend, recompute=recompute)
+    device = LikeCuda(precision="float32", recompute=recompute, backend=backend)
     found = losses(config, device, kernel=kernel)
     # and AdaFactor's arithmetic for each of the shapes [48, 32], [32, 32], [64, 32], [32, 64], [32, 4] and [32]
     assert device.compilations() == 1 + 6
