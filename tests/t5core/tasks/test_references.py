@@ -43,5 +43,5 @@ def test_only_the_right_referent_of_a_pronoun_is_right():
 def test_what_no_output_can_be_held_against_is_told():
     with pytest.raises(DataError, match="row 1: target='maybe': it is not one of entailment, neutral, contradiction"):
         rights("glue_mnli", ("maybe", {}))
-    with pytest.raises(DataError, match="row 1: idx.passage=None"):
+    with pytest.raises(DataError, match=r"row 1: idx\.passage=None"):
         rights("super_glue_record", ("Leeds", {}))
