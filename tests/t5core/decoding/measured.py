@@ -1,13 +1,17 @@
 """Models whose likelihoods are known or worth comparing, and a device that compiles each new shape."""
 
+import numpy as np
 import torch
 from small_run import MODEL
 
 from t5core.config import ModelConfig
+from t5core.decoding.teacher_forced import Asked
 from t5core.devices import open_device
 from t5core.model import T5
 
 CPU = open_device("cpu")
+MARKER = (7, 2)
+"""Of decoder-only models."""
 
 
 class StaticDevice:
@@ -63,3 +67,12 @@ def unigram(*probabilities):
             weight.fill_(0.0 if name.split(".")[-2] in ("o", "wo") else 1.0)
         model.lm_head.weight.copy_(torch.tensor(probabilities).log()[:, None])
     return model
+
+
+def asked_of(count=9, seed=0, sequences=3):
+    rng = np.random.default_rng(seed)
+
+    def ids(most):
+        return tuple(int(i) for i in rng.integers(3, 48, rng.integers(1, most)))
+
+    return [Asked(inputs=ids(12), sequences=tuple((*ids(9), 1) for _ in range(sequences))) for _ in range(count)]

@@ -1,11 +1,17 @@
 """The likelihood of given sequences: by hand, against the plain forward pass, and however rows are laid."""
 
+import importlib.util
+import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from measured import CPU, StaticDevice, model_of, unigram
+from measured import CPU, MARKER, StaticDevice, asked_of, model_of, unigram
 from small_run import CopyFeed, JoinedFeed, PackedFeed
 
 from t5core.decoding import teacher_forced
@@ -13,17 +19,7 @@ from t5core.decoding.teacher_forced import Asked, sequence_nats, token_nats
 from t5core.errors import ConfigError, DataError
 from t5core.model import ModelInputs
 
-MARKER = (7, 2)
 ARCHITECTURES = ["encoder_decoder", "shared_encoder_decoder", "language_model", "prefix_lm"]
-
-
-def asked_of(count=9, seed=0, sequences=3):
-    rng = np.random.default_rng(seed)
-
-    def ids(most):
-        return tuple(int(i) for i in rng.integers(3, 48, rng.integers(1, most)))
-
-    return [Asked(inputs=ids(12), sequences=tuple((*ids(9), 1) for _ in range(sequences))) for _ in range(count)]
 
 
 @torch.no_grad()
@@ -170,3 +166,23 @@ def test_what_cannot_be_measured_is_told():
         model.decoder.final_norm.weight.fill_(math.nan)
     with pytest.raises(DataError, match="likelihood=nan: of example 1: the model's output is no number"):
         measured(model, asked_of(2))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("torch_xla") is None, reason="torch_xla is not installed")
+def test_xla_measures_what_the_cpu_does_with_a_few_programs():
+    here = Path(__file__).parent
+    paths = [str(here), str(here.parent / "training"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PJRT_DEVICE": "CPU", "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, str(here / "measure_on_xla.py")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    for architecture in ("encoder_decoder", "prefix_lm"):
+        model = model_of(architecture)
+        for seed in (0, 1):
+            expected = plainly(model, asked_of(30, seed=seed), 10)
+            assert_same([np.array(row) for row in found[architecture]["nats"][seed]], expected, atol=1e-4)
+        first, second = found[architecture]["compiled"]
+        assert second == first
+    assert found["fallbacks"] == []
