@@ -27,7 +27,7 @@ from orchestrator.engine.inline import run_locally
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.plan.cost import bytes_left
 from orchestrator.plan.experiment import Experiment, stages_of
-from orchestrator.plan.plan import Plan, PlannedRow
+from orchestrator.plan.plan import LIKELIHOOD, Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.plan.study import Scale, Study
 from orchestrator.results.rows import rejected_input
@@ -243,6 +243,7 @@ def _starts(experiment: Experiment, fixed: Sequence[Fixed], scale: str) -> Plan:
     rows = []
     for mixture in fixed:
         stages = stages_of(experiment.replace(multitask=mixture.mixture), mixture.name)
+        del stages[LIKELIHOOD]  # trials are compared by their scores
         rows.append((PlannedRow(name=mixture.name, label=mixture.label), stages))
     return Plan.of(STUDY, scale, rows)
 

@@ -26,7 +26,7 @@ finetune a.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -379,11 +379,20 @@ class Dispatcher:
         ready = sorted(self._ready(preparatory), key=lambda s: (-self._path[s.key], self._order[s.key]))
         if not ready:
             return None
-        own = next((stage for stage in ready if lane.last in stage.inputs.values()), None)
+        own = self._own(lane, ready)
         if own is None:
             return ready[0]
         longer = sum(self._path[stage.key] > self._path[own.key] for stage in ready)
         return ready[0] if 0 < longer < self._num_lanes else own
+
+    def _own(self, lane: _Lane, ready: Sequence[Stage]) -> Stage | None:
+        """What goes on with the lane's last stage, else what looks at the same model, so that a row ends soon."""
+        last = None if lane.last is None else self.plan.stages[lane.last]
+        if last is None:
+            return None
+        models = {key for key in last.inputs.values() if self.plan.stages[key].accelerated}
+        behind, beside = ([s for s in ready if keys & set(s.inputs.values())] for keys in ({last.key}, models))
+        return next(iter([*behind, *beside]), None)
 
     def _lay_out(self) -> None:
         stages = self.plan.stages

@@ -15,6 +15,7 @@ from t5core.config import (
     Config,
     CorpusConfig,
     DecodeConfig,
+    LikelihoodConfig,
     MixtureConfig,
     ModelConfig,
     ObjectiveConfig,
@@ -143,6 +144,7 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
     stages.update(trained)
     last = list(trained.values())[-1]
     stages["evaluate"] = evaluation(e, stages, last, name)
+    stages["likelihood"] = _likelihood(e, stages, last, name)
     return stages
 
 
@@ -201,16 +203,37 @@ def _held_out(config: CorpusConfig) -> tuple[object, ...]:
 
 def evaluation(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name: str) -> Stage:
     """Returns the stage that evaluates what a stage trained, on inputs as long as it was trained on."""
-    train = e.finetune if e.multitask is None else e.multitask_train
     return Stage.of(
         "evaluate",
         name,
         inputs={"trained": trained, "tasks": stages["tasks"], "vocabulary": stages["vocabulary"]},
         decode=e.decode,
         tasks=e.tasks,
-        inputs_length=train.inputs_length,
+        inputs_length=_evaluated_length(e),
         **e.computed,
     )
+
+
+def _likelihood(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name: str) -> Stage:
+    """Returns the stage that says how likely what was trained finds the right answers, on the inputs of ``evaluate``.
+
+    Nothing of how answers are searched for is in it, and nothing of it in ``evaluate``: each stays when the other
+    changes.
+    """
+    return Stage.of(
+        "likelihood",
+        name,
+        inputs={"trained": trained, "tasks": stages["tasks"], "vocabulary": stages["vocabulary"]},
+        likelihood=LikelihoodConfig(batch_size=e.decode.batch_size),
+        tasks=e.tasks,
+        inputs_length=_evaluated_length(e),
+        **e.computed,
+    )
+
+
+def _evaluated_length(e: Experiment) -> int:
+    """Columns of evaluation's inputs: as many as training's."""
+    return (e.finetune if e.multitask is None else e.multitask_train).inputs_length
 
 
 def _one_after_the_other(e: Experiment, stages: Mapping[str, Stage], name: str) -> dict[str, Stage]:

@@ -82,6 +82,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         # 4: predictions that hold sentinels are written as the released code writes them
         "evaluate": Kind(version=4, function="orchestrator.stages.evaluation:evaluate", accelerated=True),
+        "likelihood": Kind(version=1, function="orchestrator.stages.likelihood:likelihood", accelerated=True),
     }
 )
 """Every kind by its name."""

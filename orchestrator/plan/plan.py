@@ -4,10 +4,10 @@ A *stage* is one piece of work with one result: a corpus, a vocabulary, a pre-tr
 its kind, the declared version of its code, its config and the keys of the stages it reads. Two rows that need the
 same thing therefore name the same stage, and it is done once: within a study, across studies, across months.
 
-    corpus ─► vocabulary ─► tokens ─► pretrain ─► finetune ─► evaluate
-       └────► tasks ─────────────────────────────────┴───────────┘
+    corpus ─► vocabulary ─► tokens ─► pretrain ─► finetune ─┬─► evaluate
+       └────► tasks ─────────────────────────────────┴──────┴─► likelihood
 
-Thirteen rows of the objectives study share the first three and the tasks; each has its own last three.
+Thirteen rows of the objectives study share the first three and the tasks; each has its own last four.
 
 A plan says all that is to be known of its rows, so that whatever happens after a run (the report, MLflow, cleaning up)
 needs no study file: ``to_json`` is what the store keeps of it, in ``plans/``, from before anything runs.
@@ -26,6 +26,9 @@ from orchestrator.plan.stage import Stage
 
 EVALUATED = "evaluate"
 """The role of the stage whose scores are a row's."""
+
+LIKELIHOOD = "likelihood"
+"""The role of the stage that says how likely a row's model finds the right answers; older plans have none."""
 
 FORMAT = 1
 """Of the JSON; a higher one is not read."""

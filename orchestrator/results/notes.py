@@ -1,7 +1,7 @@
 """What a table should be read with: lines about data that was cut, short or unreadable."""
 
 from orchestrator.engine.outcomes import Finished, Outcomes
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import LIKELIHOOD, Plan
 from t5core.uris import masked
 
 
@@ -11,6 +11,7 @@ def notes_on(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
         *left_out_text(plan, outcomes),
         *short_sources(plan, outcomes),
         *cut_examples(plan, outcomes),
+        *cut_answers(plan, outcomes),
         *unreadable_outputs(plan, outcomes),
         *metric_notes(plan, outcomes),
     )
@@ -43,6 +44,21 @@ def cut_examples(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
                 shares[task] = max(shares.get(task, 0.0), share)
     told = [f"{task} {share:.0%}" for task, share in shares.items() if share >= 0.005]
     return (f"training examples that were cut to the scale's lengths: {', '.join(told)}",) if told else ()
+
+
+def cut_answers(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
+    """Returns a line about right answers of whose likelihood only the beginning was taken."""
+    told: dict[str, str] = {}
+    for key, stage in plan.stages.items():
+        outcome = outcomes[key]
+        if stage.kind == LIKELIHOOD and isinstance(outcome, Finished):
+            result, limit = outcome.manifest.result, stage.settings["likelihood"]["max_target_tokens"]
+            told |= {
+                task: f"{task} {count:,} of {result['examples'][task]:,} (above {limit:,} tokens)"
+                for task, count in result["truncated"].items()
+                if count
+            }
+    return (f"answers whose bits are those of their beginning: {', '.join(told.values())}",) if told else ()
 
 
 def unreadable_outputs(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:

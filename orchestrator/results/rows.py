@@ -4,12 +4,13 @@ Rows say themselves what they are judged by, so a study may have rows with other
 are those of all rows, and a row has no cell where a task is not its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orchestrator.engine.outcomes import Failed, Finished, Outcomes, Skipped
-from orchestrator.plan.plan import EVALUATED, Plan, PlannedRow
+from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, Plan, PlannedRow
 from orchestrator.results.compare import Comparison, RowResult, TaskColumn, compare
 from orchestrator.results.notes import notes_on
 from orchestrator.store import Manifest, Store
@@ -57,8 +58,20 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
         paper=row.paper,
         scores=main_scores(tasks, evaluated.manifest),
         example_scores={name: np.load(folder / f"{name}.scores.npy", allow_pickle=False) for name in tasks},
+        likelihoods=_likelihoods(plan, row, tasks, store),
         seconds=sum(_seconds(outcomes, key) for key in row.stages.values() if plan.stages[key].accelerated),
     )
+
+
+def _likelihoods(
+    plan: Plan, row: PlannedRow, tasks: Iterable[str], store: Store
+) -> dict[str, NDArray[np.float64]] | None:
+    """Returns the per-example numbers of the tasks that have any; None for plans of before they were taken."""
+    if LIKELIHOOD not in row.stages:
+        return None
+    folder = store.path(plan.stages[row.stages[LIKELIHOOD]])
+    found = {name: np.load(folder / f"{name}.likelihood.npy", allow_pickle=False) for name in tasks}
+    return {name: per_example_Nk for name, per_example_Nk in found.items() if len(per_example_Nk)}
 
 
 def main_scores(tasks: Mapping[str, Task], evaluated: Manifest) -> dict[str, float]:

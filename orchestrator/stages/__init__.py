@@ -11,6 +11,7 @@ left there is taken up again.
     pretrain    final/ (a checkpoint), metrics.jsonl
     finetune, multitask    the same
     evaluate    {task}.predictions.jsonl, {task}.scores.npy
+    likelihood  {task}.likelihood.npy
 """
 
 from collections.abc import Mapping

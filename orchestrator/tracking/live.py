@@ -3,15 +3,16 @@
     with LiveRows(plan, store, tracker) as rows:
         run_plan(plan, store, events=rows)
 
-A row whose evaluation is finished is finished here too, whatever the others still do. What has not ended when this is
+A row whose evaluations are finished is finished here too, whatever the others still do. What has not ended when this is
 left (Ctrl-C, a signal, an error of the run itself) was stopped: no run stays RUNNING behind a driver that is gone.
 """
 
-from types import TracebackType
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from orchestrator.engine.events import Event, StageFailed, StageFinished, StageSkipped
-from orchestrator.plan.plan import EVALUATED, Plan, PlannedRow
+from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, Plan, PlannedRow
 from orchestrator.store import Manifest, Store
 from orchestrator.tracking.writer import RowStatus, Tracker
 from t5core.metrics.averages import paper_columns
@@ -69,8 +70,9 @@ class LiveRows:
         for row in rows:
             if row.identity not in self._left:
                 continue
-            if row.stages.get(EVALUATED) == key:
-                self._scores[row.identity] = all_scores(manifest)
+            for role, numbers in _NUMBERS.items():
+                if row.stages.get(role) == key:
+                    self._scores.setdefault(row.identity, {}).update(numbers(manifest))
             self._left[row.identity].discard(key)
             if not self._left[row.identity]:
                 self._end(row, "finished")
@@ -86,3 +88,14 @@ def all_scores(evaluated: Manifest) -> dict[str, float]:
     scores = evaluated.result["scores"]
     single = {f"{task}/{metric}": value for task, by_metric in scores.items() for metric, value in by_metric.items()}
     return {**single, **{f"column/{name}": value for name, value in paper_columns(scores).items()}}
+
+
+def all_bits(measured: Manifest) -> dict[str, float]:
+    """Returns bits per byte of the right answers, for every task that has any: ``bits/doc_qa``."""
+    return {f"bits/{task}": bits for task, bits in measured.result["bits_per_byte"].items() if bits is not None}
+
+
+_NUMBERS: Mapping[str, Callable[[Manifest], dict[str, float]]] = MappingProxyType(
+    {EVALUATED: all_scores, LIKELIHOOD: all_bits}
+)
+"""What a row comes to, by the role of the stage that says it."""

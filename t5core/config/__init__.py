@@ -15,7 +15,15 @@ values with their JSON and their fingerprint. Never: a path that is opened, a de
 """
 
 from t5core.config.base import Config, added, unhashed
-from t5core.config.model import Architecture, DecodeConfig, FeedForwardKind, LengthPenaltyForm, MeshConfig, ModelConfig
+from t5core.config.model import (
+    Architecture,
+    DecodeConfig,
+    FeedForwardKind,
+    LengthPenaltyForm,
+    LikelihoodConfig,
+    MeshConfig,
+    ModelConfig,
+)
 from t5core.config.tasks import MixtureConfig, MixtureKind, TaskContent, TasksConfig, TaskWeight
 from t5core.config.text import (
     EXTRA_OF_VARIANTS,
@@ -45,6 +53,7 @@ __all__ = [
     "DecodeConfig",
     "FeedForwardKind",
     "LengthPenaltyForm",
+    "LikelihoodConfig",
     "LossDenominator",
     "MeshConfig",
     "MixtureConfig",

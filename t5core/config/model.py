@@ -115,3 +115,20 @@ class DecodeConfig(Config):
         alpha = self.length_penalty
         if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
             raise ConfigError("length_penalty", alpha, "give a number; 0 is no penalty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LikelihoodConfig(Config):
+    """How the likelihood of right answers is taken.
+
+    Attributes:
+        max_target_tokens: answers are measured whole up to so many tokens, EOS counted; of a longer one its beginning.
+        batch_size: rows at a time where they are no longer than inputs are, fewer of longer ones; does not count
+            towards the identity of a run.
+    """
+
+    max_target_tokens: int = 1024
+    batch_size: int = unhashed(128)
+
+    def __post_init__(self) -> None:
+        self._positive("max_target_tokens", "batch_size")

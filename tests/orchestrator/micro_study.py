@@ -18,7 +18,7 @@ from t5core.config import (
 )
 
 TASK_NAMES = ("doc_acceptability", "doc_qa", "doc_cloze")
-STAGE_KINDS = {"corpus", "vocabulary", "tasks", "tokens", "pretrain", "finetune", "evaluate"}
+STAGE_KINDS = {"corpus", "vocabulary", "tasks", "tokens", "pretrain", "finetune", "evaluate", "likelihood"}
 
 _WORDS_TEXT = """
     reader writer record packet window garden river bridge letter signal market planet engine harbor forest valley

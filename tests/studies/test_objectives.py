@@ -101,8 +101,9 @@ def test_thirteen_pre_trainings_share_one_preparation_at_every_scale(scale: str)
         "pretrain": 13,
         "finetune": 14,
         "evaluate": 14,
+        "likelihood": 14,
     }
-    assert plan.shared() == (13 * 7 + 5 + 14 * others, 45 + others) and others in (0, 3)
+    assert plan.shared() == (13 * 8 + 6 + 14 * others, 59 + others) and others in (0, 3)
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from orchestrator.engine.on_ray.connect import RayConnection
 from orchestrator.engine.worker import CPUS_PER_WORKER
 from orchestrator.plan.plan import Plan
+from orchestrator.plan.stage import Stage
 from t5core.errors import ConfigError
 
 
@@ -86,7 +87,7 @@ class Crew:
         """
         left = [stage for key, stage in plan.stages.items() if key not in finished]
         read = {key for stage in left if stage.accelerated for key in stage.inputs.values()}
-        ends = sum(stage.accelerated and stage.key not in read for stage in left)
+        ends = len({_chain(plan, stage) for stage in left if stage.accelerated and stage.key not in read})
         preparatory = sum(not stage.accelerated for stage in left)
         cpus, cpus_per_lane = max(1, connection.cpus), lane.cpus_per_worker * lane.num_workers
         fitting = max(1, cpus // cpus_per_lane)
@@ -103,6 +104,12 @@ class Crew:
         slots = min(preparatory, MAX_SLOTS, max(1, cpus - lanes * cpus_per_lane))
         first = min(lanes, (cpus - slots) // cpus_per_lane) if slots else lanes
         return cls(lanes=lanes, first=first, slots=slots, why=why)
+
+
+def _chain(plan: Plan, end: Stage) -> str:
+    """What tells the chain of a last stage: the model that it looks at, as another may too; else the stage itself."""
+    models = [] if end.trains else [key for key in end.inputs.values() if plan.stages[key].accelerated]
+    return models[0] if models else end.key
 
 
 def _why(lanes: int, ends: int, asked: int | None, fitting: str) -> str:

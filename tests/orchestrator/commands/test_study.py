@@ -123,7 +123,7 @@ def test_what_was_decided_is_said_first(first: Said, place: Place) -> None:
         "study": "A trial: 3 rows, 1 seed(s) each",
         "scale": "micro: a test",
         # text and tasks 4, twice 3 with pre-training, 2 without; 7 + 5 + 7 places
-        "stages": "12 for 19 places in the rows (shared ones run once); 0 are finished already",
+        "stages": "15 for 22 places in the rows (shared ones run once); 0 are finished already",
         "store": str(place.folder / "store"),
         "tracking": f"{place.tracking_uri}, experiment t5grid/trial/micro",
     }
@@ -159,9 +159,10 @@ def test_mlflow_has_one_experiment_a_parent_per_row_and_a_child_per_stage(first:
     for row in plan.rows:
         children = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parents[row.name].info.run_id]
         kinds = Counter(run.data.tags["t5grid.kind"] for run in children)
-        expected = set(row.stages) - ({"pretrain", "finetune", "evaluate"} if row.name == "diverges" else set())
+        missing = {"pretrain", "finetune", "evaluate", "likelihood"} if row.name == "diverges" else set()
+        expected = set(row.stages) - missing
         assert kinds == Counter(expected)
-    assert len(runs) == 3 + 7 + 5 + 4
+    assert len(runs) == 3 + 8 + 6 + 4
     for name in ("spans", "none"):
         final = {k: v for k, v in parents[name].data.metrics.items() if k.startswith("final/")}
         assert set(final) == {
@@ -171,6 +172,7 @@ def test_mlflow_has_one_experiment_a_parent_per_row_and_a_child_per_stage(first:
             "final/doc_qa/f1",
             "final/doc_cloze/em",
             "final/doc_cloze/f1",
+            *(f"final/bits/{task}" for task in micro_study.TASK_NAMES),
         }
         assert all(math.isfinite(value) for value in final.values())
     assert not any(name.startswith("final/") for name in parents["diverges"].data.metrics)
@@ -188,7 +190,7 @@ def test_a_second_run_of_the_rows_that_are_finished_starts_nothing(
     again = place.run("--rows", "spans,none")
     assert (again.code, again.err) == (0, "")
     assert "every stage was finished already, none ran" in again.out
-    assert "9 are finished already" in again.out
+    assert "11 are finished already" in again.out
     assert {manifest.key: manifest.started_at for manifest in place.store.manifests()} == before
     assert {run.info.run_id for run in place.runs()} == runs
     assert place.experiments() == ["t5grid/trial/micro"]
@@ -214,7 +216,7 @@ def test_a_second_run_of_all_rows_does_only_what_is_missing(first: Said, place: 
 def test_a_plan_says_what_is_finished(first: Said, place: Place, without_ray: None) -> None:
     said = place.run("--plan", "--json")
     stages = json.loads(said.out)["stages"]
-    assert said.code == 0 and Counter(stage["finished"] for stage in stages) == {True: 9, False: 3}
+    assert said.code == 0 and Counter(stage["finished"] for stage in stages) == {True: 11, False: 4}
     assert json.loads(said.out)["rates"][0]["from"].startswith("median of 3 finished stages")
 
 

@@ -54,7 +54,12 @@ def test_a_mix_adds_a_stage_for_each_other_corpus_and_changes_what_reads_the_voc
     other = german(tmp_path / "german.jsonl")
     plain, mix = stages_of(e, "row"), mixed(e, (None, 10), (other, 1))
     assert set(mix) == {*plain, "vocabulary_corpus2"}
-    assert {role for role in plain if plain[role].key != mix[role].key} == {"vocabulary", "finetune", "evaluate"}
+    assert {role for role in plain if plain[role].key != mix[role].key} == {
+        "vocabulary",
+        "finetune",
+        "evaluate",
+        "likelihood",
+    }
     vocabulary = mix["vocabulary"]
     assert set(vocabulary.inputs) == {"corpus", "corpus2"}
     assert set(vocabulary.inputs.values()) == {mix["corpus"].key, mix["vocabulary_corpus2"].key}

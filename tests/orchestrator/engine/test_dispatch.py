@@ -22,6 +22,26 @@ def test_a_refusal_is_the_reason_also_of_what_waited_for_the_stopped_lanes() -> 
     assert {reports[key].because for key in (corpus.key, tokens.key)} == {tasks.key}
 
 
+def test_a_lane_takes_every_look_at_a_model_before_it_goes_on_to_another() -> None:
+    rows = []
+    for name in "ab":
+        pretrain = Stage.of("pretrain", name, cost=5.0, row=name)
+        finetune = Stage.of("finetune", name, cost=3.0, inputs={"pretrain": pretrain}, row=name)
+        looks = {kind: Stage.of(kind, name, inputs={"trained": finetune}) for kind in ("evaluate", "likelihood")}
+        rows.append((PlannedRow(name=name), {"pretrain": pretrain, "finetune": finetune, **looks}))
+    dispatcher = Dispatcher(Plan.of("s", "tiny", rows), set(), num_lanes=1, max_attempts=1)
+    dispatcher.join("lane", "first")
+    taken = []
+    for turn in range(8):
+        given = dispatcher.take("lane", "first", turn, preparatory="too")
+        assert isinstance(given, Assignment)
+        taken.append(f"{given.stage.kind} {given.stage.name}")
+        dispatcher.started("lane", "first", given.stage.key)
+        dispatcher.finished("lane", "first", given.stage.key, 1.0, cached=False)
+    looks = ["pretrain", "finetune", "evaluate", "likelihood"]
+    assert taken == [f"{kind} {row}" for row in "ab" for kind in looks]
+
+
 def test_a_plan_that_may_grow_keeps_its_lanes_until_it_is_sealed() -> None:
     first, second = Stage.of("pretrain", "a", seed=0), Stage.of("pretrain", "b", seed=1)
     third = Stage.of("finetune", "c", inputs={"pretrain": second})

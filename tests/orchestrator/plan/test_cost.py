@@ -107,7 +107,7 @@ def test_a_plan_as_json_says_what_it_is_and_starts_nothing(
         "rates",
     }
     assert (said["study"], said["scale"]) == ("objectives", "paper")
-    assert (said["stages_named"], said["stages_distinct"]) == (138, 48) == (said["stages_named"], len(said["stages"]))
+    assert (said["stages_named"], said["stages_distinct"]) == (152, 62) == (said["stages_named"], len(said["stages"]))
     assert len(said["rows"]) == 14 and said["rows"][0]["name"] == "replace-spans"
     folders = {stage["folder"].rpartition("-")[2]: stage for stage in said["stages"]}
     assert all(set(row["stages"].values()) <= set(folders) for row in said["rows"])
@@ -131,7 +131,7 @@ def test_a_plan_for_people_names_stages_sharing_and_hours(tmp_path: Path) -> Non
     text = out.getvalue()
     assert "objectives at scale paper" in text
     assert "pretrain/replace-spans-seed0-" in text and "222.9M" in text and "34.4B" in text and "3.29e+19" in text
-    assert "48 stages; the rows name 138, so sharing saves 90 of them" in text
+    assert "62 stages; the rows name 152, so sharing saves 90 of them" in text
     assert "device-hours (assumed: one chip at 40 % of 275 TFLOP/s)" in text
 
 

@@ -148,7 +148,7 @@ def test_a_multitask_row_trains_on_text_and_tasks_and_is_evaluated(ran: tuple[Pl
     plan, outcomes = ran
     assert outcomes.ok
     stages = roles_of(plan)["parts-1"]
-    assert list(stages) == ["corpus", "vocabulary", "tasks", "tokens", "multitask", "evaluate"]
+    assert list(stages) == ["corpus", "vocabulary", "tasks", "tokens", "multitask", "evaluate", "likelihood"]
     result = place.result(outcomes, stages["multitask"])
     assert result["rates"] == pytest.approx({**dict.fromkeys(TASKS, 60 / 300), "unsupervised": 120 / 300})
     assert result["steps"] == 18 and result["last_loss"] < result["first_loss"]
@@ -160,6 +160,7 @@ def test_a_multitask_row_trains_on_text_and_tasks_and_is_evaluated(ran: tuple[Pl
     for name in TASKS:
         per_example_Nk = np.load(place.store.path(stages["evaluate"]) / f"{name}.scores.npy", allow_pickle=False)
         assert get_task(name).aggregate(per_example_Nk) == pytest.approx(scores[name][get_task(name).main.name])
+    assert set(place.result(outcomes, stages["likelihood"])["bits_per_byte"]) == set(TASKS)
 
 
 def test_parts_end_in_the_bits_of_one_run(ran: tuple[Plan, Outcomes], place: Place) -> None:

@@ -25,7 +25,7 @@ from t5core.config import (
     VocabularyConfig,
 )
 
-ROLES = ("corpus", "vocabulary", "tasks", "tokens", "pretrain", "finetune", "evaluate")
+ROLES = ("corpus", "vocabulary", "tasks", "tokens", "pretrain", "finetune", "evaluate", "likelihood")
 BEHIND_VOCABULARY = set(ROLES) - {"corpus", "tasks"}
 
 
@@ -59,15 +59,21 @@ def test_keys_are_what_they_were() -> None:
     version in KINDS goes up together with the keys below, or a revision changes those of the configs it touches.
     """
     keys = {role: stage.key for role, stage in stages_of(baseline(), "row").items()}
-    assert {role: keys[role] for role in ("corpus", "pretrain", "evaluate")} == {
+    assert {role: keys[role] for role in ("corpus", "pretrain", "evaluate", "likelihood")} == {
         "corpus": "4c77c6654251d1f8",
         "pretrain": "5e4a9e9d3a91c9b9",
         "evaluate": "9d1570559e440070",
+        "likelihood": "70c729679ea4afae",
     }
 
 
 def test_what_a_device_would_not_compute_in_by_itself_is_part_of_what_is_computed() -> None:
-    assert changed_roles(lambda e: e.replace(precision="bfloat16")) == {"pretrain", "finetune", "evaluate"}
+    assert changed_roles(lambda e: e.replace(precision="bfloat16")) == {
+        "pretrain",
+        "finetune",
+        "evaluate",
+        "likelihood",
+    }
     assert stages_of(baseline().replace(precision="bfloat16"), "row")["pretrain"].config["precision"] == "bfloat16"
 
 
@@ -100,7 +106,7 @@ def test_a_revision_changes_the_keys_of_what_it_touches_and_of_what_reads_that(m
     monkeypatch.setattr("orchestrator.plan.stage.KINDS", revised)
     after = [stages_of(e, "row") for e in (touched, other)]
     changed = [{role for role in old if old[role].key != new[role].key} for old, new in zip(before, after, strict=True)]
-    assert changed == [{"pretrain", "finetune", "evaluate"}, set()]
+    assert changed == [{"pretrain", "finetune", "evaluate", "likelihood"}, set()]
     assert after[0]["pretrain"].revisions == ("trial",)
 
 
@@ -132,23 +138,26 @@ def test_the_same_experiment_has_the_same_keys_through_json_and_from_any_row() -
         (lambda e: e.replace(corpus=e.corpus.replace(content="decaf")), set(ROLES)),
         (lambda e: e.replace(corpus=e.corpus.replace(min_chars=100)), set(ROLES)),
         (lambda e: e.replace(vocabulary=e.vocabulary.replace(num_pieces=31_000)), BEHIND_VOCABULARY),
-        (lambda e: e.replace(tasks=e.tasks.replace(train_examples=10)), {"tasks", "finetune", "evaluate"}),
-        (lambda e: e.replace(tasks=e.tasks.replace(seed=1)), {"tasks", "finetune", "evaluate"}),
+        (
+            lambda e: e.replace(tasks=e.tasks.replace(train_examples=10)),
+            {"tasks", "finetune", "evaluate", "likelihood"},
+        ),
+        (lambda e: e.replace(tasks=e.tasks.replace(seed=1)), {"tasks", "finetune", "evaluate", "likelihood"}),
         (
             lambda e: e.replace(objective=ObjectiveConfig(noise_density=0.25)),
-            {"pretrain", "finetune", "evaluate"},
+            {"pretrain", "finetune", "evaluate", "likelihood"},
         ),
-        (lambda e: e.replace(model=e.model.replace(d_ff=64)), {"pretrain", "finetune", "evaluate"}),
-        (lambda e: e.replace(pretrain=e.pretrain.replace(steps=7)), {"pretrain", "finetune", "evaluate"}),
+        (lambda e: e.replace(model=e.model.replace(d_ff=64)), {"pretrain", "finetune", "evaluate", "likelihood"}),
+        (lambda e: e.replace(pretrain=e.pretrain.replace(steps=7)), {"pretrain", "finetune", "evaluate", "likelihood"}),
         (
             lambda e: e.replace(
                 pretrain=e.pretrain.replace(optimizer=e.pretrain.optimizer.replace(decay_exponent=0.7))
             ),
-            {"pretrain", "finetune", "evaluate"},
+            {"pretrain", "finetune", "evaluate", "likelihood"},
         ),
-        (lambda e: e.replace(seed=1), {"pretrain", "finetune", "evaluate"}),
-        (lambda e: e.replace(finetune=e.finetune.replace(dropout_rate=0.0)), {"finetune", "evaluate"}),
-        (lambda e: e.replace(finetune=e.finetune.replace(inputs_length=64)), {"finetune", "evaluate"}),
+        (lambda e: e.replace(seed=1), {"pretrain", "finetune", "evaluate", "likelihood"}),
+        (lambda e: e.replace(finetune=e.finetune.replace(dropout_rate=0.0)), {"finetune", "evaluate", "likelihood"}),
+        (lambda e: e.replace(finetune=e.finetune.replace(inputs_length=64)), {"finetune", "evaluate", "likelihood"}),
         (lambda e: e.replace(decode=e.decode.replace(max_new_tokens=3)), {"evaluate"}),
     ],
 )
@@ -164,7 +173,7 @@ def test_what_determines_a_result_changes_its_key_and_those_behind_it(
         lambda e: e.replace(pretrain=e.pretrain.replace(log_every=1, checkpoint_every=3)),
         lambda e: e.replace(finetune=e.finetune.replace(log_every=1, checkpoint_every=3)),
         lambda e: e.replace(corpus=e.corpus.replace(paths=("/elsewhere",))),
-        lambda e: e.replace(decode=e.decode.replace(batch_size=7)),
+        lambda e: e.replace(decode=e.decode.replace(batch_size=7)),  # of likelihoods, too
     ],
 )
 def test_what_only_changes_how_a_run_is_watched_changes_no_key(change: Callable[[Experiment], Experiment]) -> None:
@@ -188,7 +197,12 @@ def test_every_kind_has_a_version_and_only_training_and_evaluation_take_a_device
     stages = stages_of(baseline(), "row")
     assert tuple(stages) == ROLES and set(KINDS) == {*ROLES, "multitask"}
     assert all(role == stage.kind for role, stage in stages.items())
-    assert {role for role, stage in stages.items() if stage.accelerated} == {"pretrain", "finetune", "evaluate"}
+    assert {role for role, stage in stages.items() if stage.accelerated} == {
+        "pretrain",
+        "finetune",
+        "evaluate",
+        "likelihood",
+    }
     assert stages["pretrain"].settings["train"]["log_every"] == 20
     assert "log_every" not in stages["pretrain"].config["train"]
 
@@ -214,8 +228,8 @@ def test_a_plan_holds_each_stage_once_and_after_what_it_reads() -> None:
         for name, o in objectives.items()
     ]
     plan = Plan.of("trial", "some", rows)
-    # corpus, vocabulary, tasks and tokens once; two pre-trainings; three times fine-tuning and evaluation
-    assert plan.shared() == (7 + 7 + 5, 4 + 2 + 6)
+    # corpus, vocabulary, tasks and tokens once; two pre-trainings; three times fine-tuning and what looks at it
+    assert plan.shared() == (8 + 8 + 6, 4 + 2 + 9)
     order = list(plan.stages)
     for key, stage in plan.stages.items():
         assert stage.key == key

@@ -54,8 +54,8 @@ def test_every_seed_trains_every_row_and_shares_the_text(tmp_path: Path) -> None
         ("none", 2),
     ]
     assert one.rows == three.rows[:2]
-    # 4 of text and tasks, and per seed 3 for the row with and 2 for the row without pre-training
-    assert (len(one.stages), len(three.stages)) == (4 + 5, 4 + 15)
+    # 4 of text and tasks, and per seed 4 for the row with and 3 for the row without pre-training
+    assert (len(one.stages), len(three.stages)) == (4 + 7, 4 + 21)
     assert {stage.name for stage in three.stages.values() if stage.kind == "finetune"} == {
         f"{row}-seed{seed}" for row in ("spans", "none") for seed in range(3)
     }

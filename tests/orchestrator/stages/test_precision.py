@@ -38,7 +38,7 @@ def test_both_share_their_text_and_train_apart(studies):
     keys = {precision: set(plan.stages) for precision, (plan, _, _) in studies.items()}
     shared = {studies[None][0].stages[key].kind for key in keys[None] & keys["bfloat16"]}
     assert shared == {"corpus", "vocabulary", "tasks", "tokens"}
-    for role in ("pretrain", "finetune", "evaluate"):
+    for role in ("pretrain", "finetune", "evaluate", "likelihood"):
         assert manifest(studies, None, role).made_with["precision"] == "float32"
         assert manifest(studies, "bfloat16", role).made_with["precision"] == "bfloat16"
 
@@ -46,6 +46,11 @@ def test_both_share_their_text_and_train_apart(studies):
 def test_losses_are_near_each_other_and_not_the_same(studies):
     exact, rounded = (manifest(studies, p, "pretrain").result["validation_loss"] for p in (None, "bfloat16"))
     assert rounded == pytest.approx(exact, rel=0.02) and rounded != exact
+
+
+def test_bits_are_near_each_other_and_not_the_same(studies):
+    exact, rounded = (manifest(studies, p, "likelihood").result["bits_per_byte"] for p in (None, "bfloat16"))
+    assert rounded == pytest.approx(exact, rel=0.05) and rounded != exact
 
 
 def test_the_conclusions_are_the_same(studies):

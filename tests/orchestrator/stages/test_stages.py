@@ -84,6 +84,7 @@ def test_every_stage_leaves_the_files_that_the_next_ones_read(done: Done) -> Non
         "tokens": {f"{split}.{part}.npy" for split in ("train", "validation") for part in ("tokens", "offsets")},
         "tasks": {f"{task}.{split}.jsonl" for task in tasks for split in ("train", "validation")},
         "evaluate": {f"{task}.{part}" for task in tasks for part in ("predictions.jsonl", "scores.npy")},
+        "likelihood": {f"{task}.likelihood.npy" for task in tasks},
     }
     for role, stage in done.spans.items():
         manifest = done.store.verify(stage)

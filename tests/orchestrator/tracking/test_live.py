@@ -68,6 +68,24 @@ def test_a_row_ends_when_its_evaluation_does_whatever_the_others_do(store: Store
     assert len(told.lines) == 6
 
 
+def test_a_row_ends_with_the_last_of_its_evaluations_and_has_bits_beside_scores(store: Store) -> None:
+    corpus = Stage.of("corpus", "text", corpus={"source": "text"})
+    stages = {role: Stage.of(role, "a", inputs={"corpus": corpus}) for role in ("evaluate", "likelihood")}
+    plan, told = Plan.of("trial", "tiny", [(PlannedRow(name="a"), {"corpus": corpus, **stages})]), Told()
+    results = {
+        "likelihood": {"bits_per_byte": {"doc_qa": 1.5, "super_glue_wsc": None}},
+        "evaluate": {"scores": {"doc_qa": {"em": 12.5}}},
+    }
+    with LiveRows(plan, store, told) as rows:
+        rows(finished(store, plan, corpus.key))
+        for role, result in results.items():
+            (store.work(stages[role]) / "x").write_text("x")
+            store.commit(stages[role], store.work(stages[role]), result)
+            assert told.lines[-1].startswith("a ") is False
+            rows(StageFinished(key=stages[role].key, lane="lane-1", seconds=1.0, cached=False))
+    assert told.lines[-2:] == ["evaluate of a", 'a finished {"bits/doc_qa": 1.5, "doc_qa/em": 12.5}']
+
+
 def test_a_row_of_which_a_shared_stage_failed_has_failed_once(store: Store) -> None:
     plan, told = planned(), Told()
     corpus = plan.rows[0].stages["corpus"]

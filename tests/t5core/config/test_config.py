@@ -10,6 +10,7 @@ from t5core.config import (
     Config,
     CorpusConfig,
     DecodeConfig,
+    LikelihoodConfig,
     MeshConfig,
     MixtureConfig,
     ModelConfig,
@@ -74,6 +75,7 @@ CONFIGS = st.one_of(
     ),
     st.builds(MeshConfig, data=COUNT, model=COUNT),
     st.builds(DecodeConfig, max_new_tokens=COUNT, batch_size=COUNT),
+    st.builds(LikelihoodConfig, max_target_tokens=COUNT, batch_size=COUNT),
     st.builds(
         TasksConfig,
         names=st.lists(TEXT, min_size=1, max_size=3).map(tuple),
@@ -113,6 +115,7 @@ def test_every_config_is_among_those_tested():
         "TrainConfig",
         "MeshConfig",
         "DecodeConfig",
+        "LikelihoodConfig",
         "TasksConfig",
         "TaskContent",
         "TaskWeight",

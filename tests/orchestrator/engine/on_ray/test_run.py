@@ -22,6 +22,7 @@ from orchestrator.engine.on_ray.crew import Crew, LaneConfig, decided_device, de
 from orchestrator.engine.on_ray.lanes import WorkerSpec
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.engine.outcomes import Failed, Finished, Skipped
+from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.store import Store, open_store
 from orchestrator.store.failures import read_failures
 from t5core.errors import ConfigError
@@ -203,6 +204,15 @@ def test_while_stages_are_prepared_one_cpu_is_theirs(cpus: int, rows: int, expec
     corpus = {key for key, stage in plan.stages.items() if stage.kind == "corpus"}
     prepared = Crew.of(plan, corpus, LaneConfig(), connection, None)
     assert prepared == Crew(lanes=expected.lanes, first=expected.lanes, slots=0)
+
+
+def test_two_looks_at_one_model_are_no_work_for_two_lanes() -> None:
+    finetune = small_stages.stage("finetune", "a")
+    looks = {kind: small_stages.stage(kind, "a", {"trained": finetune}) for kind in ("evaluate", "likelihood")}
+    plan = Plan.of("trial", "tiny", [(PlannedRow(name="a"), {"finetune": finetune, **looks})])
+    connection = RayConnection(address="", cpus=8, tpus=0, gpus=0, nodes=1, started_here=True)
+    for finished in (set(), {finetune.key}):
+        assert Crew.of(plan, finished, LaneConfig(), connection, None) == Crew(lanes=1, first=1, slots=0)
 
 
 def test_a_lane_is_a_tpu_host_where_there_is_one_else_a_gpu_else_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
