@@ -3,8 +3,8 @@
 Kendall's tau has an interval over our own noise: of these rows, had we trained forever and judged on every example.
 The paper's numbers are taken as printed. Noise shuffles an order, so it draws tau towards 0: what tau comes to when
 our numbers are moved once more by their noise lies too near to 0, and the interval's end on the far side is the mirror
-image of the near one instead, if that is farther. In simulations with 14 and 6 rows it covers the true tau in 93 to
-99 of 100 cases where the rows' true means differ by twice their noise or more, and in 79 to 97 where by as much as
+image of the near one instead, if that is farther. In simulations with 14 and 6 rows it covers the true tau in 91 to
+100 of 100 cases where the rows' true means differ by twice their noise or more, and in 71 to 95 where by as much as
 their noise (docs/significance.md).
 """
 

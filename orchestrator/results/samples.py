@@ -52,6 +52,8 @@ def columns_of_numbers(
             done = [run for run in runs if run.status == "done"]
             scored = _scores(done, task, resamples, seed)
             if scored is None:
+                if any(not math.isfinite(run.scores.get(task.task, 0.0)) for run in done):
+                    notes.append(f"no score on {task.label or task.task} for {name}: it is not finite")
                 continue
             scores[name] = scored
             found = _bits(done, task.task, resamples, seed)

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.results.compare import AVERAGE, STANDING, RowResult, TaskColumn, compare, to_json
+from orchestrator.results.sequential import decide
 from orchestrator.results.table import render
 from t5core.readable import duration
 
@@ -208,11 +209,25 @@ def test_targets_without_bytes_leave_a_clear_cell_and_a_line():
     assert "nan" not in to_json(c).lower() and "nan" not in text_of(c)
 
 
+def test_a_score_that_is_no_number_leaves_a_clear_cell_and_a_line():
+    broken = [replace(run, scores={**run.scores, "summary": float("nan")}) for run in seeds("a", 140)]
+    c = compared(*seeds("base", 100), *broken)
+    assert "summary" not in next(r for r in c.rows if r.name == "a").cells
+    assert "no score on summary for a: it is not finite" in c.notes
+    assert "nan" not in to_json(c).lower() and "nan" not in text_of(c)
+
+
 def test_bold_follows_the_papers_rule_on_scores():
     c = compared(*seeds("base", 100, spread=8), *seeds("a", 102, spread=8), *seeds("b", 60, spread=8))
     assert {r.name: r.cells["summary"].bold for r in c.rows} == {"a": True, "base": True, "b": False}
     assert any(note.startswith("bold, by the paper's rule: within 2 standard deviations") for note in c.notes)
     assert json.loads(to_json(c))["rows"][0]["cells"]["summary"]["bold"] is True
+
+
+def test_a_comparison_says_what_more_seeds_would_decide():
+    c = compared(*seeds("base", 100), *seeds("far", 190), *seeds("near", 100))
+    decision = decide(c.standing, c.baseline, looks=4)
+    assert [(p.kind, {p.better, p.worse}) for p in decision.pairs] == [("baseline", {"base", "near"})]
 
 
 def test_looks_share_the_level():
