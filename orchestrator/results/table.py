@@ -1,21 +1,25 @@
 """The table: a comparison as people read it.
 
-A cell shows our score and a mark against the baseline: ``▲`` better, ``▼`` worse, ``≈`` no telling (see
-``orchestrator.results.significance``). Rows are in the order of our average; those that cannot be told from the leader
-of their group share its rank (``1≈``). The paper's columns stand right of the tasks that stand for them.
+A cell shows our score and a mark against the baseline: ``▲`` better, ``▼`` worse, ``≈`` no telling, with ``?`` behind
+for noise that is borrowed and ``?`` alone for noise that is not known (``orchestrator.results.significance``). Where a
+task's likelihoods are known, bits per byte stand beside its score. Rows are in the order of their standing; those
+that cannot be told from the leader of their group share its rank (``1≈``). Tasks that tell too little to take part in
+the order are grey. The paper's columns stand right of the tasks that stand for them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.results.compare import AVERAGE, ComparedRow, Comparison
+from orchestrator.results.agreement import Agreement, unrelated
+from orchestrator.results.values import AVERAGE, ComparedRow, Comparison, Number
 from t5core.readable import duration
 from t5core.tables import Column, Output, print_line, print_table
 
 _WHOLE_WORD = 7
-_STYLES = {"▲": "green", "▼": "red", "≈": "dim"}
+_STYLES = {"▲": "green", "▼": "red", "≈": "dim", "?": "dim"}
+_GREY = "bright_black"
 _NO_RESULT = {"failed": "✗", "done": "–"}
 
 
@@ -37,18 +41,26 @@ def render(comparison: Comparison, console: Console | None = None) -> None:
 
 def footer(comparison: Comparison) -> tuple[str, ...]:
     """Returns the lines under the table: how well the orders agree, and the notes."""
-    taus = [f"{name} {value:+.2f}" for name, value in comparison.tau.items() if value is not None]
+    taus = [f"{name} {_tau(found)}" for name, found in comparison.agreement.items() if found.tau is not None]
+    around_0 = unrelated(comparison.tau_rows)
+    chance = "" if around_0 is None else f"; two unrelated orders lie within ±{around_0:.2f} in 19 of 20 cases"
     agreement = [
-        f"order of {comparison.tau_rows} rows, ours against the paper's, Kendall's tau (1 same, -1 reversed): "
-        + ", ".join(taus)
+        f"order of {comparison.tau_rows} rows, ours against the paper's, Kendall's tau (1 same, -1 reversed) and its "
+        f"interval over our noise: {', '.join(taus)}{chance}"
     ]
     return (*(agreement if taus else ()), *comparison.notes)
+
+
+def _tau(found: Agreement) -> str:
+    interval = "?" if found.interval is None else "{:+.2f} to {:+.2f}".format(*found.interval)
+    return f"{found.tau:+.2f} ({interval})"
 
 
 def _columns(c: Comparison) -> list[tuple[Column, list[Text]]]:
     """All columns but the first, each with its cells; the paper's stand right of the tasks they are for.
 
-    Where there is little room our average and rank stay the longest, then the tasks; times go first.
+    Where there is little room standing and rank stay the longest, then scores; times go first, then bits and the
+    paper's numbers.
     """
     out: list[tuple[Column, list[Text]]] = []
 
@@ -57,12 +69,17 @@ def _columns(c: Comparison) -> list[tuple[Column, list[Text]]]:
 
     for paper in [*c.paper_columns, *([""] if any(not t.paper_column for t in c.tasks) else [])]:
         for task in (t for t in c.tasks if t.paper_column == paper):
-            add((task.label or task.task).replace("_", " "), [_score(row, task.task) for row in c.rows], 1)
+            grey = _GREY if task.task in c.signals and not c.signals[task.task].takes_part else ""
+            name = (task.label or task.task).replace("_", " ")
+            add(name, _scores(c.rows, task.task, grey), 1, grey)
+            if any(row.cells[task.task].bits for row in c.rows if task.task in row.cells):
+                add(f"{name.split()[0]} bits", _bits(c.rows, task.task, grey), 2, grey)
         if paper:
             papers = [f"{row.paper[paper]:.2f}" if paper in row.paper else "" for row in c.rows]
             add(f"paper {paper}", map(Text, papers), 2, "cyan")
-    add("our average", [_score(row, AVERAGE) for row in c.rows], 0, "bold")
-    ranks = ["" if row.rank is None else f"{row.rank}{'≈' if row.rank_shared else ' '}" for row in c.rows]
+    add("our average", _scores(c.rows, AVERAGE), 1)
+    add("standing", _filled([(row, row.standing, "{:+.2f}") for row in c.rows]), 0, "bold")
+    ranks = ["" if row.rank is None else f"{row.rank}{_told(row)}" for row in c.rows]
     add("our rank", map(Text, ranks), 0, "bold")
     add("paper rank", [Text("" if row.paper_rank is None else str(row.paper_rank)) for row in c.rows], 2, "cyan")
     add("time", [Text(duration(row.seconds)) for row in c.rows], 3)
@@ -79,8 +96,31 @@ def _label(row: ComparedRow, baseline: str) -> Text:
     return Text(f"{text} (baseline)" if row.name == baseline else text, style="bold" if row.name == baseline else "")
 
 
-def _score(row: ComparedRow, column: str) -> Text:
-    if column not in row.cells:
-        return Text(_NO_RESULT[row.status] + " ", style="red" if row.status == "failed" else "dim")
-    cell = row.cells[column]
-    return Text.assemble(f"{cell.score:.2f}", (cell.mark or " ", _STYLES.get(cell.mark, "")))
+def _told(row: ComparedRow) -> str:
+    return "?" if not row.rank_known else "≈" if row.rank_shared else " "
+
+
+def _scores(rows: Sequence[ComparedRow], column: str, grey: str = "") -> list[Text]:
+    bold = {row.name for row in rows if column in row.cells and row.cells[column].bold}
+    return _filled([(row, row.cells.get(column), "{:.2f}") for row in rows], bold, grey)
+
+
+def _bits(rows: Sequence[ComparedRow], column: str, grey: str) -> list[Text]:
+    cells = [row.cells.get(column) for row in rows]
+    return _filled([(row, cell and cell.bits, "{:.3f}") for row, cell in zip(rows, cells, strict=True)], (), grey)
+
+
+def _filled(
+    numbers: Sequence[tuple[ComparedRow, Number | None, str]], bold: Collection[str] = (), grey: str = ""
+) -> list[Text]:
+    """Cells of one column, their marks as wide as the widest of them, so that the numbers stand under each other."""
+    width = max([1, *(len(number.mark) for _, number, _ in numbers if number)])
+    out = []
+    for row, number, form in numbers:
+        if number is None:
+            out.append(Text(_NO_RESULT[row.status] + " " * width, style="red" if row.status == "failed" else "dim"))
+            continue
+        mark = number.mark.ljust(width)
+        shown = (form.format(number.value), "bold" if row.name in bold else "")
+        out.append(Text.assemble(shown, (mark, grey or _STYLES.get(mark[0], ""))))
+    return out

@@ -17,15 +17,18 @@ def comparison():
 
     tasks = [TaskColumn(task="summary_line", paper_column="CNNDM", aggregate=accuracy), TaskColumn(task="order")]
     rows = [RowResult(name="bad", label="<b>Bad</b>", status="failed", reason="no space & no way")]
-    for name, right in (("base", 100), ("better", 150)):
-        examples_Nk = (np.arange(200) < right).astype(np.float64)[:, None]
-        scores = {"summary_line": accuracy(examples_Nk), "order": 50.0 + right / 100}
-        rows.append(
-            RowResult(
-                name=name, label=f"Row {name}", scores=scores, example_scores={"summary_line": examples_Nk},
-                paper={"CNNDM": 19.24}, seconds=75.0,
-            )
-        )  # fmt: skip
+    for name, right in (("base", 100), ("better", 150), ("worse", 20)):
+        for seed in (0, 1):
+            examples_Nk = (np.arange(200) < right + 2 * seed).astype(np.float64)[:, None]
+            scores = {"summary_line": accuracy(examples_Nk), "order": 50.0 + right / 100}
+            bits_N2 = np.stack([np.full(200, 1600 / right * (1 + 0.01 * seed)), np.full(200, 8.0)], axis=1)
+            rows.append(
+                RowResult(
+                    name=name, label=f"Row {name}", seed=seed, scores=scores, seconds=37.5,
+                    example_scores={"summary_line": examples_Nk}, likelihoods={"summary_line": bits_N2},
+                    paper={"CNNDM": 19.24},
+                )
+            )  # fmt: skip
     return compare(rows, tasks, baseline="base", title="objectives, scale tiny")
 
 
@@ -40,13 +43,26 @@ def test_a_report_holds_the_table_the_plot_and_nothing_from_elsewhere(tmp_path, 
     assert main(["report", "objectives", "--store", str(written(tmp_path)), "--out", str(out)]) == 0
     assert capsys.readouterr().out.strip() == str(out)
     page = out.read_text(encoding="utf-8")
-    assert "75.00▲" in page
+    assert re.search(r'title="standard deviation [^"]*; 1.933▲ bits per byte"><b>75.50</b>▲', page)
+    assert "<th>standing</th>" in page and "51.00</td>" in page
     assert "19.24" in page
     assert "1:15" in page
     assert page.count("<svg") == 1
     assert not re.search(r"""(src|href)=["'](https?:|//)""", page.replace("xlink:href", "xlink"))
     assert "<script" not in page
     HTMLParser().feed(page)
+
+
+def test_a_report_of_before_bits_and_standing_is_still_drawn():
+    def old(values):
+        new = {"bits", "bold", "borrowed", "standing", "rank_known", "takes_part", "tau_interval", "tau_unrelated"}
+        new |= {"ranked_by", "signal_to_noise", "smallest_difference", "signal_wanted", "level"}
+        if isinstance(values, dict):
+            return {key: old(value) for key, value in values.items() if key not in new}
+        return [old(value) for value in values] if isinstance(values, list) else values
+
+    page = render_page(old(to_dict(comparison())), study="objectives", scale="tiny")
+    assert "75.50▲" in page and "<svg" in page
 
 
 def test_labels_and_reasons_are_text_not_markup():

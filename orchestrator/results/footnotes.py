@@ -1,0 +1,165 @@
+"""The lines under a table that say how its marks, ranks and averages are to be read."""
+
+from collections.abc import Mapping, Sequence
+
+from orchestrator.results.signal import SIGNAL_WANTED, Measure, Signal
+from orchestrator.results.values import ComparedRow, Number, TaskColumn
+
+_DIGITS: Mapping[Measure, str] = {"score": ".2f", "bits": ".3f"}
+_UNITS: Mapping[Measure, str] = {"score": "", "bits": " bits"}
+
+
+def footnotes(
+    rows: Sequence[ComparedRow],
+    tasks: Sequence[TaskColumn],
+    signals: Mapping[str, Signal],
+    *,
+    baseline: str,
+    compared: bool,
+    paper_columns: Sequence[str],
+    paper_sd: Mapping[str, float],
+    resamples: int,
+    level: float,
+    looks: int,
+) -> tuple[str, ...]:
+    """Returns the lines, in the order in which they stand.
+
+    Args:
+        rows: of the table.
+        tasks: of the table.
+        signals: what each task can tell.
+        baseline: the row that others are compared with.
+        compared: whether it has a result.
+        paper_columns: that stand in the table.
+        paper_sd: the paper's column -> standard deviation of its baseline.
+        resamples: of the bootstrap.
+        level: that all marks are held to together.
+        looks: that the level was shared by.
+    """
+    labels = {t.task: t.label or t.task for t in tasks}
+    return (
+        *_marks(rows, baseline, compared, level, looks),
+        *_noise(rows, resamples),
+        *_ranks(rows, signals, labels),
+        *_signals(signals, labels),
+        *_bold(rows),
+        *_paper(paper_columns, paper_sd),
+        *_majority(tasks),
+    )
+
+
+def _numbers(rows: Sequence[ComparedRow]) -> list[Number]:
+    cells = [cell for row in rows for cell in row.cells.values()]
+    return [*cells, *(cell.bits for cell in cells if cell.bits), *(row.standing for row in rows if row.standing)]
+
+
+def _marks(rows: Sequence[ComparedRow], baseline: str, compared: bool, level: float, looks: int) -> tuple[str, ...]:
+    if not compared:
+        return (f"the baseline ({baseline}) has no result yet, so nothing is compared with it",)
+    differences = [number.difference for number in _numbers(rows) if number.difference]
+    tested = sum(d.known for d in differences)
+    marks = f"against the baseline ({baseline}): ▲ better, ▼ worse, ≈ within the noise"
+    lines = []
+    if tested:
+        shared = f", shared by up to {looks} looks at growing data" if looks > 1 else ""
+        lines.append(
+            f"{marks} (Holm's correction over all {tested} marks: the chance that a table of equal rows has any arrow "
+            f"is at most {level:.4g}{shared})"
+        )
+    if any(d.borrowed for d in differences):
+        lines.append(
+            "▲? ▼? ≈?: a row has one seed, so its noise of training is borrowed: from the rows with several, or where "
+            "there are none from the runs' last checkpoints"
+        )
+    if any(not d.known for d in differences):
+        lines.append(
+            f"against the baseline ({baseline}): ? where nothing is said, since the noise of training is not known: "
+            "use --seeds 2 or more"
+        )
+    return tuple(lines)
+
+
+def _noise(rows: Sequence[ComparedRow], resamples: int) -> tuple[str, ...]:
+    counts = sorted({row.seeds for row in rows if row.seeds})
+    examples = f"noise: paired bootstrap over the evaluation examples, {resamples} resamples"
+    if not counts:
+        return ()
+    if counts[-1] == 1:
+        return (f"{examples}; one seed per row: the noise of training itself is not measured (use more seeds)",)
+    seeds = f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    return (
+        f"{examples}, and the spread over {seeds} of each row, drawn towards that of all rows; "
+        "seed by seed where rows share seeds",
+    )
+
+
+def _ranks(rows: Sequence[ComparedRow], signals: Mapping[str, Signal], labels: Mapping[str, str]) -> tuple[str, ...]:
+    if not any(row.rank is not None for row in rows):
+        return ()
+    parts = [task for task, signal in signals.items() if signal.takes_part]
+    measures = {signals[task].measure for task in parts}
+    what = {
+        frozenset({"bits"}): "bits per byte",
+        frozenset({"score"}): "scores",
+        frozenset({"bits", "score"}): "bits per byte, or scores where a row has no bits",
+    }.get(frozenset(measures), "")
+    lines = []
+    if parts:
+        over = ", ".join(labels[task] for task in parts)
+        lines.append(
+            f"rows stand in the order of standing: the mean over {over} of {what}, on each less the mean of the rows "
+            "and over their deviation, more is better; our average is the paper's, of all scores as they are"
+        )
+    else:
+        lines.append("standing 0: all rows are the same on every task")
+    if any(row.rank_shared and row.rank_known for row in rows):
+        lines.append("rank n≈: cannot be told from the first row of that rank, corrected for all pairs of rows")
+    if any(row.rank is not None and not row.rank_known for row in rows):
+        lines.append("rank n?: in this order as it came out; the noise that would tell the rows apart is not known")
+    return tuple(lines)
+
+
+def _signals(signals: Mapping[str, Signal], labels: Mapping[str, str]) -> tuple[str, ...]:
+    if not signals:
+        return ()
+    told = []
+    for task, signal in signals.items():
+        ratio = "not known" if signal.ratio is None else f"{signal.ratio:.1f}"
+        smallest = [
+            f"{value:{_DIGITS[measure]}}{_UNITS[measure]}"
+            for measure, value in signal.smallest.items()
+            if value is not None
+        ]
+        told.append(f"{labels[task]} {ratio}" + (f" (sees {' and '.join(smallest)})" if smallest else ""))
+    lines = [
+        "signal-to-noise (deviation of the rows' means over that between seeds), and the smallest difference to the "
+        f"baseline seen in 4 of 5 cases: {', '.join(told)}"
+    ]
+    constant = [labels[task] for task, signal in signals.items() if signal.constant]
+    weak = [labels[task] for task, signal in signals.items() if not signal.takes_part and not signal.constant]
+    if constant:
+        lines.append(f"the same in all rows, so nothing is ranked by it: {', '.join(constant)}")
+    if weak:
+        lines.append(f"signal-to-noise below {SIGNAL_WANTED:g}, so shown grey and not in standing: {', '.join(weak)}")
+    parts = [signal for signal in signals.values() if signal.takes_part]
+    if parts and all(signal.ratio is None for signal in parts):
+        lines.append("signal-to-noise takes two seeds in two rows: not known, so all tasks that differ are in standing")
+    elif parts and all(signal.ratio is not None and signal.ratio < SIGNAL_WANTED for signal in parts):
+        lines.append(f"no task reaches a signal-to-noise of {SIGNAL_WANTED:g}, so none is left out of standing for it")
+    return tuple(lines)
+
+
+def _bold(rows: Sequence[ComparedRow]) -> tuple[str, ...]:
+    if any(cell.bold for row in rows for cell in row.cells.values()):
+        return ("bold, by the paper's rule: within 2 standard deviations of the baseline's runs of the best score",)
+    return ()
+
+
+def _paper(columns: Sequence[str], paper_sd: Mapping[str, float]) -> tuple[str, ...]:
+    known = [f"{c} {paper_sd[c]:g}" for c in columns if c in paper_sd]
+    return (f"the paper's own noise, one standard deviation of its baseline: {', '.join(known)}",) if known else ()
+
+
+def _majority(tasks: Sequence[TaskColumn]) -> tuple[str, ...]:
+    known = [f"{t.label or t.task} {t.majority:.2f}" for t in tasks if t.majority is not None]
+    return (f"always training's commonest answer: {', '.join(known)}",) if known else ()

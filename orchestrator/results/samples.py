@@ -1,0 +1,129 @@
+"""From rows' results to the columns of numbers that are compared: scores, and bits per byte."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.results.noise import Aggregate, Measured, Sample, average, resampled_indices, sample
+from orchestrator.results.signal import Measure
+from orchestrator.results.values import RowResult, TaskColumn
+
+Columns = Mapping[str, Mapping[Measure, Measured]]
+"""task -> measure -> the rows' numbers."""
+
+_NATS, _BYTES = 0, 1
+
+
+def bits_per_byte(likelihoods: NDArray[np.float64]) -> Any:
+    """Returns bits per byte from [N, k] nats and bytes, or from a stack [R, N, k] a value each; nan: no bytes."""
+    totals = likelihoods[..., (_NATS, _BYTES)].sum(axis=-2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(totals[..., 1] > 0, totals[..., 0] / math.log(2) / totals[..., 1], np.nan)
+
+
+def by_name(results: Sequence[RowResult]) -> dict[str, list[RowResult]]:
+    """Returns the results of each row; raises ValueError for two of one row and seed."""
+    out: dict[str, list[RowResult]] = {}
+    for result in results:
+        runs = out.setdefault(result.name, [])
+        if any(run.seed == result.seed for run in runs):
+            raise ValueError(f"two results of row {result.name!r} have seed {result.seed}")
+        runs.append(result)
+    return out
+
+
+def columns_of_numbers(
+    rows: Mapping[str, Sequence[RowResult]], tasks: Sequence[TaskColumn], resamples: int, seed: int
+) -> tuple[dict[str, dict[Measure, Measured]], tuple[str, ...]]:
+    """Returns task -> measure -> the finished runs' numbers, and lines about those that cannot be shown.
+
+    A row has a number where all its finished runs have it.
+    """
+    columns: dict[str, dict[Measure, Measured]] = {}
+    notes = []
+    for task in tasks:
+        scores: dict[str, Sample] = {}
+        bits: dict[str, Sample] = {}
+        refused = []
+        for name, runs in rows.items():
+            done = [run for run in runs if run.status == "done"]
+            scored = _scores(done, task, resamples, seed)
+            if scored is None:
+                if any(not math.isfinite(run.scores.get(task.task, 0.0)) for run in done):
+                    notes.append(f"no score on {task.label or task.task} for {name}: it is not finite")
+                continue
+            scores[name] = scored
+            found = _bits(done, task.task, resamples, seed)
+            if isinstance(found, Sample):
+                bits[name] = found
+            elif found:
+                refused.append(f"{name} ({found})")
+        columns[task.task] = {}
+        if scores:
+            columns[task.task]["score"] = Measured(scores)
+        if bits:
+            columns[task.task]["bits"] = Measured(bits, better=-1)
+        if refused:
+            notes.append(f"no bits per byte on {task.label or task.task} for {', '.join(refused)}")
+    return columns, tuple(notes)
+
+
+def average_of_scores(columns: Columns, tasks: Sequence[str]) -> Measured:
+    """Returns the plain mean of the scores of the rows that have all of these tasks."""
+    parts = [columns[task]["score"] for task in tasks if "score" in columns[task]]
+    if not tasks or len(parts) < len(tasks):
+        return Measured({})
+    rows = [row for row in parts[0].samples if all(row in part for part in parts)]
+    return Measured({row: average([part.samples[row] for part in parts]) for row in rows})
+
+
+def _scores(done: Sequence[RowResult], task: TaskColumn, resamples: int, seed: int) -> Sample | None:
+    name = task.task
+    if not done or any(not math.isfinite(run.scores.get(name, math.nan)) for run in done):
+        return None
+    examples = {run.seed: run.example_scores[name] for run in done if run.example_scores and name in run.example_scores}
+    scores = {run.seed: run.scores[name] for run in done}
+    return _sample(name, scores, examples, task.aggregate, _checkpoints(done, "within_run_sd", name), resamples, seed)
+
+
+def _bits(done: Sequence[RowResult], name: str, resamples: int, seed: int) -> Sample | str | None:
+    """Returns bits per byte; why there are none, though likelihoods are; or None without likelihoods."""
+    likelihoods = {run.seed: run.likelihoods[name] for run in done if run.likelihoods and name in run.likelihoods}
+    if len(likelihoods) < len(done):
+        return None
+    numbers = {s: np.asarray(of_run, dtype=np.float64)[:, : _BYTES + 1] for s, of_run in likelihoods.items()}
+    bits = {s: float(bits_per_byte(numbers_Nk)) for s, numbers_Nk in numbers.items()}
+    if not all(np.isfinite(numbers_Nk).all() for numbers_Nk in numbers.values()):
+        return "a likelihood is not finite"
+    if any(math.isnan(value) for value in bits.values()):
+        return "its targets have no bytes"
+    checkpoints = _checkpoints(done, "within_run_bits_sd", name)
+    return _sample(name, bits, numbers, bits_per_byte, checkpoints, resamples, seed)
+
+
+def _sample(
+    name: str,
+    runs: Mapping[int, float],
+    examples: Mapping[int, NDArray[np.float64]],
+    aggregate: Aggregate | None,
+    checkpoints: tuple[float, int] | None,
+    resamples: int,
+    seed: int,
+) -> Sample:
+    count = len(next(iter(examples.values()))) if examples else 0
+    if aggregate is None or not count or len(examples) < len(runs):
+        return Sample(runs=dict(runs), checkpoints=checkpoints)
+    indices_RN = resampled_indices(name, count, resamples=resamples, seed=seed)
+    return sample(runs, examples, aggregate, indices_RN, checkpoints)
+
+
+def _checkpoints(done: Sequence[RowResult], field: str, name: str) -> tuple[float, int] | None:
+    known = [
+        (of_run[name], run.within_run_checkpoints) for run in done if (of_run := getattr(run, field)) and name in of_run
+    ]
+    if len(known) < len(done):
+        return None
+    return math.sqrt(math.fsum(sd**2 for sd, _ in known) / len(known)), min(count for _, count in known)

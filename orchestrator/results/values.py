@@ -1,0 +1,168 @@
+"""What a comparison is made of, and what it is: values without behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.results.agreement import Agreement
+from orchestrator.results.noise import Aggregate, Measured
+from orchestrator.results.signal import Signal
+from orchestrator.results.significance import Difference
+
+Status = Literal["done", "failed"]
+
+AVERAGE = "average"
+STANDING = "standing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskColumn:
+    """One of our tasks as a column.
+
+    Attributes:
+        task: name, the key into a row's scores.
+        paper_column: the paper's column it stands against: "GLUE", "CNNDM", "SQuAD", "SGLUE"; "" for none.
+        aggregate: [N, k] per-example numbers -> score x100, as ``Task.aggregate``; None: no bootstrap for this task.
+        label: head of the column; the task's name if empty.
+        majority: score x100 of always giving training's commonest answer: what a model has to beat; None: not known.
+    """
+
+    task: str
+    paper_column: str = ""
+    aggregate: Aggregate | None = None
+    label: str = ""
+    majority: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowResult:
+    """What one row came to with one seed. Rows of the same name are runs of one row with several seeds.
+
+    Attributes:
+        scores: task -> score x100.
+        example_scores: task -> per-example numbers [N, k], the same examples in the same order in every row.
+        likelihoods: task -> per-example [N, 2] or, with a label set, [N, 4]: negative log-likelihood of the reference
+            in nats, its bytes, normalised cross-entropy over the labels, margin of the right one; None: not taken.
+        within_run_sd: task -> standard deviation of the score over this run's last checkpoints; None: not taken. It
+            stands in for the noise of training where no row has a second seed.
+        within_run_bits_sd: the same of bits per byte.
+        within_run_checkpoints: how many checkpoints these deviations are over.
+        seconds: work behind this row, shared stages included or not as the caller likes; None: not known.
+        paper: the paper's column -> score x100.
+        reason: why a row failed, one line.
+    """
+
+    name: str
+    label: str
+    status: Status = "done"
+    reason: str = ""
+    seed: int = 0
+    scores: Mapping[str, float] = field(default_factory=dict)
+    example_scores: Mapping[str, NDArray[np.float64]] | None = None
+    likelihoods: Mapping[str, NDArray[np.float64]] | None = None
+    within_run_sd: Mapping[str, float] | None = None
+    within_run_bits_sd: Mapping[str, float] | None = None
+    within_run_checkpoints: int = 0
+    seconds: float | None = None
+    paper: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """One number of a row, its standard deviation as far as it is known, and the difference to the baseline's.
+
+    Attributes:
+        value: as it is: a score x100, bits per byte, a standing.
+        sd: of the examples and, where known, of training; None: neither is known.
+        difference: None in the baseline, and where the baseline has no such number.
+    """
+
+    value: float
+    sd: float | None
+    difference: Difference | None
+
+    @property
+    def mark(self) -> str:
+        """``▲``, ``▼`` or ``≈``, with ``?`` for borrowed noise; ``?`` where it is not known; "" without a baseline."""
+        return self.difference.mark if self.difference else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell(Number):
+    """One score of ours x100.
+
+    Attributes:
+        bits: bits per byte of the right answers, the mean over the runs; None: not known.
+        bold: by the paper's rule: within two standard deviations of the baseline of the best score in the column.
+    """
+
+    bits: Number | None = None
+    bold: bool = False
+
+    @property
+    def score(self) -> float:
+        """The score x100."""
+        return self.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedRow:
+    """One line of the table, all seeds together.
+
+    Attributes:
+        cells: task -> cell; also AVERAGE, the paper's own plain mean of scores, when every task has a score.
+        standing: what rows are ranked by (``orchestrator.results.signal``); None: not on every task that takes part.
+        rank, rank_shared: place by standing, and whether other rows share it; None without a standing.
+        rank_known: whether the noise that would tell this rank from others is known.
+        paper_rank: place by the mean of the paper's columns among the rows shown; None without them.
+    """
+
+    name: str
+    label: str
+    status: Status
+    reason: str
+    seeds: int
+    cells: Mapping[str, Cell]
+    standing: Number | None
+    rank: int | None
+    rank_shared: bool
+    rank_known: bool
+    paper: Mapping[str, float]
+    paper_rank: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The whole table.
+
+    Attributes:
+        rows: best first, rows without a result last.
+        paper_columns: the paper's columns that some task stands against, in the order of the tasks.
+        signals: task -> what it can tell in this table; without the tasks that no row has a score on.
+        agreement: paper's column, AVERAGE or STANDING -> how our order agrees with the paper's.
+        tau_rows: how many rows the taus are over.
+        level: the chance that one of the marks of the table is false, if no row differs from the baseline.
+        notes: what the table should be read with.
+        standing: what the rows are ranked by, for ``orchestrator.results.sequential``.
+    """
+
+    title: str
+    baseline: str
+    tasks: tuple[TaskColumn, ...]
+    paper_columns: tuple[str, ...]
+    rows: tuple[ComparedRow, ...]
+    signals: Mapping[str, Signal]
+    agreement: Mapping[str, Agreement]
+    tau_rows: int
+    level: float
+    notes: tuple[str, ...]
+    standing: Measured = field(repr=False, compare=False)
+
+    @property
+    def tau(self) -> dict[str, float | None]:
+        """Kendall's tau alone; None: too few rows."""
+        return {name: agreement.tau for name, agreement in self.agreement.items()}
