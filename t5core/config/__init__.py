@@ -15,7 +15,15 @@ values with their JSON and their fingerprint. Never: a path that is opened, a de
 """
 
 from t5core.config.base import Config, added, unhashed
-from t5core.config.model import Architecture, DecodeConfig, FeedForwardKind, LengthPenaltyForm, MeshConfig, ModelConfig
+from t5core.config.model import (
+    Architecture,
+    AttentionInit,
+    DecodeConfig,
+    FeedForwardKind,
+    LengthPenaltyForm,
+    MeshConfig,
+    ModelConfig,
+)
 from t5core.config.tasks import MixtureConfig, MixtureKind, TaskContent, TasksConfig, TaskWeight
 from t5core.config.text import (
     EXTRA_OF_VARIANTS,
@@ -39,6 +47,7 @@ from t5core.config.training import (
 __all__ = [
     "EXTRA_OF_VARIANTS",
     "Architecture",
+    "AttentionInit",
     "Config",
     "CorpusConfig",
     "CorpusVariant",

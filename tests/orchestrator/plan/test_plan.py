@@ -139,6 +139,7 @@ def test_the_same_experiment_has_the_same_keys_through_json_and_from_any_row() -
             {"pretrain", "finetune", "evaluate"},
         ),
         (lambda e: e.replace(model=e.model.replace(d_ff=64)), {"pretrain", "finetune", "evaluate"}),
+        (lambda e: e.replace(model=e.model.replace(attention_init="guided")), {"pretrain", "finetune", "evaluate"}),
         (lambda e: e.replace(pretrain=e.pretrain.replace(steps=7)), {"pretrain", "finetune", "evaluate"}),
         (
             lambda e: e.replace(

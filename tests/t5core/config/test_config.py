@@ -59,7 +59,13 @@ CONFIGS = st.one_of(
         noise_density=SHARE,
         mean_noise_span_length=st.none() | st.floats(1, 100),
     ),
-    st.builds(ModelConfig, d_model=COUNT, d_ff=COUNT, relative_attention_init_std=st.none() | REAL),
+    st.builds(
+        ModelConfig,
+        d_model=COUNT,
+        d_ff=COUNT,
+        relative_attention_init_std=st.none() | REAL,
+        attention_init=st.sampled_from(["paper", "guided"]),
+    ),
     OPTIMIZER,
     SCHEDULE,
     st.builds(
@@ -135,7 +141,7 @@ def test_lists_of_json_become_tuples_and_nested_configs_come_back():
         (VocabularyConfig(), set()),
         (VocabularySource(), set()),
         (ObjectiveConfig(), set()),
-        (ModelConfig(), set()),
+        (ModelConfig(), {"attention_init"}),
         (OptimizerConfig(), set()),
         (ScheduleConfig(), set()),
         (TrainConfig(), {"log_every", "checkpoint_every"}),
@@ -197,7 +203,7 @@ def choices_of(config):
     [
         (CorpusConfig(), ["source", "variant"]),
         (ObjectiveConfig(), ["kind"]),
-        (ModelConfig(), ["architecture", "feed_forward"]),
+        (ModelConfig(), ["architecture", "feed_forward", "attention_init"]),
         (ScheduleConfig(), ["kind"]),
         (TrainConfig(), ["loss_denominator", "trainable"]),
         (DecodeConfig(), ["length_penalty_form"]),
