@@ -96,8 +96,9 @@ class Experiment(Config):
             return
         if self.objective is None:
             raise ConfigError("objective", None, "multi-task training needs one for the unlabeled text")
-        if self.parts > 1 and self.pretrain.schedule.kind == "triangular":
-            raise ConfigError("schedule", "triangular", "it is laid over a whole run, which cannot be cut into parts")
+        schedule = self.pretrain.schedule
+        if self.parts > 1 and schedule.over_the_run:
+            raise ConfigError("schedule", schedule.kind, "it is laid over a whole run, which cannot be cut into parts")
         if self.parts > 1 and self.pretrain.trainable == "gradual":
             raise ConfigError(
                 "trainable", "gradual", "its episodes share out a whole run, which cannot be cut into parts"

@@ -19,7 +19,7 @@ class OptimizerConfig(Config):
     min_dim_size_to_factor: int = 128
 
 
-ScheduleKind = Literal["inverse_sqrt", "constant", "triangular"]
+ScheduleKind = Literal["inverse_sqrt", "constant", "triangular", "linear"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,10 @@ class ScheduleConfig(Config):
 
     Attributes:
         kind: "inverse_sqrt": ``learning_rate * sqrt(warmup_steps) / sqrt(max(step, warmup_steps))``, which with the
-            defaults is the paper's ``1 / sqrt(max(step, 10^4))``; "constant"; "triangular".
-        learning_rate: the rate during warm-up (inverse_sqrt), always (constant) or at the top (triangular).
+            defaults is the paper's ``1 / sqrt(max(step, 10^4))``; "constant"; "triangular"; "linear": from the rate
+            at the run's first step down to 0 when its steps are over.
+        learning_rate: the rate during warm-up (inverse_sqrt), always (constant), at the top (triangular) or at the
+            first step (linear).
         warmup_steps: inverse_sqrt only.
         cut_fraction, ratio: triangular only.
     """
@@ -43,6 +45,11 @@ class ScheduleConfig(Config):
     def __post_init__(self) -> None:
         self._one_of("kind")
         self._positive("learning_rate", "warmup_steps", "ratio")
+
+    @property
+    def over_the_run(self) -> bool:
+        """Whether it is laid over one run's own steps; others go on with the counter after an earlier run."""
+        return self.kind in ("triangular", "linear")
 
 
 TrainableKind = Literal["all", "adapters_and_norms", "adapters", "gradual"]

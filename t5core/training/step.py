@@ -42,8 +42,8 @@ class TrainStep:
         device.end_step()  # weights and moments are there before the first step, which is then like every other
 
     def learning_rate(self, i: int) -> float:
-        """Returns the rate of the ``i``-th step of this run; only the triangle is laid over the run itself."""
-        return self.schedule(i if self.config.schedule.kind == "triangular" else self.first_step + i)
+        """Returns the rate of the ``i``-th step of this run, which some schedules are laid over."""
+        return self.schedule(i if self.config.schedule.over_the_run else self.first_step + i)
 
     def __call__(self, batch: Batch, i: int, inputs: ModelInputs | None = None) -> Tensor:
         """Trains on the ``i``-th batch of this run; returns the mean cross-entropy per target token, on the device.

@@ -34,7 +34,7 @@ TEXT = st.text(max_size=8)
 
 SCHEDULE = st.builds(
     ScheduleConfig,
-    kind=st.sampled_from(["inverse_sqrt", "constant", "triangular"]),
+    kind=st.sampled_from(["inverse_sqrt", "constant", "triangular", "linear"]),
     learning_rate=REAL,
     warmup_steps=COUNT,
     cut_fraction=SHARE,
