@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from t5core.config.base import Config, unhashed
+from t5core.config.base import Config, added, unhashed
 from t5core.errors import ConfigError
 
 
@@ -73,6 +73,9 @@ class TrainConfig(Config):
         trainable: "all"; "adapters_and_norms" (the paper's adapters), "adapters" (the released code's filter);
             "gradual": more layers from the top in each of ``unfreezing_episodes`` (see ``t5core.training.trainable``).
         unfreezing_episodes: equal parts of the run, for "gradual"; 12 in the paper.
+        fresh_moments: fine-tuning: AdaFactor begins anew instead of going on with the pre-training's moments, as the
+            released code does; its decay then counts this run's steps alone, since moments of 0 would be kept
+            otherwise, while schedule and dropout go on from the pre-training's steps as ever.
         seed: of initialisation, feed order, noise and dropout.
         log_every, checkpoint_every: in steps; do not count towards the identity of the run.
     """
@@ -89,6 +92,7 @@ class TrainConfig(Config):
     packed: bool = False
     trainable: TrainableKind = "all"
     unfreezing_episodes: int = 12
+    fresh_moments: bool = added(False)
     seed: int = 0
     log_every: int = unhashed(20)
     checkpoint_every: int = unhashed(5_000)

@@ -25,7 +25,7 @@ class TrainStep:
     Args:
         model: placed on the device.
         first_step: what the step counter starts from: 0, or the pre-training's steps when fine-tuning (the released
-            code lets the counter, and with it AdaFactor's decay, go on).
+            code lets the counter, and with it AdaFactor's decay, go on; ``fresh_moments`` have a decay of their own).
     """
 
     def __init__(self, model: T5, config: TrainConfig, device: Device, *, first_step: int = 0) -> None:
@@ -63,7 +63,8 @@ class TrainStep:
         cross_entropy, tokens = self.device.total(cross_entropy), self.device.total(tokens)
         denominator = batch.targets.size if self.config.loss_denominator == "targets" else tokens
         torch.autograd.backward(training * (self.device.gradient_scale / denominator))
-        self.optimizer.step(self.device.scalar(self.learning_rate(i)), self.device.scalar(self.optimizer.decay(count)))
+        decay = self.optimizer.decay(i if self.config.fresh_moments else count)
+        self.optimizer.step(self.device.scalar(self.learning_rate(i)), self.device.scalar(decay))
         loss = cross_entropy / tokens  # before the end of the step, so that it belongs to the step's own program
         self.device.end_step()
         return loss
