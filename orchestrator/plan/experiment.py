@@ -102,6 +102,9 @@ class Experiment(Config):
         schedule = self.pretrain.schedule
         if self.parts > 1 and schedule.over_the_run:
             raise ConfigError("schedule", schedule.kind, "it is laid over a whole run, which cannot be cut into parts")
+        if self.parts > 1 and self.pretrain.average_last is not None:
+            way_out = "the next part would go on from the mean: a run that is averaged cannot be cut into parts"
+            raise ConfigError("average_last", self.pretrain.average_last, way_out)
         if self.parts > 1 and self.pretrain.trainable == "gradual":
             raise ConfigError(
                 "trainable", "gradual", "its episodes share out a whole run, which cannot be cut into parts"

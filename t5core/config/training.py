@@ -76,6 +76,9 @@ class TrainConfig(Config):
         fresh_moments: fine-tuning: AdaFactor begins anew instead of going on with the pre-training's moments, as the
             released code does; its decay then counts this run's steps alone, since moments of 0 would be kept
             otherwise, while schedule and dropout go on from the pre-training's steps as ever.
+        average_last, average_every: the run leaves the mean of the weights behind so many of its steps, the last one
+            and others before it, so many steps apart (see ``t5core.training.average``); None: the last weights, as in
+            the paper. Moments are those of the last step.
         seed: of initialisation, feed order, noise and dropout.
         log_every, checkpoint_every: in steps; do not count towards the identity of the run.
     """
@@ -93,13 +96,26 @@ class TrainConfig(Config):
     trainable: TrainableKind = "all"
     unfreezing_episodes: int = 12
     fresh_moments: bool = added(False)
+    average_last: int | None = added(None)
+    average_every: int | None = added(None)
     seed: int = 0
     log_every: int = unhashed(20)
     checkpoint_every: int = unhashed(5_000)
 
     def __post_init__(self) -> None:
         self._positive("steps", "batch_size", "inputs_length", "targets_length", "log_every", "checkpoint_every")
-        self._positive("unfreezing_episodes")
+        self._positive("unfreezing_episodes", "average_last", "average_every")
         self._one_of("loss_denominator", "trainable")
         if not 0 <= self.dropout_rate < 1:
             raise ConfigError("dropout_rate", self.dropout_rate, "give a rate from 0 up to, not including, 1")
+        last, every = self.average_last, self.average_every
+        if last is None or every is None:
+            for name in ("average_last", "average_every"):
+                if last != every and getattr(self, name) is None:
+                    raise ConfigError(name, None, "how many weights and how many steps apart: give both or neither")
+            return
+        if last < 2:
+            raise ConfigError("average_last", last, "give 2 or more, or None for the last weights alone")
+        if (last - 1) * every >= self.steps:
+            way_out = f"weights {every} steps apart: a run of {self.steps} steps has {(self.steps - 1) // every + 1}"
+            raise ConfigError("average_last", last, way_out)

@@ -252,6 +252,14 @@ def test_a_schedule_laid_over_the_run_is_not_cut_into_parts(kind: str, place: Pl
         baseline.replace(**ALL_AT_ONCE, pretrain=laid, parts=2)
 
 
+def test_a_run_that_is_averaged_is_not_cut_into_parts(place: Place) -> None:
+    baseline = micro_study.experiment(place.corpus)
+    averaged = baseline.pretrain.replace(average_last=2, average_every=3)
+    baseline.replace(**ALL_AT_ONCE, pretrain=averaged)
+    with pytest.raises(ConfigError, match="average_last=2: the next part would go on from the mean"):
+        baseline.replace(**ALL_AT_ONCE, pretrain=averaged, parts=2)
+
+
 # tasks with data of their own
 
 

@@ -148,6 +148,10 @@ def test_the_same_experiment_has_the_same_keys_through_json_and_from_any_row() -
             ),
             {"pretrain", "finetune", "evaluate"},
         ),
+        (
+            lambda e: e.replace(pretrain=e.pretrain.replace(average_last=4, average_every=9)),
+            {"pretrain", "finetune", "evaluate"},
+        ),
         (lambda e: e.replace(seed=1), {"pretrain", "finetune", "evaluate"}),
         (lambda e: e.replace(finetune=e.finetune.replace(dropout_rate=0.0)), {"finetune", "evaluate"}),
         (lambda e: e.replace(finetune=e.finetune.replace(inputs_length=64)), {"finetune", "evaluate"}),

@@ -28,6 +28,7 @@ from t5core.corpora.c4.declaration import Declaration
 from t5core.errors import ConfigError
 
 COUNT = st.integers(1, 10**9)
+SMALL = st.integers(1, 100)
 SHARE = st.floats(0.001, 0.999)
 REAL = st.floats(1e-12, 1e12)
 TEXT = st.text(max_size=8)
@@ -79,6 +80,7 @@ CONFIGS = st.one_of(
         fresh_moments=st.booleans(),
         log_every=COUNT,
     ),
+    st.builds(TrainConfig, steps=st.integers(1_000, 10**9), average_last=st.integers(2, 9), average_every=SMALL),
     st.builds(MeshConfig, data=COUNT, model=COUNT),
     st.builds(DecodeConfig, max_new_tokens=COUNT, batch_size=COUNT),
     st.builds(
@@ -145,7 +147,10 @@ def test_lists_of_json_become_tuples_and_nested_configs_come_back():
         (ModelConfig(), {"attention_init"}),
         (OptimizerConfig(), set()),
         (ScheduleConfig(), set()),
-        (TrainConfig(), {"log_every", "checkpoint_every", "fresh_moments"}),
+        (
+            TrainConfig(),
+            {"log_every", "checkpoint_every", "fresh_moments", "average_last", "average_every"},
+        ),
         (MeshConfig(), set()),
         (DecodeConfig(), {"batch_size"}),
         (TasksConfig(names=("a",)), {"files", "data_dir"}),

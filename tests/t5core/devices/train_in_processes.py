@@ -2,7 +2,8 @@
 
 python train_in_processes.py FOLDER STEPS HOW          with RANK and WORLD_SIZE set, or alone; THREADS: of this process
 
-HOW: replicated; sharded; or compiled, which is sharded, each layer compiled and computed again in the backward pass.
+HOW: replicated; sharded; compiled, which is sharded, each layer compiled and computed again in the backward pass; or
+averaged, which is sharded where there are several, and leaves the mean of the last weights.
 
 Writes what a run leaves to FOLDER, and losses.RANK.json: the loss of every step of this attempt, and with how many
 threads the steps were computed.
@@ -42,7 +43,10 @@ def main(folder: Path, steps: int, how: str) -> None:
     """Runs to the end."""
     torch.set_num_threads(int(os.environ["THREADS"]))
     config = TRAIN.replace(steps=steps, log_every=1)
-    device = CompiledDevice() if how == "compiled" else open_device("cpu", shard=how == "sharded")
+    if how == "averaged":
+        config = config.replace(average_last=3, average_every=4)
+    shard = how == "sharded" or (how == "averaged" and os.environ["WORLD_SIZE"] != "1")
+    device = CompiledDevice() if how == "compiled" else open_device("cpu", shard=shard)
     model = T5(WIDE).initialise(config.seed)
     rows, threads = [], set()
 
