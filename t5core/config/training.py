@@ -108,6 +108,9 @@ class TrainConfig(Config):
         self._one_of("loss_denominator", "trainable")
         if not 0 <= self.dropout_rate < 1:
             raise ConfigError("dropout_rate", self.dropout_rate, "give a rate from 0 up to, not including, 1")
+        self._check_average()
+
+    def _check_average(self) -> None:
         last, every = self.average_last, self.average_every
         if last is None or every is None:
             for name in ("average_last", "average_every"):
