@@ -27,15 +27,20 @@ BYTES_PER_PARAMETER = 8
 """Of a checkpoint, at most: a float32 weight and a moment (AdaFactor's factored moments take less)."""
 
 
+BYTES_PER_AVERAGED = 4
+"""Of a checkpoint on the way, per parameter, besides: the mean of the last weights, where one is taken."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StageCost:
-    """What one stage costs."""
+    """What one stage costs; ``on_the_way_bytes`` is a checkpoint's before the last."""
 
     stage: Stage
     parameters: int
     tokens: int
     flops: float
     checkpoint_bytes: int
+    on_the_way_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +83,14 @@ def stage_cost(stage: Stage) -> StageCost:
     model = ModelConfig.from_dict(dict(stage.settings["model"]))
     train = TrainConfig.from_dict(dict(stage.settings["train"]))
     parameters = num_parameters(model)
+    averaged = 0 if train.average_last is None else BYTES_PER_AVERAGED
     return StageCost(
         stage=stage,
         parameters=parameters,
         tokens=train.steps * train.batch_size * train.inputs_length,
         flops=stage.cost,
         checkpoint_bytes=BYTES_PER_PARAMETER * parameters,
+        on_the_way_bytes=(BYTES_PER_PARAMETER + averaged) * parameters,
     )
 
 
@@ -104,8 +111,8 @@ def bytes_left(plan: Plan, finished: Collection[str]) -> int:
 
     A stage that trains holds two beside the one that it leaves, so two of the largest are added.
     """
-    left = [stage_cost(stage).checkpoint_bytes for key, stage in plan.stages.items() if key not in finished]
-    return sum(left) + 2 * max(left, default=0)
+    left = [stage_cost(stage) for key, stage in plan.stages.items() if key not in finished]
+    return sum(cost.checkpoint_bytes for cost in left) + 2 * max((cost.on_the_way_bytes for cost in left), default=0)
 
 
 def measured_flops_per_s(runs: Iterable[tuple[float, float]]) -> float | None:

@@ -90,6 +90,9 @@ class Experiment(Config):
         if other is not None and _held_out(other) != _held_out(self.corpus):
             way_out = "tasks are judged by what their corpus holds out: take a variant of the text that is trained on"
             raise ConfigError("tasks_corpus", other.source, way_out)
+        if self.pretrain.fresh_moments:
+            way_out = "there are none to carry over into pre-training or multi-task training: set it in finetune"
+            raise ConfigError("pretrain.fresh_moments", True, way_out)
         if self.mixture.unsupervised is not None:
             way_out = "unlabeled text takes part in multi-task training: set it in multitask"
             raise ConfigError("mixture.unsupervised", self.mixture.unsupervised, way_out)
@@ -97,8 +100,12 @@ class Experiment(Config):
             return
         if self.objective is None:
             raise ConfigError("objective", None, "multi-task training needs one for the unlabeled text")
-        if self.parts > 1 and self.pretrain.schedule.kind == "triangular":
-            raise ConfigError("schedule", "triangular", "it is laid over a whole run, which cannot be cut into parts")
+        schedule = self.pretrain.schedule
+        if self.parts > 1 and schedule.over_the_run:
+            raise ConfigError("schedule", schedule.kind, "it is laid over a whole run, which cannot be cut into parts")
+        if self.parts > 1 and self.pretrain.average_last is not None:
+            way_out = "the next part would go on from the mean: a run that is averaged cannot be cut into parts"
+            raise ConfigError("average_last", self.pretrain.average_last, way_out)
         if self.parts > 1 and self.pretrain.trainable == "gradual":
             raise ConfigError(
                 "trainable", "gradual", "its episodes share out a whole run, which cannot be cut into parts"
@@ -242,7 +249,9 @@ def _one_after_the_other(e: Experiment, stages: Mapping[str, Stage], name: str) 
     pretrain = e.pretrain.replace(seed=e.pretrain.seed + e.seed)
     finetune = e.finetune.replace(seed=e.finetune.seed + e.seed)
     plain = e.model.replace(adapter_size=None)  # adapters come with fine-tuning: rows with and without share the rest
-    if e.objective is not None:
+    if e.objective is None:
+        finetune = finetune.replace(fresh_moments=False)  # they are so by themselves: one stage, not two
+    else:
         out["pretrain"] = Stage.of(
             "pretrain",
             name,

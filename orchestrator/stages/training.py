@@ -55,7 +55,8 @@ def finetune(work: Work) -> dict[str, Any]:
     moments, first_step, new = None, 0, frozenset[str]()
     if "pretrain" in work.inputs:
         start = checkpoint.load(work.inputs["pretrain"] / FINAL)
-        model, moments, first_step = start.model(), start.optimizer(), start.state["total_step"]
+        model, first_step = start.model(), start.state["total_step"]
+        moments = None if train.fresh_moments else start.optimizer()
         if config.adapter_size is not None and model.config.adapter_size is None:
             model = with_adapters(model, config.adapter_size, train.seed)
             new = adapter_parameters(model)

@@ -17,6 +17,7 @@ values with their JSON and their fingerprint. Never: a path that is opened, a de
 from t5core.config.base import Config, added, unhashed
 from t5core.config.model import (
     Architecture,
+    AttentionInit,
     DecodeConfig,
     FeedForwardKind,
     LengthPenaltyForm,
@@ -47,6 +48,7 @@ from t5core.config.training import (
 __all__ = [
     "EXTRA_OF_VARIANTS",
     "Architecture",
+    "AttentionInit",
     "Config",
     "CorpusConfig",
     "CorpusVariant",

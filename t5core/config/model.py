@@ -4,11 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from t5core.config.base import Config, unhashed
+from t5core.config.base import Config, added, unhashed
 from t5core.errors import ConfigError
 
 Architecture = Literal["encoder_decoder", "shared_encoder_decoder", "language_model", "prefix_lm"]
 FeedForwardKind = Literal["relu", "gated_gelu"]
+AttentionInit = Literal["paper", "guided"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,9 @@ class ModelConfig(Config):
         relative_attention_init_std: standard deviation of the position bias at the start; None: Glorot's for a table
             of buckets by heads, about 0.2, which is what the released code's framework gives it.
         layer_norm_epsilon: of the RMS norm.
+        attention_init: "paper": attention weights are drawn as the released code draws them; "guided": the same draws,
+            but equal content attracts across the stacks and each head looks at a neighbour from the start, so that a
+            small model in a short run does not have to find out (see ``t5core.model.initialise``).
     """
 
     architecture: Architecture = "encoder_decoder"
@@ -45,9 +49,10 @@ class ModelConfig(Config):
     relative_attention_max_distance: int = 128
     relative_attention_init_std: float | None = None
     layer_norm_epsilon: float = 1e-6
+    attention_init: AttentionInit = added("paper")
 
     def __post_init__(self) -> None:
-        self._one_of("architecture", "feed_forward")
+        self._one_of("architecture", "feed_forward", "attention_init")
         self._positive("vocab_size", "d_model", "d_kv", "d_ff", "num_heads", "num_decoder_layers", "adapter_size")
         layers = self.num_encoder_layers
         if self.decoder_only and layers != 0:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from t5core.config.base import Config, unhashed
+from t5core.config.base import Config, added, unhashed
 from t5core.errors import ConfigError
 
 
@@ -19,7 +19,7 @@ class OptimizerConfig(Config):
     min_dim_size_to_factor: int = 128
 
 
-ScheduleKind = Literal["inverse_sqrt", "constant", "triangular"]
+ScheduleKind = Literal["inverse_sqrt", "constant", "triangular", "linear"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,10 @@ class ScheduleConfig(Config):
 
     Attributes:
         kind: "inverse_sqrt": ``learning_rate * sqrt(warmup_steps) / sqrt(max(step, warmup_steps))``, which with the
-            defaults is the paper's ``1 / sqrt(max(step, 10^4))``; "constant"; "triangular".
-        learning_rate: the rate during warm-up (inverse_sqrt), always (constant) or at the top (triangular).
+            defaults is the paper's ``1 / sqrt(max(step, 10^4))``; "constant"; "triangular"; "linear": from the rate
+            at the run's first step down to 0 when its steps are over.
+        learning_rate: the rate during warm-up (inverse_sqrt), always (constant), at the top (triangular) or at the
+            first step (linear).
         warmup_steps: inverse_sqrt only.
         cut_fraction, ratio: triangular only.
     """
@@ -43,6 +45,11 @@ class ScheduleConfig(Config):
     def __post_init__(self) -> None:
         self._one_of("kind")
         self._positive("learning_rate", "warmup_steps", "ratio")
+
+    @property
+    def over_the_run(self) -> bool:
+        """Whether it is laid over one run's own steps; others go on with the counter after an earlier run."""
+        return self.kind in ("triangular", "linear")
 
 
 TrainableKind = Literal["all", "adapters_and_norms", "adapters", "gradual"]
@@ -66,6 +73,12 @@ class TrainConfig(Config):
         trainable: "all"; "adapters_and_norms" (the paper's adapters), "adapters" (the released code's filter);
             "gradual": more layers from the top in each of ``unfreezing_episodes`` (see ``t5core.training.trainable``).
         unfreezing_episodes: equal parts of the run, for "gradual"; 12 in the paper.
+        fresh_moments: fine-tuning: AdaFactor begins anew instead of going on with the pre-training's moments, as the
+            released code does; its decay then counts this run's steps alone, since moments of 0 would be kept
+            otherwise, while schedule and dropout go on from the pre-training's steps as ever.
+        average_last, average_every: the run leaves the mean of the weights behind so many of its steps, the last one
+            and others before it, so many steps apart (see ``t5core.training.average``); None: the last weights, as in
+            the paper. Moments are those of the last step.
         seed: of initialisation, feed order, noise and dropout.
         log_every, checkpoint_every: in steps; do not count towards the identity of the run.
     """
@@ -82,13 +95,30 @@ class TrainConfig(Config):
     packed: bool = False
     trainable: TrainableKind = "all"
     unfreezing_episodes: int = 12
+    fresh_moments: bool = added(False)
+    average_last: int | None = added(None)
+    average_every: int | None = added(None)
     seed: int = 0
     log_every: int = unhashed(20)
     checkpoint_every: int = unhashed(5_000)
 
     def __post_init__(self) -> None:
         self._positive("steps", "batch_size", "inputs_length", "targets_length", "log_every", "checkpoint_every")
-        self._positive("unfreezing_episodes")
+        self._positive("unfreezing_episodes", "average_last", "average_every")
         self._one_of("loss_denominator", "trainable")
         if not 0 <= self.dropout_rate < 1:
             raise ConfigError("dropout_rate", self.dropout_rate, "give a rate from 0 up to, not including, 1")
+        self._check_average()
+
+    def _check_average(self) -> None:
+        last, every = self.average_last, self.average_every
+        if last is None or every is None:
+            for name in ("average_last", "average_every"):
+                if last != every and getattr(self, name) is None:
+                    raise ConfigError(name, None, "how many weights and how many steps apart: give both or neither")
+            return
+        if last < 2:
+            raise ConfigError("average_last", last, "give 2 or more, or None for the last weights alone")
+        if (last - 1) * every >= self.steps:
+            way_out = f"weights {every} steps apart: a run of {self.steps} steps has {(self.steps - 1) // every + 1}"
+            raise ConfigError("average_last", last, way_out)

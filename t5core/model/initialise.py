@@ -3,12 +3,29 @@
 Normal with standard deviation: embedding 1; q (d_model·d_kv)^-½; k, v, wi d_model^-½; o (heads·d_kv)^-½; wo d_ff^-½,
 an adapter's by its own inner width; an untied softmax d_model^-½; position bias as ``relative_attention_init_std``
 says. Norm scales are 1. (Mesh TensorFlow's attention and dense initialisers.)
+
+That is ``attention_init`` "paper". "guided" makes the same draws, then changes two kinds of weights:
+
+- the keys of every cross-attention are its queries' weights times √d_kv, which has the keys' own standard deviation:
+  equal content on both sides attracts, as copying needs (mimetic initialisation, Trockman & Kolter 2023, likewise);
+- in a position bias, each head has ``GUIDED_BIAS`` more for one small offset, the heads in turn as ``GUIDED_OFFSETS``
+  lists them: neighbours are seen apart from the start.
+
+A stack that also decodes has the decoder's offsets: alone, it looks back only; shared with the encoder, the buckets of
+-1 and -2 are the same in both directions of use, where that of +1 would be a far offset to the decoder.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from t5core.config import ModelConfig
+from t5core.model.position import relative_position_bucket
+
+GUIDED_BIAS = 4.0
+"""What a guided head's offset has over the others, in the attention's logits."""
+
+GUIDED_OFFSETS = {"encoder": (-1, 1, -2, 2, -3, 3), "decoder": (-1, -2)}
+"""The offset of each head by stack, key position minus query position; further heads begin again."""
 
 
 @torch.no_grad()
@@ -22,6 +39,28 @@ def initialise(model: nn.Module, config: ModelConfig, seed: int) -> None:
         else:
             draw = torch.empty(parameter.shape).normal_(0.0, std, generator=generator)
             parameter.copy_(draw.to(parameter.device))
+    if config.attention_init == "guided":
+        _guide(dict(model.named_parameters()), config)
+
+
+def _guide(parameters: dict[str, nn.Parameter], config: ModelConfig) -> None:
+    """Changes freshly drawn weights in place: keys across the stacks, and position biases."""
+    for name, parameter in parameters.items():
+        if name.endswith("cross_attention.k.weight"):
+            parameter.copy_(parameters[name.replace(".k.", ".q.")] * config.d_kv**0.5)
+        elif name.endswith("position_bias.weight"):
+            parameter[_guided_buckets(name.partition(".")[0], config), torch.arange(config.num_heads)] += GUIDED_BIAS
+
+
+def _guided_buckets(stack: str, config: ModelConfig) -> Tensor:
+    """Returns the bucket of each head's offset, int64 ``[H]``."""
+    offsets = GUIDED_OFFSETS[stack]
+    return relative_position_bucket(
+        [offsets[head % len(offsets)] for head in range(config.num_heads)],
+        stack == "encoder",
+        config.relative_attention_num_buckets,
+        config.relative_attention_max_distance,
+    )
 
 
 def _std(name: str, c: ModelConfig) -> float | None:

@@ -6,6 +6,6 @@ text, tasks or scores; a step behind a loss that is no number; anything loaded b
 
 from t5core.training.adafactor import AdaFactor
 from t5core.training.loop import TrainingRun, TrainResult
-from t5core.training.schedules import constant, inverse_sqrt, triangular
+from t5core.training.schedules import constant, inverse_sqrt, linear, triangular
 
-__all__ = ["AdaFactor", "TrainResult", "TrainingRun", "constant", "inverse_sqrt", "triangular"]
+__all__ = ["AdaFactor", "TrainResult", "TrainingRun", "constant", "inverse_sqrt", "linear", "triangular"]

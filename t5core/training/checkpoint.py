@@ -2,7 +2,8 @@
 
     checkpoints/step-00000400/model.safetensors
                               optimizer.safetensors
-                              state.json             step, configs, sha256 of the other two and of itself; written last
+                              average.safetensors    while the last weights are averaged (``t5core.training.average``)
+                              state.json             step, configs, sha256 of the others and of itself; written last
 
 A process killed at any moment leaves either a whole checkpoint or a folder that ``newest`` passes over. A file that
 was cut short or altered fails its checksum, and the checkpoint before it is used.
@@ -27,6 +28,7 @@ from t5core.model import T5
 
 MODEL_FILE = "model.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"
+AVERAGE_FILE = "average.safetensors"
 STATE_FILE = "state.json"
 
 
@@ -52,6 +54,10 @@ class Checkpoint:
         """Returns AdaFactor's moments by name."""
         return load_file(self.folder / OPTIMIZER_FILE)
 
+    def average(self) -> dict[str, Tensor]:
+        """Returns the mean of late weights by name, as far as it was taken; empty where there is none."""
+        return load_file(self.folder / AVERAGE_FILE) if AVERAGE_FILE in self.state["sha256"] else {}
+
 
 def save(
     folder: Path,
@@ -60,17 +66,20 @@ def save(
     weights: Mapping[str, Tensor],
     moments: Mapping[str, Tensor],
     extra: Mapping[str, Any],
+    average: Mapping[str, Tensor] | None = None,
 ) -> Checkpoint:
     """Writes a checkpoint as ``folder`` in one rename; an existing one there is replaced.
 
-    ``weights`` and ``moments`` are whole float32 tensors on the CPU by name, as ``Device.gathered`` gives them.
+    ``weights``, ``moments`` and ``average``, a mean that is being taken, are whole float32 tensors on the CPU by name,
+    as ``Device.gathered`` gives them.
     """
     temporary = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file(dict(weights), temporary / MODEL_FILE)
-    save_file(dict(moments), temporary / OPTIMIZER_FILE)
-    checksums = {name: _sha256(temporary / name) for name in (MODEL_FILE, OPTIMIZER_FILE)}
+    files = {MODEL_FILE: weights, OPTIMIZER_FILE: moments, **({AVERAGE_FILE: average} if average else {})}
+    for name, tensors in files.items():
+        save_file(dict(tensors), temporary / name)
+    checksums = {name: _sha256(temporary / name) for name in files}
     state = {"step": step, "model": model.to_dict(), "sha256": checksums, **extra}
     state["state_sha256"] = _state_digest(state)
     (temporary / STATE_FILE).write_text(json.dumps(state, indent=1))
@@ -86,9 +95,8 @@ def load(folder: Path) -> Checkpoint:
     """Reads a checkpoint; raises CheckpointError if it is missing, cut short or altered."""
     try:
         state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
-        digests = {
-            folder / name: (_sha256(folder / name), state["sha256"][name]) for name in (MODEL_FILE, OPTIMIZER_FILE)
-        }
+        names = {MODEL_FILE, OPTIMIZER_FILE, *({AVERAGE_FILE} & set(state["sha256"]))}
+        digests = {folder / name: (_sha256(folder / name), state["sha256"][name]) for name in sorted(names)}
         digests[folder / STATE_FILE] = (_state_digest(state), state.get("state_sha256", _state_digest(state)))
     except (OSError, ValueError, KeyError, TypeError) as error:  # ValueError: neither JSON nor UTF-8
         raise CheckpointError(

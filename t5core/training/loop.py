@@ -32,6 +32,7 @@ from t5core.errors import CheckpointError, NonFiniteLoss
 from t5core.feeds.batch import Batch
 from t5core.model import T5, ModelInputs
 from t5core.training import checkpoint, kernel_choice, remembered
+from t5core.training.average import Average
 from t5core.training.prefetch import ahead
 from t5core.training.step import TrainStep
 
@@ -112,6 +113,7 @@ class TrainingRun:
             model, moments = earlier.model(), earlier.optimizer()
         self.begin = earlier.step if earlier is not None else 0
         self._agree(self.begin)
+        self.average = Average(config, device, earlier)
         placed = device.place(model)
         assert isinstance(placed, T5)
         self.step = TrainStep(placed, config, device, first_step=first_step)
@@ -166,6 +168,7 @@ class TrainingRun:
             if i - self.begin == self.WARMUP_STEPS:
                 compiled = self.device.compilations()
             done = i + 1
+            self.average.take(done, self.step.model)
             save = done % self.config.checkpoint_every == 0 and done < self.config.steps
             log = save or done % self.config.log_every == 0 or done == self.config.steps
             while len(pending) > (0 if log else behind):
@@ -179,6 +182,7 @@ class TrainingRun:
         self._save(self.folder / FINAL, self.config.steps)
         self._keep_newest(0)
         self._agree(self.config.steps)  # none leaves before the first has written
+        self.average.settle(self.step.model, self.folder / FINAL)
         recompiled = max(0, self.device.compilations() - compiled) if compiled else 0
         tail = [row["loss"] for row in self.curve][-max(1, 100 // self.config.log_every) :]
         return TrainResult(
@@ -226,15 +230,17 @@ class TrainingRun:
         raise NonFiniteLoss(i, value, str(saved if self.show is None else readable), what)
 
     def _save(self, folder: Path, done: int) -> None:
-        extra = {"train": self.config.to_dict(), "total_step": self.step.first_step + done}
-        weights = self.device.gathered(self.step.model.state_dict())
+        extra = {"train": self.config.to_dict(), "total_step": self.step.first_step + done, **self.average.state}
+        ended = self.average.complete  # then what was averaged is what the run leaves
+        weights = self.average.mean if ended else self.device.gathered(self.step.model.state_dict())
         moments = self.device.gathered(self.step.optimizer.moments)
         # the last update may have spoilt them, though its loss was finite
         spoilt = not all(bool(torch.isfinite(x).all()) for named in (weights, moments) for x in named.values())
         if float(self.device.total(self.device.scalar(spoilt))):
             self._stop(done - 1, math.nan, "weights")
         if self.device.rank == 0:
-            checkpoint.save(folder, done, self.step.model.config, weights, moments, extra)
+            mean = None if ended else self.average.mean
+            checkpoint.save(folder, done, self.step.model.config, weights, moments, extra, mean)
 
     def _keep_newest(self, count: int) -> None:
         if self.device.rank == 0:

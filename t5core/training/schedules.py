@@ -1,4 +1,4 @@
-"""Learning-rate schedules: functions from a step to a learning rate (paper section 3.1.2).
+"""Learning-rate schedules: functions from a step to a learning rate (paper section 3.1.2; "linear" is not the paper's).
 
     rate = inverse_sqrt()      rate(0) == 0.01      rate(40_000) == 0.005      rate(np.arange(5)).shape == (5,)
 
@@ -67,12 +67,25 @@ def triangular(
     return _of_steps(rate)
 
 
+def linear(total_train_steps: int, learning_rate: float = 0.01, start_step: int = 0) -> Schedule:
+    """Returns a straight line from ``learning_rate`` to 0, which is the rate of the step after the last.
+
+    Args:
+        total_train_steps: of the line.
+        learning_rate: the first step's.
+        start_step: the step at which the line begins, for counters that go on after pre-training.
+    """
+    return _of_steps(lambda step: learning_rate * np.clip(1.0 - (step - start_step) / total_train_steps, 0.0, 1.0))
+
+
 def schedule_of(config: ScheduleConfig, total_steps: int) -> Schedule:
-    """Returns the schedule a config asks for; ``total_steps`` matters to "triangular" only."""
+    """Returns the schedule a config asks for; ``total_steps`` matters to those that are laid over a run."""
     if config.kind == "inverse_sqrt":
         return inverse_sqrt(config.warmup_steps, config.learning_rate)
     if config.kind == "constant":
         return constant(config.learning_rate)
+    if config.kind == "linear":
+        return linear(total_steps, config.learning_rate)
     return triangular(total_steps, config.cut_fraction, config.ratio, config.learning_rate)
 
 

@@ -27,7 +27,7 @@ class TrainStep:
     Args:
         model: placed on the device.
         first_step: what the step counter starts from: 0, or the pre-training's steps when fine-tuning (the released
-            code lets the counter, and with it AdaFactor's decay, go on).
+            code lets the counter, and with it AdaFactor's decay, go on; ``fresh_moments`` have a decay of their own).
     """
 
     def __init__(self, model: T5, config: TrainConfig, device: Device, *, first_step: int = 0) -> None:
@@ -45,8 +45,8 @@ class TrainStep:
         device.end_step()  # weights and moments are there before the first step, which is then like every other
 
     def learning_rate(self, i: int) -> float:
-        """Returns the rate of the ``i``-th step of this run; only the triangle is laid over the run itself."""
-        return self.schedule(i if self.config.schedule.kind == "triangular" else self.first_step + i)
+        """Returns the rate of the ``i``-th step of this run, which some schedules are laid over."""
+        return self.schedule(i if self.config.schedule.over_the_run else self.first_step + i)
 
     def __call__(self, batch: Batch, i: int, inputs: ModelInputs | None = None) -> Tensor:
         """Trains on the ``i``-th batch of this run; returns the mean cross-entropy per target token, on the device.
@@ -66,7 +66,8 @@ class TrainStep:
         cross_entropy, tokens = self._totals(cross_entropy, tokens)
         denominator = batch.targets.size if self.config.loss_denominator == "targets" else tokens
         torch.autograd.backward(training * (self.device.gradient_scale / denominator))
-        self.optimizer.step(self.device.scalar(self.learning_rate(i)), self.device.scalar(self.optimizer.decay(count)))
+        decay = self.optimizer.decay(i if self.config.fresh_moments else count)
+        self.optimizer.step(self.device.scalar(self.learning_rate(i)), self.device.scalar(decay))
         loss = cross_entropy / tokens  # before the end of the step, so that it belongs to the step's own program
         self.device.end_step()
         return loss

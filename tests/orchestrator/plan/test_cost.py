@@ -161,3 +161,12 @@ def test_what_is_finished_takes_no_more_space() -> None:
     assert bytes_left(plan, ()) == (3 + 2) * 8 * BASE_PARAMETERS
     assert bytes_left(plan, training[:2]) == (1 + 2) * 8 * BASE_PARAMETERS
     assert bytes_left(plan, plan.stages) == 0
+
+
+def test_a_mean_of_the_last_weights_takes_space_on_the_way() -> None:
+    plan = paper_plan("replace-spans")
+    (key, stage), *_ = ((key, stage) for key, stage in plan.stages.items() if stage.kind == "pretrain")
+    train = {**stage.settings["train"], "average_last": 4, "average_every": 100}
+    averaged = replace(stage, settings={**stage.settings, "train": train})
+    alone = replace(plan, stages={key: averaged})
+    assert bytes_left(alone, ()) == (8 + 2 * (8 + 4)) * BASE_PARAMETERS

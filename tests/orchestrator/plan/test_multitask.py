@@ -244,12 +244,21 @@ def test_what_cannot_be_trained_at_once_is_refused_in_one_line(
         micro_study.experiment(place.corpus).replace(**changes)
 
 
-def test_a_schedule_laid_over_the_run_is_not_cut_into_parts(place: Place) -> None:
+@pytest.mark.parametrize("kind", ["triangular", "linear"])
+def test_a_schedule_laid_over_the_run_is_not_cut_into_parts(kind: str, place: Place) -> None:
     baseline = micro_study.experiment(place.corpus)
-    triangle = baseline.pretrain.replace(schedule=baseline.pretrain.schedule.replace(kind="triangular"))
-    baseline.replace(**ALL_AT_ONCE, pretrain=triangle)
-    with pytest.raises(ConfigError, match="schedule='triangular': it is laid over a whole run"):
-        baseline.replace(**ALL_AT_ONCE, pretrain=triangle, parts=2)
+    laid = baseline.pretrain.replace(schedule=baseline.pretrain.schedule.replace(kind=kind))
+    baseline.replace(**ALL_AT_ONCE, pretrain=laid)
+    with pytest.raises(ConfigError, match=f"schedule='{kind}': it is laid over a whole run"):
+        baseline.replace(**ALL_AT_ONCE, pretrain=laid, parts=2)
+
+
+def test_a_run_that_is_averaged_is_not_cut_into_parts(place: Place) -> None:
+    baseline = micro_study.experiment(place.corpus)
+    averaged = baseline.pretrain.replace(average_last=2, average_every=3)
+    baseline.replace(**ALL_AT_ONCE, pretrain=averaged)
+    with pytest.raises(ConfigError, match="average_last=2: the next part would go on from the mean"):
+        baseline.replace(**ALL_AT_ONCE, pretrain=averaged, parts=2)
 
 
 # tasks with data of their own

@@ -24,6 +24,7 @@ from t5core.config import (
     TrainConfig,
     VocabularyConfig,
 )
+from t5core.errors import ConfigError
 
 ROLES = ("corpus", "vocabulary", "tasks", "tokens", "pretrain", "finetune", "evaluate", "likelihood")
 BEHIND_VOCABULARY = set(ROLES) - {"corpus", "tasks"}
@@ -148,6 +149,10 @@ def test_the_same_experiment_has_the_same_keys_through_json_and_from_any_row() -
             {"pretrain", "finetune", "evaluate", "likelihood"},
         ),
         (lambda e: e.replace(model=e.model.replace(d_ff=64)), {"pretrain", "finetune", "evaluate", "likelihood"}),
+        (
+            lambda e: e.replace(model=e.model.replace(attention_init="guided")),
+            {"pretrain", "finetune", "evaluate", "likelihood"},
+        ),
         (lambda e: e.replace(pretrain=e.pretrain.replace(steps=7)), {"pretrain", "finetune", "evaluate", "likelihood"}),
         (
             lambda e: e.replace(
@@ -155,9 +160,14 @@ def test_the_same_experiment_has_the_same_keys_through_json_and_from_any_row() -
             ),
             {"pretrain", "finetune", "evaluate", "likelihood"},
         ),
+        (
+            lambda e: e.replace(pretrain=e.pretrain.replace(average_last=4, average_every=9)),
+            {"pretrain", "finetune", "evaluate", "likelihood"},
+        ),
         (lambda e: e.replace(seed=1), {"pretrain", "finetune", "evaluate", "likelihood"}),
         (lambda e: e.replace(finetune=e.finetune.replace(dropout_rate=0.0)), {"finetune", "evaluate", "likelihood"}),
         (lambda e: e.replace(finetune=e.finetune.replace(inputs_length=64)), {"finetune", "evaluate", "likelihood"}),
+        (lambda e: e.replace(finetune=e.finetune.replace(fresh_moments=True)), {"finetune", "evaluate", "likelihood"}),
         (lambda e: e.replace(decode=e.decode.replace(max_new_tokens=3)), {"evaluate"}),
     ],
 )
@@ -165,6 +175,19 @@ def test_what_determines_a_result_changes_its_key_and_those_behind_it(
     change: Callable[[Experiment], Experiment], expected: set[str]
 ) -> None:
     assert changed_roles(change) == expected
+
+
+def test_without_pre_training_moments_are_fresh_as_they_are() -> None:
+    none = baseline().replace(objective=None)
+    fresh = none.replace(finetune=none.finetune.replace(fresh_moments=True))
+    assert stages_of(fresh, "row")["evaluate"].key == stages_of(none, "row")["evaluate"].key
+
+
+def test_moments_that_nothing_was_carried_into_cannot_be_asked_to_be_fresh() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^pretrain\.fresh_moments=True: there are none to carry over into pre-train"
+    ):
+        baseline().replace(pretrain=baseline().pretrain.replace(fresh_moments=True))
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,19 @@
 """Rows are chosen by name, the baseline stays, seeds multiply."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import micro_study
 import pytest
 
+from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Row, Study, plan_of
 from studies.objectives import study as objectives
-from t5core.config import ModelConfig, ObjectiveConfig
+from t5core.config import ModelConfig, ObjectiveConfig, ScheduleConfig
 from t5core.errors import ConfigError
+from t5core.training.schedules import schedule_of
 
 
 def chosen(pattern: str) -> list[str]:
@@ -60,6 +65,27 @@ def test_every_seed_trains_every_row_and_shares_the_text(tmp_path: Path) -> None
         f"{row}-seed{seed}" for row in ("spans", "none") for seed in range(3)
     }
     assert (one.study, one.scale) == ("trial", "micro")
+
+
+def test_the_scale_settles_the_warm_up_of_all_rows_so_longer_runs_begin_as_shorter_ones(tmp_path: Path) -> None:
+    scale = micro_study.scale(tmp_path / "text.jsonl")
+    falling = ScheduleConfig(learning_rate=0.02, warmup_steps=5)
+    pretrain = scale.baseline.pretrain.replace(schedule=falling)
+    scale = replace(scale, baseline=scale.baseline.replace(pretrain=pretrain))
+    rows = [Row(name=f"{n}x", label="", changes=_times(n)) for n in (1, 2, 4)]
+    study = Study(name="steps", title="Steps", baseline="1x", rows=tuple(rows))
+    trained = [study.experiment(scale, row, 0).pretrain for row in rows]
+    curves = [[schedule_of(train.schedule, train.steps)(i) for i in range(train.steps)] for train in trained]
+    assert [len(curve) for curve in curves] == [20, 40, 80]
+    assert curves[0] == curves[1][:20] and curves[1] == curves[2][:40]
+    assert curves[2][19] == pytest.approx(0.02 * (5 / 19) ** 0.5)  # it falls within the shortest run
+
+
+def _times(factor: int) -> Callable[[Experiment], dict[str, Any]]:
+    return lambda e: {
+        "objective": ObjectiveConfig(),
+        "pretrain": e.pretrain.replace(steps=factor * e.pretrain.steps),
+    }
 
 
 @pytest.mark.parametrize("seeds", [0, -1])

@@ -19,6 +19,7 @@ import pytest
 from orchestrator.engine.events import Event, StageFinished, StageProgress, StageStarted
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.outcomes import Failed, Finished, Outcomes
+from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.plan.study import Row, Scale, Study, plan_of
@@ -150,6 +151,26 @@ def test_fine_tuning_goes_on_with_the_step_counter_of_pre_training(done: Done) -
     for stages, total in ((done.spans, 30), (done.none, 10)):
         last = checkpoint.load(done.folder(stages["finetune"]) / "final")
         assert last.step == 10 and last.state["total_step"] == total
+
+
+def test_fine_tuning_with_fresh_moments_reads_none_and_counts_on(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    from t5core.training import checkpoint
+
+    def refuse(_: checkpoint.Checkpoint) -> dict[str, Any]:
+        raise AssertionError("moments of the pre-training are read")
+
+    def fresh(e: Experiment) -> dict[str, Any]:
+        return {"objective": ObjectiveConfig(), "finetune": e.finetune.replace(fresh_moments=True)}
+
+    monkeypatch.setattr(checkpoint.Checkpoint, "optimizer", refuse)
+    plan = planned(done.corpus, micro_study.study(Row(name="fresh", label="Fresh", changes=fresh)))
+    stages = plan.by_role(plan.rows[-1])
+    outcomes = run_locally(replace(plan, rows=plan.rows[-1:]), done.store)
+    assert outcomes.ok and stages["pretrain"].key == done.spans["pretrain"].key
+    last = checkpoint.load(done.folder(stages["finetune"]) / "final")
+    assert last.step == 10 and last.state["total_step"] == 30
+    usual = checkpoint.load(done.folder(done.spans["finetune"]) / "final")
+    assert last.state["sha256"] != usual.state["sha256"]
 
 
 def test_scores_follow_from_predictions_and_per_example_scores(done: Done) -> None:

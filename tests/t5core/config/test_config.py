@@ -29,13 +29,14 @@ from t5core.corpora.c4.declaration import Declaration
 from t5core.errors import ConfigError
 
 COUNT = st.integers(1, 10**9)
+SMALL = st.integers(1, 100)
 SHARE = st.floats(0.001, 0.999)
 REAL = st.floats(1e-12, 1e12)
 TEXT = st.text(max_size=8)
 
 SCHEDULE = st.builds(
     ScheduleConfig,
-    kind=st.sampled_from(["inverse_sqrt", "constant", "triangular"]),
+    kind=st.sampled_from(["inverse_sqrt", "constant", "triangular", "linear"]),
     learning_rate=REAL,
     warmup_steps=COUNT,
     cut_fraction=SHARE,
@@ -60,7 +61,13 @@ CONFIGS = st.one_of(
         noise_density=SHARE,
         mean_noise_span_length=st.none() | st.floats(1, 100),
     ),
-    st.builds(ModelConfig, d_model=COUNT, d_ff=COUNT, relative_attention_init_std=st.none() | REAL),
+    st.builds(
+        ModelConfig,
+        d_model=COUNT,
+        d_ff=COUNT,
+        relative_attention_init_std=st.none() | REAL,
+        attention_init=st.sampled_from(["paper", "guided"]),
+    ),
     OPTIMIZER,
     SCHEDULE,
     st.builds(
@@ -71,8 +78,10 @@ CONFIGS = st.one_of(
         schedule=SCHEDULE,
         dropout_rate=SHARE,
         loss_denominator=st.sampled_from(["targets", "tokens"]),
+        fresh_moments=st.booleans(),
         log_every=COUNT,
     ),
+    st.builds(TrainConfig, steps=st.integers(1_000, 10**9), average_last=st.integers(2, 9), average_every=SMALL),
     st.builds(MeshConfig, data=COUNT, model=COUNT),
     st.builds(DecodeConfig, max_new_tokens=COUNT, batch_size=COUNT),
     st.builds(LikelihoodConfig, max_target_tokens=COUNT, batch_size=COUNT),
@@ -138,10 +147,13 @@ def test_lists_of_json_become_tuples_and_nested_configs_come_back():
         (VocabularyConfig(), set()),
         (VocabularySource(), set()),
         (ObjectiveConfig(), set()),
-        (ModelConfig(), set()),
+        (ModelConfig(), {"attention_init"}),
         (OptimizerConfig(), set()),
         (ScheduleConfig(), set()),
-        (TrainConfig(), {"log_every", "checkpoint_every"}),
+        (
+            TrainConfig(),
+            {"log_every", "checkpoint_every", "fresh_moments", "average_last", "average_every"},
+        ),
         (MeshConfig(), set()),
         (DecodeConfig(), {"batch_size"}),
         (TasksConfig(names=("a",)), {"files", "data_dir"}),
@@ -200,7 +212,7 @@ def choices_of(config):
     [
         (CorpusConfig(), ["source", "variant"]),
         (ObjectiveConfig(), ["kind"]),
-        (ModelConfig(), ["architecture", "feed_forward"]),
+        (ModelConfig(), ["architecture", "feed_forward", "attention_init"]),
         (ScheduleConfig(), ["kind"]),
         (TrainConfig(), ["loss_denominator", "trainable"]),
         (DecodeConfig(), ["length_penalty_form"]),

@@ -90,6 +90,19 @@ def test_sharded_in_bfloat16_sums_norms_weights_and_moments_stay_float32(alone, 
     assert {tensor.dtype for tensors in final(tmp_path).values() for tensor in tensors.values()} == {torch.float32}
 
 
+@pytest.mark.slow
+def test_processes_with_sharded_weights_leave_and_hold_the_mean_that_one_process_leaves(alone, tmp_path):
+    expected = trained(tmp_path / "one", 1, "averaged")[0]
+    found = trained(tmp_path / "two", 2, "averaged")
+    assert found[0] == found[1] and found[0]["held_out"] == pytest.approx(expected["held_out"], abs=1e-4)
+    assert expected["losses"] == alone[1]["losses"] and expected["held_out"] != alone[1]["held_out"]
+    ours, theirs = final(tmp_path / "two"), final(tmp_path / "one")
+    for name, tensor in theirs["model"].items():
+        torch.testing.assert_close(ours["model"][name], tensor, atol=2e-4, rtol=2e-3, msg=name)
+    last = final(alone[0])["model"]
+    assert not any(torch.equal(tensor, last[name]) for name, tensor in theirs["model"].items())
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize(("how", "size"), [("replicated", 3), ("sharded", 2)])
 def test_processes_that_are_killed_go_on_and_end_in_the_same_bits(tmp_path, how, size):

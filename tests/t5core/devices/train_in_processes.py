@@ -2,8 +2,9 @@
 
 python train_in_processes.py FOLDER STEPS HOW          with RANK and WORLD_SIZE set, or alone; THREADS: of this process
 
-HOW: replicated; sharded; low, which is sharded in bfloat16; or compiled, which is sharded, each layer compiled and
-computed again in the backward pass.
+HOW: replicated; sharded; low, which is sharded in bfloat16; compiled, which is sharded, each layer compiled and
+computed again in the backward pass; or averaged, which is sharded where there are several, and leaves the mean of the
+last weights.
 
 Writes what a run leaves to FOLDER, and losses.RANK.json: the loss of every step of this attempt, and with how many
 threads the steps were computed.
@@ -41,13 +42,16 @@ class CompiledDevice(CpuDevice):
 
 def opened(how: str) -> Device:
     """Returns the CPU, its weights held so."""
-    return open_device("cpu", shard=how in ("sharded", "low"), precision="bfloat16" if how == "low" else "float32")
+    shard = how in ("sharded", "low") or (how == "averaged" and os.environ["WORLD_SIZE"] != "1")
+    return open_device("cpu", shard=shard, precision="bfloat16" if how == "low" else "float32")
 
 
 def main(folder: Path, steps: int, how: str) -> None:
     """Runs to the end."""
     torch.set_num_threads(int(os.environ["THREADS"]))
     config = TRAIN.replace(steps=steps, log_every=1)
+    if how == "averaged":
+        config = config.replace(average_last=3, average_every=4)
     device = CompiledDevice() if how == "compiled" else opened(how)
     model = T5(WIDE).initialise(config.seed)
     rows, threads = [], set()

@@ -135,3 +135,27 @@ def test_a_run_that_was_stopped_amid_its_episodes_ends_in_the_bits_of_one_that_w
     for name in (checkpoint.MODEL_FILE, checkpoint.OPTIMIZER_FILE):
         first, second = ((tmp_path / which / "final" / name).read_bytes() for which in ("straight", "stopped"))
         assert first == second
+
+
+def test_fresh_moments_decay_by_the_runs_own_steps_and_the_rest_goes_on(pretrained, tmp_path):
+    """The first step's decay is 0: the moments are the gradient's own squares, whatever step the counter is at."""
+    config = TRAIN.replace(steps=3, fresh_moments=True, schedule=TRAIN.schedule.replace(warmup_steps=1))
+    fresh = run_in(tmp_path / "fresh", config, model=pretrained.model(), first_step=BEFORE)
+    decays = []
+    inner = fresh.step.optimizer.step
+    fresh.step.optimizer.step = lambda rate, decay: (decays.append(float(decay)), inner(rate, decay))[1]
+    fresh.run()
+    assert decays == pytest.approx([0.0, 1 - 2**-0.8, 1 - 3**-0.8])
+    assert fresh.step.learning_rate(0) == pytest.approx(0.03 / BEFORE**0.5)
+    assert checkpoint.load(tmp_path / "fresh" / "final").state["total_step"] == BEFORE + 3
+
+
+def test_a_run_with_fresh_moments_that_was_killed_goes_on_with_its_own(pretrained, tmp_path):
+    config = TRAIN.replace(steps=7, fresh_moments=True, checkpoint_every=3)
+    run_in(tmp_path / "straight", config, model=pretrained.model(), first_step=BEFORE).run()
+    with pytest.raises(Stopped):
+        feed = StoppingFeed(config, 5)
+        run_in(tmp_path / "stopped", config, feed=feed, model=pretrained.model(), first_step=BEFORE).run()
+    run_in(tmp_path / "stopped", config, model=pretrained.model(), first_step=BEFORE).run()
+    straight, stopped = (checkpoint.load(tmp_path / name / "final") for name in ("straight", "stopped"))
+    assert straight.state["sha256"] == stopped.state["sha256"]

@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from small_run import MODEL, TRAIN
 
 from t5core.config import ScheduleConfig
-from t5core.training import constant, inverse_sqrt, triangular
+from t5core.devices import open_device
+from t5core.model import T5
+from t5core.training import constant, inverse_sqrt, linear, triangular
 from t5core.training.schedules import schedule_of
+from t5core.training.step import TrainStep
 
 
 def test_configs_give_the_papers_schedules():
@@ -23,7 +27,7 @@ def test_the_rate_during_warm_up_is_the_one_asked_for():
     assert [rate(step) for step in (0, 16, 64)] == pytest.approx([0.3, 0.3, 0.15])
 
 
-@pytest.mark.parametrize("rate", [inverse_sqrt(16), constant(0.5), triangular(100)])
+@pytest.mark.parametrize("rate", [inverse_sqrt(16), constant(0.5), triangular(100), linear(100)])
 def test_a_schedule_takes_one_step_or_many_in_any_kind_of_number(rate):
     steps = [0, 1, 9, 10, 11, 50, 99, 100]
     one_by_one = [rate(step) for step in steps]
@@ -45,3 +49,21 @@ def test_the_triangle_never_gives_a_negative_rate():
 def test_a_triangle_may_rise_to_its_end_and_be_shorter_than_its_cut():
     assert triangular(10, cut_fraction=1.0)(10) == 0.01
     assert triangular(5)(1) == 0.01
+
+
+def test_the_line_falls_from_the_rate_to_nothing_over_the_runs_steps():
+    rate = schedule_of(ScheduleConfig(kind="linear", learning_rate=0.04), 8)
+    assert [rate(step) for step in range(10)] == [0.04, 0.035, 0.03, 0.025, 0.02, 0.015, 0.01, 0.005, 0.0, 0.0]
+    assert linear(8, 0.04, start_step=1000)(1006) == 0.01 and linear(8, start_step=1000)(0) == 0.01
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("linear", [0.5, 0.25]), ("triangular", [0.015625, 0.5]), ("constant", [0.5, 0.5]), ("inverse_sqrt", [0.25, 0.1])],
+)
+def test_behind_another_run_a_line_begins_anew_and_the_inverse_root_goes_on(kind, expected):
+    """The counter of a fine-tuning starts at its pre-training's steps: here at 4, and at 24."""
+    config = TRAIN.replace(steps=2, schedule=ScheduleConfig(kind=kind, learning_rate=0.5, warmup_steps=1))
+    model, device = T5(MODEL), open_device("cpu")
+    runs = [TrainStep(model, config, device, first_step=first) for first in (4, 24)]
+    assert [run.learning_rate(i) for i, run in enumerate(runs)] == pytest.approx(expected)
