@@ -5,7 +5,7 @@ and says what it decided; the rest of t5core is written once. There are no rando
 function of place (``t5core.model.dropout``).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -75,6 +75,9 @@ class Device(Protocol):
     def total(self, value: Tensor) -> Tensor:
         """Returns the sum of a tensor over the processes that share a batch."""
 
+    def norm(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Returns the Euclidean norm of tensors together, on the device; of the whole ones where they are sharded."""
+
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns whole tensors on the CPU in float32, for a checkpoint.
 
@@ -92,6 +95,15 @@ class Device(Protocol):
 
     def compilations(self) -> int:
         """Returns how many programs were compiled so far; 0 on a device that compiles nothing."""
+
+    def peak_flops_per_s(self) -> float | None:
+        """Returns what the devices that share a batch reach together at most, in this precision; None: unknown."""
+
+    def peak_memory_bytes(self) -> int | None:
+        """Returns the most memory that was held, since ``reset_peak_memory`` where a device can tell; None: unknown."""
+
+    def reset_peak_memory(self) -> None:
+        """Has ``peak_memory_bytes`` begin anew, where that can be."""
 
     def threads(self) -> int | None:
         """Returns how many threads of this process compute now, where sums depend on it; None elsewhere."""
@@ -151,6 +163,21 @@ class SingleProcess:
     def total(self, value: Tensor) -> Tensor:
         """Returns the value: there are no other processes."""
         return value
+
+    def norm(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Returns the Euclidean norm of tensors together, on the device."""
+        return torch.nn.utils.get_total_norm(tensors)
+
+    def peak_flops_per_s(self) -> float | None:
+        """Returns None: the peak rate is not known."""
+        return None
+
+    def peak_memory_bytes(self) -> int | None:
+        """Returns None: what a device of this kind holds is not known."""
+        return None
+
+    def reset_peak_memory(self) -> None:
+        """Does nothing."""
 
     def threads(self) -> int | None:
         """Returns None: what is computed does not depend on the threads of this process."""

@@ -16,7 +16,7 @@ Both average over the processes, while a step wants the sum over the whole batch
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -30,6 +30,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from t5core.devices.device import Decision, SingleProcess
+from t5core.devices.rates import peak_flops_per_s, process_peak_bytes
 from t5core.errors import ConfigError
 
 FORWARD_METHOD = "hidden"
@@ -151,6 +152,37 @@ class SharedBatch(SingleProcess):
         dist.all_reduce(out)
         return out
 
+    def norm(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Returns the Euclidean norm of tensors together, of all their parts where they are sharded."""
+        if not self.shard:
+            return super().norm(tensors)
+        parts: dict[bool, list[Tensor]] = {True: [], False: []}
+        for tensor in tensors:
+            parts[_is_cut(tensor)].append(tensor.to_local() if isinstance(tensor, DTensor) else tensor)
+        squared = self.scalar(0.0)
+        for cut, mine in parts.items():
+            if mine:  # what every process has in full would be counted once for each
+                squared = squared + super().norm(mine).square() / (1 if cut else self.group.size)
+        return self.total(squared).sqrt()
+
+    def peak_flops_per_s(self) -> float | None:
+        """Returns what as many GPUs of this kind reach together; None for CPUs and GPUs that no table knows."""
+        if self.torch_device.type != "cuda":
+            return None
+        each = peak_flops_per_s(torch.cuda.get_device_name(self.torch_device), self.compute_dtype)
+        return None if each is None else each * self.group.size
+
+    def peak_memory_bytes(self) -> int | None:
+        """Returns what PyTorch held at most on this GPU; on a CPU what the process did, ever."""
+        if self.torch_device.type != "cuda":
+            return process_peak_bytes()
+        return torch.cuda.max_memory_allocated(self.torch_device)
+
+    def reset_peak_memory(self) -> None:
+        """Has a GPU's peak begin anew; a process's stays."""
+        if self.torch_device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.torch_device)
+
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns whole copies on the CPU in float32 to the first process, which writes; nothing to the others."""
         whole = {}
@@ -178,6 +210,10 @@ def _layers(model: nn.Module) -> Iterator[nn.Module]:
     for module in model.modules():
         if isinstance(module, nn.ModuleList):
             yield from module
+
+
+def _is_cut(tensor: Tensor) -> bool:
+    return isinstance(tensor, DTensor) and not all(isinstance(placement, Replicate) for placement in tensor.placements)
 
 
 def _placed_like(tensor: Tensor, like: Tensor) -> Tensor:

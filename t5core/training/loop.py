@@ -7,7 +7,8 @@ family, ends in the same bits as one that was not; docs/reproducibility.md says 
 
 Every loss is looked at: at once, or on a device that queues its work one step later, while the next step runs. A loss
 or a weight that is not finite ends the run, with the batch written down; no checkpoint is ever made of it. The means of
-``log_every`` losses are appended to ``metrics.jsonl`` and reported.
+``log_every`` losses are appended to ``metrics.jsonl`` and reported, each with the norm of its last step's gradient and
+with how fast the steps were and what they took (``t5core.training.measures``).
 
 Where several processes share the batches, all of them run this loop on one shared folder: each computes its rows, and
 the first one writes.
@@ -32,6 +33,7 @@ from t5core.errors import CheckpointError, NonFiniteLoss
 from t5core.feeds.batch import Batch
 from t5core.model import T5, ModelInputs
 from t5core.training import checkpoint, kernel_choice, remembered
+from t5core.training.measures import Measures
 from t5core.training.prefetch import ahead
 from t5core.training.step import TrainStep
 
@@ -161,21 +163,24 @@ class TrainingRun:
         losses: list[float] = []
         behind = 1 if self.device.queued else 0
         compiled = 0
+        measures = Measures(self.step.model.config, self.device)
         for i, batch, inputs in self._batches:
-            pending.append((i, self.step(batch, i, inputs)))
-            if i - self.begin == self.WARMUP_STEPS:
-                compiled = self.device.compilations()
             done = i + 1
             save = done % self.config.checkpoint_every == 0 and done < self.config.steps
             log = save or done % self.config.log_every == 0 or done == self.config.steps
+            pending.append((i, self.step(batch, i, inputs, measured=log)))
+            measures.add(batch)
+            if i - self.begin == self.WARMUP_STEPS:
+                compiled = self.device.compilations()
             while len(pending) > (0 if log else behind):
                 losses.append(self._fetched(*pending.pop(0)))
             if log:
-                self._log(losses, done)
+                self._log(losses, done, measures)
                 losses = []
             if save:
                 self._save(checkpoint.step_folder(self.checkpoints, done), done)
                 self._keep_newest(2)
+                measures.begin()
         self._save(self.folder / FINAL, self.config.steps)
         self._keep_newest(0)
         self._agree(self.config.steps)  # none leaves before the first has written
@@ -200,8 +205,15 @@ class TrainingRun:
             self._stop(i, value, "loss")
         return value
 
-    def _log(self, losses: list[float], done: int) -> None:
-        row = {"step": done, "loss": sum(losses) / len(losses), "learning_rate": self.step.learning_rate(done - 1)}
+    def _log(self, losses: list[float], done: int, measures: Measures) -> None:
+        norm = math.nan if self.step.gradient_norm is None else float(self.step.gradient_norm)
+        row = {
+            "step": done,
+            "loss": sum(losses) / len(losses),
+            "learning_rate": self.step.learning_rate(done - 1),
+            "gradient_norm": norm if math.isfinite(norm) else None,
+            **measures.row(),
+        }
         self.curve.append(row)
         if self.device.rank == 0:
             with self.metrics_path.open("a") as file:

@@ -26,7 +26,12 @@ class TrainStep:
         model: placed on the device.
         first_step: what the step counter starts from: 0, or the pre-training's steps when fine-tuning (the released
             code lets the counter, and with it AdaFactor's decay, go on).
+
+    Attributes:
+        gradient_norm: of the last step that took it, on the device: the Euclidean norm of the whole batch's gradient.
     """
+
+    gradient_norm: Tensor | None = None
 
     def __init__(self, model: T5, config: TrainConfig, device: Device, *, first_step: int = 0) -> None:
         self.model = model
@@ -45,13 +50,15 @@ class TrainStep:
         """Returns the rate of the ``i``-th step of this run; only the triangle is laid over the run itself."""
         return self.schedule(i if self.config.schedule.kind == "triangular" else self.first_step + i)
 
-    def __call__(self, batch: Batch, i: int, inputs: ModelInputs | None = None) -> Tensor:
+    def __call__(self, batch: Batch, i: int, inputs: ModelInputs | None = None, *, measured: bool = False) -> Tensor:
         """Trains on the ``i``-th batch of this run; returns the mean cross-entropy per target token, on the device.
 
         Args:
             batch: all rows.
             i: its index.
             inputs: ``self.inputs(batch)``, where that was done beforehand.
+            measured: whether to take the gradient's norm. Where a step without it would be another program to compile,
+                every step takes it.
 
         Raises:
             DataError: for ids outside the model's vocabulary.
@@ -63,6 +70,8 @@ class TrainStep:
         cross_entropy, tokens = self.device.total(cross_entropy), self.device.total(tokens)
         denominator = batch.targets.size if self.config.loss_denominator == "targets" else tokens
         torch.autograd.backward(training * (self.device.gradient_scale / denominator))
+        if measured or self.device.static_shapes:
+            self.gradient_norm = self.device.norm(self._gradients())
         self.optimizer.step(self.device.scalar(self.learning_rate(i)), self.device.scalar(self.optimizer.decay(count)))
         loss = cross_entropy / tokens  # before the end of the step, so that it belongs to the step's own program
         self.device.end_step()
@@ -75,6 +84,16 @@ class TrainStep:
         _, cross_entropy, tokens = program(self.inputs(batch))
         self.device.end_step()
         return self.device.total(cross_entropy), self.device.total(tokens)
+
+    def _gradients(self) -> list[Tensor]:
+        """Returns what the optimizer is given, without the layers of joined tensors that it will not change."""
+        gradients = []
+        for name, p in self.optimizer.parameters.items():
+            if p.grad is not None:
+                trained_L = self.optimizer.trained_layers.get(name)
+                kept = p.grad if trained_L is None else p.grad * trained_L.view(-1, *(1 for _ in p.shape[1:]))
+                gradients.append(kept)
+        return gradients
 
     def _ever_trained(self) -> list[tuple[str, nn.Parameter]]:
         last = self.config.unfreezing_episodes - 1
