@@ -34,6 +34,8 @@ from t5core.tasks import choose_tasks, get_task, identify_tasks
 
 PIECES_BEFORE_CHARACTERS = 3 + 256
 """What every vocabulary holds; how many characters the text has besides, only training the vocabulary tells."""
+PROFILED_STEPS = 3
+"""Of each training, with ``--profile``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,7 @@ class Options:
     json: bool
     vocabulary_mix: tuple[str, ...] = ()
     finished_only: bool = False
+    profile: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -121,6 +124,8 @@ class Options:
         add("--lanes", type=int, metavar="N", help="how many stages train at a time (default: as many as fit)")
         add("--store", default=default_store_uri(), metavar="URI", help="where results live (default: %(default)s)")
         add("--tracking-uri", default=default_tracking_uri(), metavar="URI", help="MLflow (default: %(default)s)")
+        traced = f"write a trace of {PROFILED_STEPS} steps of each training; one that is in the store is not run again"
+        add("--profile", action="store_true", help=traced)
         add("--plan", action="store_true", help="print stages, sharing and cost, and stop")
         add("--json", action="store_true", help="print the plan or the table as JSON")
         if more is not None:
@@ -192,6 +197,8 @@ class Options:
             finetune = finetune.replace(steps=self.finetune_steps)
         if self.inputs_length is not None:
             finetune = finetune.replace(inputs_length=self.inputs_length)
+        if self.profile:
+            pretrain, finetune = (train.replace(profile_steps=PROFILED_STEPS) for train in (pretrain, finetune))
         decode = baseline.decode
         if self.targets_length is not None:
             finetune = finetune.replace(targets_length=self.targets_length)

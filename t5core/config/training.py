@@ -68,6 +68,8 @@ class TrainConfig(Config):
         unfreezing_episodes: equal parts of the run, for "gradual"; 12 in the paper.
         seed: of initialisation, feed order, noise and dropout.
         log_every, checkpoint_every: in steps; do not count towards the identity of the run.
+        profile_steps: write a trace of so many steps behind the first ones (``t5core.training.profiling``); None: of
+            none. Does not count either.
     """
 
     steps: int = 524_288
@@ -85,10 +87,11 @@ class TrainConfig(Config):
     seed: int = 0
     log_every: int = unhashed(20)
     checkpoint_every: int = unhashed(5_000)
+    profile_steps: int | None = unhashed(None)
 
     def __post_init__(self) -> None:
         self._positive("steps", "batch_size", "inputs_length", "targets_length", "log_every", "checkpoint_every")
-        self._positive("unfreezing_episodes")
+        self._positive("unfreezing_episodes", "profile_steps")
         self._one_of("loss_denominator", "trainable")
         if not 0 <= self.dropout_rate < 1:
             raise ConfigError("dropout_rate", self.dropout_rate, "give a rate from 0 up to, not including, 1")

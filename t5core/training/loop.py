@@ -35,6 +35,7 @@ from t5core.model import T5, ModelInputs
 from t5core.training import checkpoint, kernel_choice, remembered
 from t5core.training.measures import Measures
 from t5core.training.prefetch import ahead
+from t5core.training.profiling import TRACE_FILE, StepEnded, traced
 from t5core.training.step import TrainStep
 
 FINAL = "final"
@@ -136,16 +137,16 @@ class TrainingRun:
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
-        """What was decided about device, threads and kernel, and why."""
+        """What was decided about device, threads and kernel, and why; behind a profiled run, what was traced."""
         with self._computing():
             found = self.device.decisions()
-        mine = [decision for decision in (self.threads, self.kernel) if decision is not None]
+        mine = [decision for decision in (self.threads, self.kernel, self.profile) if decision is not None]
         return (*(decision for decision in found if decision.what != remembered.THREADS), *mine)
 
     def run(self) -> TrainResult:
         """Trains to the end and returns the result; raises NonFiniteLoss when the loss is NaN or infinite."""
-        with self._computing():
-            return self._run()
+        with self._computing(), self._profiled() as step_ended:
+            return self._run(step_ended)
 
     def held_out(self, batches: Iterable[Batch]) -> float:
         """Returns the cross-entropy per target token of batches together, without dropout or training."""
@@ -157,7 +158,21 @@ class TrainingRun:
     def _computing(self) -> AbstractContextManager[None]:
         return nullcontext() if self.threads is None else self.device.with_threads(int(self.threads.value))
 
-    def _run(self) -> TrainResult:
+    def _profiled(self) -> AbstractContextManager[StepEnded]:
+        steps = self.config.profile_steps
+        if steps is None or self.device.rank != 0:
+            return nullcontext(lambda: None)
+        return traced(self.folder, steps, behind=self.WARMUP_STEPS, torch_device=self.device.torch_device)
+
+    @property
+    def profile(self) -> Decision | None:
+        """Where the trace of this attempt or one before it lies; None where none was asked for or there is none."""
+        asked = self.config.profile_steps
+        if asked is None or not (self.folder / TRACE_FILE).exists():
+            return None
+        return Decision(what="profile", value=str(TRACE_FILE), why=f"a trace of {asked} steps was asked for")
+
+    def _run(self, step_ended: StepEnded) -> TrainResult:
         started = time.monotonic()
         pending: list[tuple[int, Tensor]] = []
         losses: list[float] = []
@@ -174,6 +189,7 @@ class TrainingRun:
                 compiled = self.device.compilations()
             while len(pending) > (0 if log else behind):
                 losses.append(self._fetched(*pending.pop(0)))
+            step_ended()
             if log:
                 self._log(losses, done, measures)
                 losses = []
