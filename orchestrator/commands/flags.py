@@ -65,6 +65,7 @@ class Options:
     vocabulary_mix: tuple[str, ...] = ()
     finished_only: bool = False
     profile: bool = False
+    microbatch: int | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -121,6 +122,10 @@ class Options:
             metavar="PARTS:PATH",
             help="texts of the vocabulary by parts, like 10:corpus 1:german/ 1:french/; corpus is the study's own",
         )
+        rows_at_a_time = (
+            "compute N rows of a batch at a time and add up their gradients: less memory, the same but rounding"
+        )
+        add("--microbatch", type=int, metavar="N", help=rows_at_a_time)
         add("--lanes", type=int, metavar="N", help="how many stages train at a time (default: as many as fit)")
         add("--store", default=default_store_uri(), metavar="URI", help="where results live (default: %(default)s)")
         add("--tracking-uri", default=default_tracking_uri(), metavar="URI", help="MLflow (default: %(default)s)")
@@ -197,6 +202,8 @@ class Options:
             finetune = finetune.replace(steps=self.finetune_steps)
         if self.inputs_length is not None:
             finetune = finetune.replace(inputs_length=self.inputs_length)
+        if self.microbatch is not None:
+            pretrain, finetune = (train.replace(microbatch=self.microbatch) for train in (pretrain, finetune))
         if self.profile:
             pretrain, finetune = (train.replace(profile_steps=PROFILED_STEPS) for train in (pretrain, finetune))
         decode = baseline.decode

@@ -57,6 +57,9 @@ class Device(Protocol):
     def wrap(self, program: nn.Module) -> nn.Module:
         """Returns what to call instead of a placed program: data parallel, compiled. The parameters are the same."""
 
+    def adding_up(self, program: nn.Module) -> AbstractContextManager[None]:
+        """Leaves gradients that a wrapped program gets inside a ``with`` for the next one's to be added to them."""
+
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Returns a function of tensors compiled, where that is worth it; its shapes must stay the same."""
 
@@ -137,6 +140,10 @@ class SingleProcess:
     def wrap(self, program: nn.Module) -> nn.Module:
         """Returns the program as it is."""
         return program
+
+    def adding_up(self, program: nn.Module) -> AbstractContextManager[None]:
+        """Does nothing: gradients are added up as they are."""
+        return nullcontext()
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Returns the function as it is."""

@@ -17,6 +17,7 @@ Both average over the processes, while a step wants the sum over the whole batch
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -136,6 +137,14 @@ class SharedBatch(SingleProcess):
         return DistributedDataParallel(
             compiled, device_ids=devices, gradient_as_bucket_view=True, broadcast_buffers=False
         )
+
+    def adding_up(self, program: nn.Module) -> AbstractContextManager[None]:
+        """Has replicated weights' gradients averaged once, behind the last part of a step.
+
+        Those of sharded weights are summed into their parts each time: as a whole they would take the memory that parts
+        of a batch save.
+        """
+        return program.no_sync() if isinstance(program, DistributedDataParallel) else nullcontext()
 
     def rows(self, batch_size: int) -> range:
         """Returns this process's rows; raises ConfigError if the batch cannot be shared evenly."""

@@ -211,9 +211,9 @@ class TrainingRun:
             compilations_after_warmup=recompiled,
         )
 
-    def _batch(self, i: int) -> tuple[int, Batch, ModelInputs]:
+    def _batch(self, i: int) -> tuple[int, Batch, list[ModelInputs]]:
         batch = self.feed.batch(i)
-        return i, batch, self.step.inputs(batch)
+        return i, batch, self.step.parts(batch)
 
     def _fetched(self, i: int, loss: Tensor) -> float:
         value = float(loss)
@@ -290,7 +290,7 @@ class TrainingRun:
             chosen = kernel_choice.only(names[0])
         else:
             candidates = [kernel_choice.kernel_named(name) for name in names]
-            batch = self.step.inputs(self.feed.batch(self.begin))
+            batch = self.step.parts(self.feed.batch(self.begin))[0]
             chosen = kernel_choice.choose(candidates, self.step.model.config, batch, self.device)
             if self.device.rank == 0:
                 remembered.write(path, chosen)

@@ -54,6 +54,8 @@ REFUSED = {
     ),
     "pre-training steps": (["--pretrain-steps", "0"], "pretrain_steps=0: give 1 or more\n"),
     "fine-tuning steps": (["--finetune-steps", "-3"], "finetune_steps=-3: give 1 or more\n"),
+    "rows at a time": (["--microbatch", "7"], "microbatch=7: give a number that divides 24, the batch_size\n"),
+    "no rows at a time": (["--microbatch", "0"], "microbatch=0: give a number above 0\n"),
     "inputs length": (["--inputs-length", "0"], "inputs_length=0: give 1 or more\n"),
     "targets length": (["--targets-length", "0"], "targets_length=0: give 1 or more\n"),
     "training examples": (["--train-examples", "0"], "train_examples=0: give a number above 0\n"),

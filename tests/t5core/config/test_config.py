@@ -138,7 +138,7 @@ def test_lists_of_json_become_tuples_and_nested_configs_come_back():
         (ModelConfig(), set()),
         (OptimizerConfig(), set()),
         (ScheduleConfig(), set()),
-        (TrainConfig(), {"log_every", "checkpoint_every", "profile_steps"}),
+        (TrainConfig(), {"log_every", "checkpoint_every", "profile_steps", "microbatch"}),
         (MeshConfig(), set()),
         (DecodeConfig(), {"batch_size"}),
         (TasksConfig(names=("a",)), {"files", "data_dir"}),

@@ -62,7 +62,14 @@ def final(folder):
 
 
 @pytest.mark.parametrize(
-    "how", ["replicated", *(pytest.param(how, marks=pytest.mark.slow) for how in ("sharded", "compiled"))]
+    "how",
+    [
+        "replicated",
+        *(
+            pytest.param(how, marks=pytest.mark.slow)
+            for how in ("sharded", "compiled", "replicated-in-parts", "sharded-in-parts")
+        ),
+    ],
 )
 def test_two_processes_train_as_one_does(alone, tmp_path, how):
     """The same losses of the same global batches, dropout and all; the same weights and moments at the end."""

@@ -3,6 +3,7 @@
 python train_in_processes.py FOLDER STEPS HOW          with RANK and WORLD_SIZE set, or alone; THREADS: of this process
 
 HOW: replicated; sharded; or compiled, which is sharded, each layer compiled and computed again in the backward pass.
+With "-in-parts" behind it, each process computes one row at a time.
 
 Writes what a run leaves to FOLDER, and losses.RANK.json: the loss of every step of this attempt, and with how many
 threads the steps were computed.
@@ -41,7 +42,8 @@ class CompiledDevice(CpuDevice):
 def main(folder: Path, steps: int, how: str) -> None:
     """Runs to the end."""
     torch.set_num_threads(int(os.environ["THREADS"]))
-    config = TRAIN.replace(steps=steps, log_every=1)
+    how, in_parts = how.removesuffix("-in-parts"), how.endswith("-in-parts")
+    config = TRAIN.replace(steps=steps, log_every=1, microbatch=1 if in_parts else None)
     device = CompiledDevice() if how == "compiled" else open_device("cpu", shard=how == "sharded")
     model = T5(WIDE).initialise(config.seed)
     rows, threads = [], set()
