@@ -35,6 +35,8 @@ class Device(Protocol):
     torch_device: torch.device
     rank: int
     """Of this process among those that share a batch; the first, 0, writes checkpoints."""
+    processes: int
+    """How many share a batch, and could share other work: those that hold whole weights and compute by themselves."""
     compute_dtype: torch.dtype
     """Precision of activations; weights and moments stay float32."""
     loss_chunk_bytes: int
@@ -126,6 +128,7 @@ class SingleProcess:
 
     torch_device: torch.device
     rank = 0
+    processes = 1
     compute_dtype: torch.dtype = torch.float32
     static_shapes = False
     kernels: tuple[str, ...] = ()

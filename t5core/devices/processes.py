@@ -99,6 +99,7 @@ class SharedBatch(SingleProcess):
         self.recompute = recompute
         self._compiler = compiler
         self.rank = group.rank
+        self.processes = group.size
         self.gradient_scale = float(group.size)
 
     def place(self, model: nn.Module) -> nn.Module:
