@@ -189,6 +189,8 @@ def _driven(
             store,
             accelerator=options.accelerator,
             num_lanes=options.lanes,
+            parallel=options.parallel,
+            mesh=options.lane_mesh,
             events=progress,
             steering=steered,
             stopped=stopped,
@@ -296,6 +298,7 @@ def _say(
         search=f"{name}: {total} trials, {done} of them are there; {at_once} at a time",
         scale=f"{scale.name}: {scale.purpose}",
         space=f"{space.name}; first the paper's {len(space.starts())} fixed mixtures, which are never pruned",
+        **options.said_of_lanes(),
         storage=f"{masked(options.more['storage'])} (optuna-dashboard opens it)",
         tracking=f"{tracker.uri}, experiment {tracker.experiment}",
     )

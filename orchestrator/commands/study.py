@@ -129,6 +129,8 @@ def _outcomes(plan: Plan, store: Store, run: RunFile, rows: LiveRows, options: O
                 store,
                 accelerator=options.accelerator,
                 num_lanes=options.lanes,
+                parallel=options.parallel,
+                mesh=options.lane_mesh,
                 events=told,
                 stopped=stopped,
             )
@@ -156,6 +158,7 @@ def _say_what_was_decided(
         scale=f"{scale.name}: {scale.purpose}",
         stages=places,
         precision=f"{precision.value} ({precision.why})",
+        **options.said_of_lanes(),
         store=store.shown_uri,
         tracking=f"{tracker.uri}, experiment {tracker.experiment}",
     )

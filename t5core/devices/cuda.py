@@ -125,7 +125,7 @@ class CudaDevice(SharedBatch):
     def decisions(self) -> tuple[Decision, ...]:
         """Returns what was decided, with reasons."""
         low = self.compute_dtype == torch.bfloat16
-        layers = Decision(what="activations", value="computed twice", why="asked for: less memory, a third more work")
+        layers = Decision(what="activations", value="computed twice", why="less memory, a third more work")
         return (
             Decision(what="device", value=torch.cuda.get_device_name(self.torch_device), why="asked for, or found"),
             Decision(

@@ -14,6 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from t5core.config import MeshConfig
+from t5core.devices.layout import Layout
+from t5core.devices.rates import memory_bytes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
@@ -50,8 +54,20 @@ class Device(Protocol):
     """How many batches to make and put here ahead of the steps that need them."""
     queued: bool
     """Whether work is queued, so that the host had better run ahead of it and ask for results a step later."""
+    mesh: MeshConfig | None
+    """The devices that one program spans (XLA); None elsewhere."""
+    parallel: str
+    """What was asked for of how models are held, one of ``t5core.devices.layout.PARALLEL_CHOICES``."""
+    layouts: tuple[Layout, ...]
+    """The ways that leaves, the first of which costs least time and the last of which takes least memory."""
     gradient_scale: float
     """What a rank's loss is multiplied by so that gradients are the whole batch's, where ``wrap`` averages them."""
+
+    def memory_bytes(self) -> int | None:
+        """Returns the memory of one device; None: unknown, or not its own."""
+
+    def hold(self, layout: Layout) -> None:
+        """Has what is placed from now on be held in one of ``layouts``."""
 
     def place(self, model: nn.Module) -> nn.Module:
         """Moves a model's weights here, sharded if this device shards; returns the model to use from now on."""
@@ -135,6 +151,16 @@ class SingleProcess:
     prefetch = 0
     queued = True
     gradient_scale = 1.0
+    mesh: MeshConfig | None = None
+    parallel = "auto"
+    layouts: tuple[Layout, ...] = (Layout(),)
+
+    def memory_bytes(self) -> int | None:
+        """Returns the memory of a GPU or a TPU; None for a CPU."""
+        return memory_bytes(self.torch_device)
+
+    def hold(self, layout: Layout) -> None:
+        """Does nothing: there is one way."""
 
     def place(self, model: nn.Module) -> nn.Module:
         """Moves a model's weights here."""

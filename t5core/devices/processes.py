@@ -31,6 +31,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from t5core.devices.device import Decision, SingleProcess
+from t5core.devices.layout import Layout, ways
 from t5core.devices.rates import peak_flops_per_s, process_peak_bytes
 from t5core.errors import ConfigError
 
@@ -95,12 +96,24 @@ class SharedBatch(SingleProcess):
             raise ConfigError("shard", shard, "start several processes (torchrun), or leave the weights whole")
         self.group = group
         self.torch_device = torch_device
-        self.shard = shard
-        self.recompute = recompute
+        self.layouts = (Layout(shard=shard, recompute=recompute),)
+        self.parallel = "shard" if shard else "recompute" if recompute else "none"
+        self.hold(self.layouts[0])
         self._compiler = compiler
         self.rank = group.rank
         self.processes = group.size
         self.gradient_scale = float(group.size)
+
+    def ask_for(self, parallel: str) -> None:
+        """Offers the ways to hold a model that one of PARALLEL_CHOICES leaves; raises ConfigError for none."""
+        self.layouts = ways(parallel, self.group.size)
+        self.parallel = parallel
+        self.hold(self.layouts[0])
+
+    def hold(self, layout: Layout) -> None:
+        """Has what is placed from now on be held in this way."""
+        self.shard = layout.shard
+        self.recompute = layout.recompute
 
     def place(self, model: nn.Module) -> nn.Module:
         """Moves a model's weights here; if they are sharded, layer by layer, so that only one is here in full."""
@@ -212,8 +225,8 @@ class SharedBatch(SingleProcess):
             return ()
         shared = Decision(what="processes", value=str(self.group.size), why="as many as were started share each batch")
         if self.shard:
-            return (shared, Decision(what="weights", value="sharded (FSDP2)", why="asked for: less memory per process"))
-        return (shared, Decision(what="weights", value="replicated (DDP)", why="they fit: less is sent than sharded"))
+            return (shared, Decision(what="weights", value="sharded (FSDP2)", why="less memory per process"))
+        return (shared, Decision(what="weights", value="replicated (DDP)", why="less is sent than sharded"))
 
 
 def _layers(model: nn.Module) -> Iterator[nn.Module]:

@@ -9,8 +9,12 @@ that) in bfloat16 with sums in float32; in TF32, which float32's products take h
     NVIDIA L40S, L40, L4 and A10 data sheets                      362, 181, 121, 125
 
 A part of a GPU (MIG) has a part of its rate, which no sheet gives.
+
+Memory of a GPU is asked of it; that of a TPU's chip (a core of v2 and v3) is told by its name, as Google's pages on the
+versions give it.
 """
 
+import os
 import re
 import resource
 import sys
@@ -33,6 +37,18 @@ _PEAKS: tuple[tuple[tuple[str, ...], float], ...] = (
     (("A10",), 125),
 )
 """Words of a name, and the rate in TFLOP/s; the first that fits."""
+_TPU_GB = {"v2": 8, "v3": 16, "v4": 32, "v5litepod": 16, "v5p": 95, "v6e": 32}
+"""High-bandwidth memory of what PJRT shows as one device, by the first part of a name like v5litepod-16."""
+
+
+def memory_bytes(torch_device: torch.device) -> int | None:
+    """Returns the memory of a GPU or a TPU; None for a CPU, whose memory is not its own, and for unknown ones."""
+    if torch_device.type == "cuda":
+        return int(torch.cuda.get_device_properties(torch_device).total_memory)
+    if torch_device.type == "xla" and os.environ.get("PJRT_DEVICE", "").upper() == "TPU":
+        gigabytes = _TPU_GB.get(os.environ.get("TPU_ACCELERATOR_TYPE", "").lower().partition("-")[0])
+        return None if gigabytes is None else gigabytes * 10**9
+    return None
 
 
 def peak_flops_per_s(name: str, dtype: torch.dtype) -> float | None:

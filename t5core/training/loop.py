@@ -32,7 +32,7 @@ from t5core.devices import Decision, Device
 from t5core.errors import CheckpointError, NonFiniteLoss
 from t5core.feeds.batch import Batch
 from t5core.model import T5, ModelInputs
-from t5core.training import checkpoint, kernel_choice, remembered
+from t5core.training import checkpoint, fitting, kernel_choice, remembered
 from t5core.training.measures import Measures
 from t5core.training.prefetch import ahead
 from t5core.training.profiling import TRACE_FILE, StepEnded, traced
@@ -115,6 +115,7 @@ class TrainingRun:
             model, moments = earlier.model(), earlier.optimizer()
         self.begin = earlier.step if earlier is not None else 0
         self._agree(self.begin)
+        self.layout = fitting.fit(model.config, config, device, lambda: feed.batch(self.begin))
         placed = device.place(model)
         assert isinstance(placed, T5)
         self.step = TrainStep(placed, config, device, first_step=first_step)
@@ -137,10 +138,11 @@ class TrainingRun:
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
-        """What was decided about device, threads and kernel, and why; behind a profiled run, what was traced."""
+        """What was decided about device, threads, memory and kernel, and why; behind a profiled run, its trace."""
         with self._computing():
             found = self.device.decisions()
-        mine = [decision for decision in (self.threads, self.kernel, self.profile) if decision is not None]
+        told = (self.threads, self.layout, self.kernel, self.profile)
+        mine = [decision for decision in told if decision is not None]
         return (*(decision for decision in found if decision.what != remembered.THREADS), *mine)
 
     def run(self) -> TrainResult:
