@@ -19,12 +19,16 @@ from orchestrator.commands.vocabulary_mix import sources_of
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Scale, Study
 from t5core.arguments import OneLineParser
+from t5core.config import MeshConfig, TrainConfig
 from t5core.corpora import corpus_at, identify
 from t5core.corpora.places import address_of
 from t5core.devices import (
     DEVICE_NAMES,
+    PARALLEL_CHOICES,
     PRECISION_CHOICES,
     Decision,
+    check_parallel,
+    mesh_of,
     resolve_device_name,
     resolve_precision,
     usual_precision,
@@ -34,6 +38,8 @@ from t5core.tasks import choose_tasks, get_task, identify_tasks
 
 PIECES_BEFORE_CHARACTERS = 3 + 256
 """What every vocabulary holds; how many characters the text has besides, only training the vocabulary tells."""
+PROFILED_STEPS = 3
+"""Of each training, with ``--profile``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +68,10 @@ class Options:
     json: bool
     vocabulary_mix: tuple[str, ...] = ()
     finished_only: bool = False
+    profile: bool = False
+    microbatch: int | None = None
+    parallel: str = "auto"
+    mesh: str | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -118,9 +128,19 @@ class Options:
             metavar="PARTS:PATH",
             help="texts of the vocabulary by parts, like 10:corpus 1:german/ 1:french/; corpus is the study's own",
         )
+        rows_at_a_time = (
+            "compute N rows of a batch at a time and add up their gradients: less memory, the same but rounding"
+        )
+        add("--microbatch", type=int, metavar="N", help=rows_at_a_time)
+        held = "whole, layers computed twice, in parts, or the first of these that fits the device"
+        held = f"how models are held, one of {', '.join(PARALLEL_CHOICES)}: {held} (default: %(default)s)"
+        add("--parallel", default="auto", metavar="P", help=held)
+        add("--mesh", metavar="DxM", help="devices of a lane: D share a batch, M each layer (xla), like 8x1 or 4x2")
         add("--lanes", type=int, metavar="N", help="how many stages train at a time (default: as many as fit)")
         add("--store", default=default_store_uri(), metavar="URI", help="where results live (default: %(default)s)")
         add("--tracking-uri", default=default_tracking_uri(), metavar="URI", help="MLflow (default: %(default)s)")
+        traced = f"write a trace of {PROFILED_STEPS} steps of each training; one that is in the store is not run again"
+        add("--profile", action="store_true", help=traced)
         add("--plan", action="store_true", help="print stages, sharing and cost, and stop")
         add("--json", action="store_true", help="print the plan or the table as JSON")
         if more is not None:
@@ -149,8 +169,13 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(name, value, "give 1 or more")
+        mesh = self.lane_mesh
+        check_parallel(self._device_name(), self.parallel, mesh)
         scale = scales[self.scale] if study is None else study.adapted(scales[self.scale])
         baseline = self._changed(scale.baseline)
+        if mesh is not None:
+            for train in (baseline.pretrain, baseline.finetune):
+                self._check_shared(train, mesh)
         precision = self.precision_at(scale)
         device_name = self._device_name()
         if device_name == "xla" and (self.precision or scale.precision) == "auto":
@@ -158,6 +183,32 @@ class Options:
         else:
             deviates = precision.value != usual_precision(device_name)
         return replace(scale, baseline=baseline.replace(precision=precision.value if deviates else None))
+
+    @property
+    def lane_mesh(self) -> MeshConfig | None:
+        """The devices of a lane; None: one, or what a TPU host has. Raises ConfigError for what is no mesh."""
+        return None if self.mesh is None else mesh_of(self.mesh)
+
+    def said_of_lanes(self) -> dict[str, str]:
+        """Returns how models are held, in words, where there is something to say."""
+        if self.parallel == "auto" and self.mesh is None and self._device_name() == "cpu":
+            return {}
+        devices = "" if self.mesh is None else f", {self.mesh} devices a lane"
+        why = "each training by its device's memory, told with its result" if self.parallel == "auto" else "asked for"
+        return {"parallel": f"{self.parallel} ({why}){devices}"}
+
+    def _check_shared(self, train: TrainConfig, mesh: MeshConfig) -> None:
+        """Raises ConfigError where a lane's devices cannot share a batch evenly."""
+        if train.batch_size % mesh.data:
+            way_out = f"its first number must divide {train.batch_size}, the batch_size"
+            raise ConfigError("mesh", self.mesh, way_out)
+        if train.microbatch is None:
+            return
+        rows = train.batch_size // mesh.data
+        if self._device_name() == "xla" and train.microbatch % mesh.data:
+            raise ConfigError("microbatch", train.microbatch, f"give a multiple of {mesh.data}, the mesh's data axis")
+        if self._device_name() != "xla" and rows % min(train.microbatch, rows):
+            raise ConfigError("microbatch", train.microbatch, f"give a number that divides {rows}, a process's rows")
 
     def precision_at(self, scale: Scale) -> Decision:
         """Returns the precision at a scale, with its reason; raises ConfigError for none of PRECISION_CHOICES."""
@@ -192,6 +243,10 @@ class Options:
             finetune = finetune.replace(steps=self.finetune_steps)
         if self.inputs_length is not None:
             finetune = finetune.replace(inputs_length=self.inputs_length)
+        if self.microbatch is not None:
+            pretrain, finetune = (train.replace(microbatch=self.microbatch) for train in (pretrain, finetune))
+        if self.profile:
+            pretrain, finetune = (train.replace(profile_steps=PROFILED_STEPS) for train in (pretrain, finetune))
         decode = baseline.decode
         if self.targets_length is not None:
             finetune = finetune.replace(targets_length=self.targets_length)

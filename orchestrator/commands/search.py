@@ -21,7 +21,7 @@ from orchestrator.commands.console import exit_code, plain_console, say
 from orchestrator.commands.flags import Options
 from orchestrator.commands.plan_shown import show_plan
 from orchestrator.commands.progress import Progress
-from orchestrator.commands.study import FREE_BYTES_WANTED
+from orchestrator.commands.study import FREE_BYTES_WANTED, say_where_traces_are
 from orchestrator.engine.events import Event
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.on_ray.run import run_plan
@@ -176,23 +176,29 @@ def _driven(
     if plan is None:
         return None
     write_plan(store, plan, name)
+    before = {manifest.key for manifest in store.manifests()} if options.profile else set()
     with running(store, name) as run, Progress(plan, console=console) as progress:
 
         def stopped() -> None:
             run.ends("stopped")
             _stop_trials(search, tracker)
 
+        steered = _Steered(search, progress, store, name, plan)
         outcomes = run_plan(
             plan,
             store,
             accelerator=options.accelerator,
             num_lanes=options.lanes,
+            parallel=options.parallel,
+            mesh=options.lane_mesh,
             events=progress,
-            steering=_Steered(search, progress, store, name, plan),
+            steering=steered,
             stopped=stopped,
         )
         refused = rejected_input(outcomes)
         run.ends("refused" if refused is not None else "finished" if outcomes.ok else "failed")
+    if options.profile:
+        say_where_traces_are(steered.plan, before, store, console)
     return refused
 
 
@@ -204,7 +210,7 @@ class _Steered:
         self._progress = progress
         self._store = store
         self._name = name
-        self._plan = plan
+        self.plan = plan
 
     @property
     def open(self) -> bool:
@@ -214,8 +220,8 @@ class _Steered:
         more = self._search.after(event)
         if more is not None:
             self._progress.extend(more)
-            self._plan = self._plan.extended(more)
-            write_plan(self._store, self._plan, self._name)
+            self.plan = self.plan.extended(more)
+            write_plan(self._store, self.plan, self._name)
         return more
 
 
@@ -293,6 +299,7 @@ def _say(
         search=f"{name}: {total} trials, {done} of them are there; {at_once} at a time",
         scale=f"{scale.name}: {scale.purpose}",
         space=f"{space.name}; first the paper's {len(space.starts())} fixed mixtures, which are never pruned",
+        **options.said_of_lanes(),
         storage=f"{masked(options.more['storage'])} (optuna-dashboard opens it)",
         tracking=f"{tracker.uri}, experiment {tracker.experiment}",
     )

@@ -39,6 +39,7 @@ from orchestrator.tracking.writer import Tracker
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
 from t5core.readable import duration
+from t5core.training.profiling import TRACE_FILE
 
 FREE_BYTES_WANTED = 200_000_000
 """Beside the plan's checkpoints: corpus, tokens, logs."""
@@ -105,6 +106,8 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
         else:
             render(comparison, console)
             _say_where_time_went(outcomes, time.monotonic() - started_s, console)
+        if options.profile:
+            say_where_traces_are(plan, finished, store, console)
         return 0 if outcomes.ok else 1  # what MLflow has not taken yet it is given now: the table does not wait for it
 
 
@@ -126,6 +129,8 @@ def _outcomes(plan: Plan, store: Store, run: RunFile, rows: LiveRows, options: O
                 store,
                 accelerator=options.accelerator,
                 num_lanes=options.lanes,
+                parallel=options.parallel,
+                mesh=options.lane_mesh,
                 events=told,
                 stopped=stopped,
             )
@@ -153,9 +158,22 @@ def _say_what_was_decided(
         scale=f"{scale.name}: {scale.purpose}",
         stages=places,
         precision=f"{precision.value} ({precision.why})",
+        **options.said_of_lanes(),
         store=store.shown_uri,
         tracking=f"{tracker.uri}, experiment {tracker.experiment}",
     )
+
+
+def say_where_traces_are(plan: Plan, before: Collection[str], store: Store, console: Console) -> None:
+    """Says where the traces of a profiled run lie, and that what was finished ``before`` has got none."""
+    trace = TRACE_FILE.as_posix()
+    trained = [stage for key, stage in plan.stages.items() if stage.trains and key not in before]
+    for stage in trained:
+        manifest = store.finished(stage)
+        if manifest is not None and trace in manifest.files:
+            say(console, profile=f"{store.shown_uri}/{stage.folder}/{trace}")
+    if not trained:
+        say(console, profile="none: every training was in the store already; take another --store for traces of it")
 
 
 def _say_where_time_went(outcomes: Outcomes, wall_s: float, console: Console) -> None:

@@ -27,8 +27,8 @@ Report = Callable[[dict[str, Any]], None]
 StageFunction = Callable[[Stage, Mapping[str, Path], Path, Any, Report], dict[str, Any]]
 """(stage, inputs, work, device, report) -> result. ``device`` is None for preparatory stages."""
 
-DeviceOpener = Callable[[str, int | None], Any]
-"""(name, threads) -> device."""
+DeviceOpener = Callable[..., Any]
+"""(name, threads) -> device; where a lane says how models are held, with ``parallel`` and ``mesh`` by name."""
 
 RUN_STAGE = "orchestrator.stages:run_stage"
 """What runs a stage unless something else is asked for; by name, because it imports torch."""
@@ -64,11 +64,21 @@ class LaneStopped(BaseException):
     """Raised by ``report`` inside a stage when the run is stopping; not an Exception, so that stages let it through."""
 
 
-def open_device(name: str, threads: int | None) -> Any:
-    """Opens a device of t5core; imports torch, so call it where waiting costs nothing."""
-    from t5core import devices
+def open_device(name: str, threads: int | None, *, parallel: str = "auto", mesh: tuple[int, int] | None = None) -> Any:
+    """Opens a device of t5core; imports torch, so call it where waiting costs nothing.
 
-    return devices.open_device(name, threads=threads)
+    Args:
+        name: "cpu", "cuda" or "xla".
+        threads: of a CPU's process.
+        parallel: how models are held, one of ``t5core.devices.PARALLEL_CHOICES``.
+        mesh: data and model; None: as the device finds it. Elsewhere than on "xla" it says how many processes there
+            are, which have found each other.
+    """
+    from t5core import devices
+    from t5core.config import MeshConfig
+
+    grid = None if mesh is None or name != "xla" else MeshConfig(data=mesh[0], model=mesh[1])
+    return devices.open_device(name, threads=threads, parallel=parallel, mesh=grid)
 
 
 class Port(Protocol):

@@ -1,6 +1,13 @@
-"""The stage that evaluates: decodes the validation examples of every task and scores them."""
+"""The stage that evaluates: decodes the validation examples of every task and scores them.
+
+Where several processes share a stage, each decodes its share of a task's batches: the same batches as one process would
+make, so the same predictions. The first one scores and writes.
+
+    5 batches, 2 processes      rank 0: batches 0 2 4      rank 1: batches 1 3
+"""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +19,12 @@ from t5core.feeds import padded_batches
 from t5core.tasks import tasks_of
 
 if TYPE_CHECKING:  # importing torch costs preparatory stages seconds that they do not need
-    pass
+    from t5core.devices import Device
+    from t5core.model import T5
 
 
 def evaluate(work: Work) -> dict[str, Any]:
     """Decodes and scores every task's validation examples; leaves predictions and per-example scores."""
-    from t5core.decoding import decode
     from t5core.training import checkpoint
 
     config = DecodeConfig.from_dict(work.setting("decode"))
@@ -34,11 +41,11 @@ def evaluate(work: Work) -> dict[str, Any]:
         task = tasks[path.name.split(".")[0]]
         pairs = read_pairs(path)
         inputs = vocabulary.encode_batch([pair.inputs for pair in pairs])
-        predictions: list[str] = []
         length = work.stage.settings["inputs_length"]
-        for inputs_BS, real in padded_batches(inputs, config.batch_size, length, marker(model.config, vocabulary)):
-            generated_BN = decode(model, inputs_BS, config, work.device)
-            predictions += [vocabulary.decode(row.tolist()) for row in generated_BN[:real]]
+        generated_NL = generated(model, inputs, config, length, marker(model.config, vocabulary), work.device)
+        if work.device.rank != 0:
+            continue
+        predictions = [vocabulary.decode(row.tolist()) for row in generated_NL]
         targets, contexts = [pair.targets for pair in pairs], [pair.context for pair in pairs]
         scores[task.name] = task.score(targets, predictions, contexts)
         invalid[task.name] = task.invalid(predictions)
@@ -59,3 +66,37 @@ def evaluate(work: Work) -> dict[str, Any]:
         "seconds": time.monotonic() - started,
         "decisions": [asdict(decision) for decision in work.device.decisions()],
     }
+
+
+def generated(
+    model: "T5",
+    inputs: Sequence[Sequence[int]],
+    config: DecodeConfig,
+    inputs_length: int,
+    joined_by: Sequence[int] | None,
+    device: "Device",
+) -> np.ndarray:
+    """Returns the generated ids of all inputs, ``[N, max_new_tokens]``, in every process that shares the stage.
+
+    Args:
+        model: on the device.
+        inputs: ids, without EOS.
+        config: how to decode, and how many at a time.
+        inputs_length: columns, EOS included.
+        joined_by: ids of a decoder-only model's marker.
+        device: where; its processes share the batches.
+    """
+    from t5core.decoding import decode
+
+    out_NL = np.zeros((len(inputs), config.max_new_tokens), dtype=np.int64)
+    for number, first in enumerate(range(0, len(inputs), config.batch_size)):
+        if number % device.processes != device.rank % device.processes:
+            continue
+        part = inputs[first : first + config.batch_size]
+        ((inputs_BS, real),) = padded_batches(part, config.batch_size, inputs_length, joined_by)
+        ids_BL = decode(model, inputs_BS, config, device)[:real]
+        out_NL[first : first + real, : ids_BL.shape[1]] = ids_BL
+    if device.processes == 1:
+        return out_NL
+    whole_NL: np.ndarray = device.total(device.put(out_NL)).cpu().numpy()  # each row is another's zeros
+    return whole_NL

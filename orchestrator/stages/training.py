@@ -121,8 +121,9 @@ def _mixture(work: Work, vocabulary: Vocabulary) -> tuple["Examples", dict[str, 
 def _trained(work: Work, run: TrainingRun) -> dict[str, Any]:
     """Runs to the end; the checkpoint gets the vocabulary, so that it can be used by itself."""
     result = asdict(run.run())
-    for name in ("vocabulary.model", "vocabulary.json"):
-        shutil.copyfile(work.inputs["vocabulary"] / name, work.folder / FINAL / name)
+    if work.device.rank == 0:  # another may come to it when the first one has committed the folder already
+        for name in ("vocabulary.model", "vocabulary.json"):
+            shutil.copyfile(work.inputs["vocabulary"] / name, work.folder / FINAL / name)
     return {
         **result,
         "flops": work.stage.cost,

@@ -4,14 +4,11 @@ t5core sizes --mesh 16x4 --memory-gib 32
 """
 
 import argparse
-import re
 
 from t5core.arguments import OneLineParser, whole_number
-from t5core.config import MeshConfig
 from t5core.errors import ConfigError
 
 VERBS = ("sizes",)
-_MESH = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 _GIB = 1 << 30
 
 
@@ -31,17 +28,15 @@ def sizes(arguments: argparse.Namespace) -> int:
     """Shows what training every preset takes on each device of a mesh, without taking it."""
     import torch
 
+    from t5core.devices import mesh_of
     from t5core.model import PRESETS, num_parameters, preset
     from t5core.sizes import device_bytes
     from t5core.tables import Column, print_table
 
-    found = _MESH.fullmatch(arguments.mesh)
-    if found is None:
-        raise ConfigError("mesh", arguments.mesh, "give data x model devices, like 16x4")
+    mesh = mesh_of(arguments.mesh)
     precisions = {"bfloat16": torch.bfloat16, "float32": torch.float32}
     if arguments.precision not in precisions:
         raise ConfigError("precision", arguments.precision, "choose one of bfloat16, float32", choices=precisions)
-    mesh = MeshConfig(data=int(found[1]), model=int(found[2]))
     batch, inputs, targets = (
         whole_number(name, getattr(arguments, name), least=1) for name in ("batch", "inputs_length", "targets_length")
     )

@@ -70,6 +70,8 @@ class TrainConfig(Config):
         loss_denominator: "targets" divides by the full target tensor as the released code does, "tokens" by the
             target tokens that are not padding. Reported losses are always per token.
         packed: fine-tuning: several examples in a row, each seeing itself only, as the released code trains.
+        microbatch: rows that a process computes at a time, forward and backward; their gradients are added up. None:
+            all that it has. Activations take memory for so many; losses and gradients differ by rounding only.
         trainable: "all"; "adapters_and_norms" (the paper's adapters), "adapters" (the released code's filter);
             "gradual": more layers from the top in each of ``unfreezing_episodes`` (see ``t5core.training.trainable``).
         unfreezing_episodes: equal parts of the run, for "gradual"; 12 in the paper.
@@ -81,6 +83,8 @@ class TrainConfig(Config):
             the paper. Moments are those of the last step.
         seed: of initialisation, feed order, noise and dropout.
         log_every, checkpoint_every: in steps; do not count towards the identity of the run.
+        profile_steps: write a trace of so many steps behind the first ones (``t5core.training.profiling``); None: of
+            none. Does not count either.
     """
 
     steps: int = 524_288
@@ -93,6 +97,7 @@ class TrainConfig(Config):
     z_loss: float = 1e-4
     loss_denominator: LossDenominator = "targets"
     packed: bool = False
+    microbatch: int | None = added(None)
     trainable: TrainableKind = "all"
     unfreezing_episodes: int = 12
     fresh_moments: bool = added(False)
@@ -101,13 +106,17 @@ class TrainConfig(Config):
     seed: int = 0
     log_every: int = unhashed(20)
     checkpoint_every: int = unhashed(5_000)
+    profile_steps: int | None = unhashed(None)
 
     def __post_init__(self) -> None:
         self._positive("steps", "batch_size", "inputs_length", "targets_length", "log_every", "checkpoint_every")
-        self._positive("unfreezing_episodes", "average_last", "average_every")
+        self._positive("unfreezing_episodes", "average_last", "average_every", "profile_steps", "microbatch")
         self._one_of("loss_denominator", "trainable")
         if not 0 <= self.dropout_rate < 1:
             raise ConfigError("dropout_rate", self.dropout_rate, "give a rate from 0 up to, not including, 1")
+        if self.microbatch is not None and self.batch_size % self.microbatch:
+            way_out = f"give a number that divides {self.batch_size}, the batch_size"
+            raise ConfigError("microbatch", self.microbatch, way_out)
         self._check_average()
 
     def _check_average(self) -> None:

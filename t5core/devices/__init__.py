@@ -6,6 +6,7 @@ programs are compiled, sharded and kept in step. Never: what is computed there.
 
 import importlib.util
 import os
+from typing import cast
 
 import torch
 
@@ -13,8 +14,10 @@ from t5core.config import MeshConfig
 from t5core.devices.cpu import CpuDevice
 from t5core.devices.cuda import CudaDevice
 from t5core.devices.device import Decision, Device
+from t5core.devices.layout import PARALLEL_CHOICES, Layout, check_parallel, mesh_of
 from t5core.devices.precision import CHOICES as PRECISION_CHOICES
 from t5core.devices.precision import PRECISIONS, resolve_precision, usual_precision
+from t5core.devices.processes import SharedBatch
 from t5core.devices.xla import XlaDevice
 from t5core.errors import ConfigError
 
@@ -46,6 +49,8 @@ def open_device(
     threads: int | None = None,
     precision: str | None = None,
     shard: bool = False,
+    recompute: bool = False,
+    parallel: str | None = None,
     mesh: MeshConfig | None = None,
 ) -> Device:
     """Opens a device by name.
@@ -56,29 +61,40 @@ def open_device(
         precision: of activations, "float32", "bfloat16" or "auto"; None: float32 on a CPU, bfloat16 elsewhere.
         mesh: XLA: the devices that one program runs on; None: one device.
         shard: CPU and CUDA: shard the weights over the processes instead of replicating them.
+        recompute: CPU and CUDA: keep each layer's input alone and compute the layer again in the backward pass.
+        parallel: one of PARALLEL_CHOICES, in place of the two: "auto" is what fits each run's device.
 
     Raises:
-        ConfigError: as ``resolve_device_name``; for ``shard`` in a process that is alone.
+        ConfigError: as ``resolve_device_name``; for ``shard`` in a process that is alone, and what XLA has not.
     """
     device_name = resolve_device_name(name)
     decided = None if precision is None else resolve_precision(precision, device_name).value
     wanted = next((known for known in PRECISIONS if known == decided), None)
     match device_name:
         case "xla":
+            check_parallel("xla", parallel or ("shard" if shard else "recompute" if recompute else "none"), mesh)
             return XlaDevice(mesh, precision=None if precision == "auto" else wanted)
         case "cuda":
-            return CudaDevice(precision=wanted or "bfloat16", shard=shard)
-    return CpuDevice(threads, precision=precision or "float32", shard=shard)
+            device: SharedBatch = CudaDevice(precision=wanted or "bfloat16", shard=shard, recompute=recompute)
+        case _:
+            device = CpuDevice(threads, precision=precision or "float32", shard=shard, recompute=recompute)
+    if parallel is not None:
+        device.ask_for(parallel)
+    return cast(Device, device)
 
 
 __all__ = [
     "DEVICE_NAMES",
+    "PARALLEL_CHOICES",
     "PRECISION_CHOICES",
     "CpuDevice",
     "CudaDevice",
     "Decision",
     "Device",
+    "Layout",
     "XlaDevice",
+    "check_parallel",
+    "mesh_of",
     "open_device",
     "resolve_device_name",
     "resolve_precision",

@@ -132,7 +132,7 @@ class CompiledBatch(SharedBatch):
 
     def program_decisions(self) -> tuple[Decision, ...]:
         """Returns how the program is compiled and shared, with reasons."""
-        layers = Decision(what="activations", value="computed twice", why="asked for: less memory, a third more work")
+        layers = Decision(what="activations", value="computed twice", why="less memory, a third more work")
         return (
             Decision(
                 what="compiled",

@@ -28,6 +28,7 @@ class CpuDevice(SharedBatch):
         threads: of this process; None: as PyTorch finds them.
         precision: of activations: "auto" takes bfloat16 where the processor has units for it.
         shard: shard weights over the processes (see ``t5core.devices.processes``).
+        recompute: keep each layer's input alone and compute the layer again in the backward pass.
     """
 
     name = "cpu"
@@ -35,8 +36,10 @@ class CpuDevice(SharedBatch):
     kernels: tuple[str, ...] = ("reference", "blocked")
     queued = False
 
-    def __init__(self, threads: int | None = None, *, precision: str = "float32", shard: bool = False) -> None:
-        super().__init__(join("gloo"), torch.device("cpu"), shard=shard)
+    def __init__(
+        self, threads: int | None = None, *, precision: str = "float32", shard: bool = False, recompute: bool = False
+    ) -> None:
+        super().__init__(join("gloo"), torch.device("cpu"), shard=shard, recompute=recompute)
         self._precision = resolve_precision(precision, "cpu")
         self.compute_dtype = DTYPES[self._precision.value]
         self._asked = threads is not None

@@ -5,7 +5,7 @@ and says what it decided; the rest of t5core is written once. There are no rando
 function of place (``t5core.model.dropout``).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from t5core.config import MeshConfig
+from t5core.devices.layout import Layout
+from t5core.devices.rates import memory_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,8 @@ class Device(Protocol):
     torch_device: torch.device
     rank: int
     """Of this process among those that share a batch; the first, 0, writes checkpoints."""
+    processes: int
+    """How many share a batch, and could share other work: those that hold whole weights and compute by themselves."""
     compute_dtype: torch.dtype
     """Precision of activations; weights and moments stay float32."""
     loss_chunk_bytes: int
@@ -51,14 +57,29 @@ class Device(Protocol):
     """How many batches to make and put here ahead of the steps that need them."""
     queued: bool
     """Whether work is queued, so that the host had better run ahead of it and ask for results a step later."""
+    mesh: MeshConfig | None
+    """The devices that one program spans (XLA); None elsewhere."""
+    parallel: str
+    """What was asked for of how models are held, one of ``t5core.devices.layout.PARALLEL_CHOICES``."""
+    layouts: tuple[Layout, ...]
+    """The ways that leaves, the first of which costs least time and the last of which takes least memory."""
     gradient_scale: float
     """What a rank's loss is multiplied by so that gradients are the whole batch's, where ``wrap`` averages them."""
+
+    def memory_bytes(self) -> int | None:
+        """Returns the memory of one device; None: unknown, or not its own."""
+
+    def hold(self, layout: Layout) -> None:
+        """Has what is placed from now on be held in one of ``layouts``."""
 
     def place(self, model: nn.Module) -> nn.Module:
         """Moves a model's weights here, sharded if this device shards; returns the model to use from now on."""
 
     def wrap(self, program: nn.Module) -> nn.Module:
         """Returns what to call instead of a placed program: data parallel, compiled. The parameters are the same."""
+
+    def adding_up(self, program: nn.Module) -> AbstractContextManager[None]:
+        """Leaves gradients that a wrapped program gets inside a ``with`` for the next one's to be added to them."""
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Returns a function of tensors compiled, where that is worth it; its shapes must stay the same."""
@@ -78,6 +99,9 @@ class Device(Protocol):
     def total(self, value: Tensor) -> Tensor:
         """Returns the sum of a tensor over the processes that share a batch."""
 
+    def norm(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Returns the Euclidean norm of tensors together, on the device; of the whole ones where they are sharded."""
+
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns whole tensors on the CPU in float32, for a checkpoint.
 
@@ -95,6 +119,15 @@ class Device(Protocol):
 
     def compilations(self) -> int:
         """Returns how many programs were compiled so far; 0 on a device that compiles nothing."""
+
+    def peak_flops_per_s(self) -> float | None:
+        """Returns what the devices that share a batch reach together at most, in this precision; None: unknown."""
+
+    def peak_memory_bytes(self) -> int | None:
+        """Returns the most memory that was held, since ``reset_peak_memory`` where a device can tell; None: unknown."""
+
+    def reset_peak_memory(self) -> None:
+        """Has ``peak_memory_bytes`` begin anew, where that can be."""
 
     def threads(self) -> int | None:
         """Returns how many threads of this process compute now, where sums depend on it; None elsewhere."""
@@ -114,6 +147,7 @@ class SingleProcess:
 
     torch_device: torch.device
     rank = 0
+    processes = 1
     compute_dtype: torch.dtype = torch.float32
     static_shapes = False
     kernels: tuple[str, ...] = ()
@@ -121,6 +155,16 @@ class SingleProcess:
     prefetch = 0
     queued = True
     gradient_scale = 1.0
+    mesh: MeshConfig | None = None
+    parallel = "auto"
+    layouts: tuple[Layout, ...] = (Layout(),)
+
+    def memory_bytes(self) -> int | None:
+        """Returns the memory of a GPU or a TPU; None for a CPU."""
+        return memory_bytes(self.torch_device)
+
+    def hold(self, layout: Layout) -> None:
+        """Does nothing: there is one way."""
 
     def place(self, model: nn.Module) -> nn.Module:
         """Moves a model's weights here."""
@@ -129,6 +173,10 @@ class SingleProcess:
     def wrap(self, program: nn.Module) -> nn.Module:
         """Returns the program as it is."""
         return program
+
+    def adding_up(self, program: nn.Module) -> AbstractContextManager[None]:
+        """Does nothing: gradients are added up as they are."""
+        return nullcontext()
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Returns the function as it is."""
@@ -155,6 +203,21 @@ class SingleProcess:
     def total(self, value: Tensor) -> Tensor:
         """Returns the value: there are no other processes."""
         return value
+
+    def norm(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Returns the Euclidean norm of tensors together, on the device."""
+        return torch.nn.utils.get_total_norm(tensors)
+
+    def peak_flops_per_s(self) -> float | None:
+        """Returns None: the peak rate is not known."""
+        return None
+
+    def peak_memory_bytes(self) -> int | None:
+        """Returns None: what a device of this kind holds is not known."""
+        return None
+
+    def reset_peak_memory(self) -> None:
+        """Does nothing."""
 
     def threads(self) -> int | None:
         """Returns None: what is computed does not depend on the threads of this process."""

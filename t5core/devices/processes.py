@@ -16,7 +16,8 @@ Both average over the processes, while a step wants the sum over the whole batch
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -30,6 +31,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from t5core.devices.device import Decision, SingleProcess
+from t5core.devices.layout import Layout, ways
+from t5core.devices.rates import peak_flops_per_s, process_peak_bytes
 from t5core.errors import ConfigError
 
 FORWARD_METHOD = "hidden"
@@ -93,11 +96,24 @@ class SharedBatch(SingleProcess):
             raise ConfigError("shard", shard, "start several processes (torchrun), or leave the weights whole")
         self.group = group
         self.torch_device = torch_device
-        self.shard = shard
-        self.recompute = recompute
+        self.layouts = (Layout(shard=shard, recompute=recompute),)
+        self.parallel = "shard" if shard else "recompute" if recompute else "none"
+        self.hold(self.layouts[0])
         self._compiler = compiler
         self.rank = group.rank
+        self.processes = group.size
         self.gradient_scale = float(group.size)
+
+    def ask_for(self, parallel: str) -> None:
+        """Offers the ways to hold a model that one of PARALLEL_CHOICES leaves; raises ConfigError for none."""
+        self.layouts = ways(parallel, self.group.size)
+        self.parallel = parallel
+        self.hold(self.layouts[0])
+
+    def hold(self, layout: Layout) -> None:
+        """Has what is placed from now on be held in this way."""
+        self.shard = layout.shard
+        self.recompute = layout.recompute
 
     def place(self, model: nn.Module) -> nn.Module:
         """Moves a model's weights here; if they are sharded, layer by layer, so that only one is here in full."""
@@ -136,6 +152,14 @@ class SharedBatch(SingleProcess):
             compiled, device_ids=devices, gradient_as_bucket_view=True, broadcast_buffers=False
         )
 
+    def adding_up(self, program: nn.Module) -> AbstractContextManager[None]:
+        """Has replicated weights' gradients averaged once, behind the last part of a step.
+
+        Those of sharded weights are summed into their parts each time: as a whole they would take the memory that parts
+        of a batch save.
+        """
+        return program.no_sync() if isinstance(program, DistributedDataParallel) else nullcontext()
+
     def rows(self, batch_size: int) -> range:
         """Returns this process's rows; raises ConfigError if the batch cannot be shared evenly."""
         each, rest = divmod(batch_size, self.group.size)
@@ -150,6 +174,37 @@ class SharedBatch(SingleProcess):
         out = value.detach().clone()
         dist.all_reduce(out)
         return out
+
+    def norm(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Returns the Euclidean norm of tensors together, of all their parts where they are sharded."""
+        if not self.shard:
+            return super().norm(tensors)
+        parts: dict[bool, list[Tensor]] = {True: [], False: []}
+        for tensor in tensors:
+            parts[_is_cut(tensor)].append(tensor.to_local() if isinstance(tensor, DTensor) else tensor)
+        squared = self.scalar(0.0)
+        for cut, mine in parts.items():
+            if mine:  # what every process has in full would be counted once for each
+                squared = squared + super().norm(mine).square() / (1 if cut else self.group.size)
+        return self.total(squared).sqrt()
+
+    def peak_flops_per_s(self) -> float | None:
+        """Returns what as many GPUs of this kind reach together; None for CPUs and GPUs that no table knows."""
+        if self.torch_device.type != "cuda":
+            return None
+        each = peak_flops_per_s(torch.cuda.get_device_name(self.torch_device), self.compute_dtype)
+        return None if each is None else each * self.group.size
+
+    def peak_memory_bytes(self) -> int | None:
+        """Returns what PyTorch held at most on this GPU; on a CPU what the process did, ever."""
+        if self.torch_device.type != "cuda":
+            return process_peak_bytes()
+        return torch.cuda.max_memory_allocated(self.torch_device)
+
+    def reset_peak_memory(self) -> None:
+        """Has a GPU's peak begin anew; a process's stays."""
+        if self.torch_device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.torch_device)
 
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns whole copies on the CPU in float32 to the first process, which writes; nothing to the others."""
@@ -170,14 +225,18 @@ class SharedBatch(SingleProcess):
             return ()
         shared = Decision(what="processes", value=str(self.group.size), why="as many as were started share each batch")
         if self.shard:
-            return (shared, Decision(what="weights", value="sharded (FSDP2)", why="asked for: less memory per process"))
-        return (shared, Decision(what="weights", value="replicated (DDP)", why="they fit: less is sent than sharded"))
+            return (shared, Decision(what="weights", value="sharded (FSDP2)", why="less memory per process"))
+        return (shared, Decision(what="weights", value="replicated (DDP)", why="less is sent than sharded"))
 
 
 def _layers(model: nn.Module) -> Iterator[nn.Module]:
     for module in model.modules():
         if isinstance(module, nn.ModuleList):
             yield from module
+
+
+def _is_cut(tensor: Tensor) -> bool:
+    return isinstance(tensor, DTensor) and not all(isinstance(placement, Replicate) for placement in tensor.placements)
 
 
 def _placed_like(tensor: Tensor, like: Tensor) -> Tensor:

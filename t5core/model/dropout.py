@@ -33,13 +33,14 @@ class Dropout:
         rate: share of the features that is dropped, in [0, 1).
         key: int64 ``[]`` on the model's device, 0 up to 2^32: made of the run's seed and the step. A tensor, so that a
             compiled step stays one program.
-        first_row: row of the global batch that the first row here is.
+        first_row: row of the global batch that the first row here is; a tensor like ``key`` where a step has several
+            parts, which then are one program.
         site_offset: added to every site's number.
     """
 
     rate: float
     key: Tensor
-    first_row: int = 0
+    first_row: int | Tensor = 0
     site_offset: int = 0
 
     def elsewhere(self, offset: int) -> "Dropout":
@@ -49,7 +50,7 @@ class Dropout:
     def masks(self, site: int, num_layers: int, num_rows: int, num_features: int) -> Tensor:
         """Returns ``[L, B, N]`` float32: 0 where dropped, ``1 / (1 - rate)`` where kept."""
         device = self.key.device
-        rows_B = torch.arange(self.first_row, self.first_row + num_rows, device=device)
+        rows_B = torch.arange(num_rows, device=device) + self.first_row
         layers_L = torch.arange(num_layers, device=device)
         start = _hash(self.key ^ ((site + self.site_offset) * _SITE & _WORD))
         base_LB = _hash(start ^ _hash((layers_L[:, None] * _LAYER + rows_B[None, :] * _ROW) & _WORD))

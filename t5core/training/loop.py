@@ -7,7 +7,8 @@ family, ends in the same bits as one that was not; docs/reproducibility.md says 
 
 Every loss is looked at: at once, or on a device that queues its work one step later, while the next step runs. A loss
 or a weight that is not finite ends the run, with the batch written down; no checkpoint is ever made of it. The means of
-``log_every`` losses are appended to ``metrics.jsonl`` and reported.
+``log_every`` losses are appended to ``metrics.jsonl`` and reported, each with the norm of its last step's gradient and
+with how fast the steps were and what they took (``t5core.training.measures``).
 
 Where several processes share the batches, all of them run this loop on one shared folder: each computes its rows, and
 the first one writes.
@@ -31,9 +32,11 @@ from t5core.devices import Decision, Device
 from t5core.errors import CheckpointError, NonFiniteLoss
 from t5core.feeds.batch import Batch
 from t5core.model import T5, ModelInputs
-from t5core.training import checkpoint, kernel_choice, remembered
+from t5core.training import checkpoint, fitting, kernel_choice, remembered
 from t5core.training.average import Average
+from t5core.training.measures import Measures
 from t5core.training.prefetch import ahead
+from t5core.training.profiling import TRACE_FILE, StepEnded, traced
 from t5core.training.step import TrainStep
 
 FINAL = "final"
@@ -114,6 +117,7 @@ class TrainingRun:
         self.begin = earlier.step if earlier is not None else 0
         self._agree(self.begin)
         self.average = Average(config, device, earlier)
+        self.layout = fitting.fit(model.config, config, device, lambda: feed.batch(self.begin))
         placed = device.place(model)
         assert isinstance(placed, T5)
         self.step = TrainStep(placed, config, device, first_step=first_step)
@@ -136,16 +140,17 @@ class TrainingRun:
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
-        """What was decided about device, threads and kernel, and why."""
+        """What was decided about device, threads, memory and kernel, and why; behind a profiled run, its trace."""
         with self._computing():
             found = self.device.decisions()
-        mine = [decision for decision in (self.threads, self.kernel) if decision is not None]
+        told = (self.threads, self.layout, self.kernel, self.profile)
+        mine = [decision for decision in told if decision is not None]
         return (*(decision for decision in found if decision.what != remembered.THREADS), *mine)
 
     def run(self) -> TrainResult:
         """Trains to the end and returns the result; raises NonFiniteLoss when the loss is NaN or infinite."""
-        with self._computing():
-            return self._run()
+        with self._computing(), self._profiled() as step_ended:
+            return self._run(step_ended)
 
     def held_out(self, batches: Iterable[Batch]) -> float:
         """Returns the cross-entropy per target token of batches together, without dropout or training."""
@@ -157,28 +162,46 @@ class TrainingRun:
     def _computing(self) -> AbstractContextManager[None]:
         return nullcontext() if self.threads is None else self.device.with_threads(int(self.threads.value))
 
-    def _run(self) -> TrainResult:
+    def _profiled(self) -> AbstractContextManager[StepEnded]:
+        steps = self.config.profile_steps
+        if steps is None or self.device.rank != 0:
+            return nullcontext(lambda: None)
+        return traced(self.folder, steps, behind=self.WARMUP_STEPS, torch_device=self.device.torch_device)
+
+    @property
+    def profile(self) -> Decision | None:
+        """Where the trace of this attempt or one before it lies; None where none was asked for or there is none."""
+        asked = self.config.profile_steps
+        if asked is None or not (self.folder / TRACE_FILE).exists():
+            return None
+        return Decision(what="profile", value=str(TRACE_FILE), why=f"a trace of {asked} steps was asked for")
+
+    def _run(self, step_ended: StepEnded) -> TrainResult:
         started = time.monotonic()
         pending: list[tuple[int, Tensor]] = []
         losses: list[float] = []
         behind = 1 if self.device.queued else 0
         compiled = 0
+        measures = Measures(self.step.model.config, self.device)
         for i, batch, inputs in self._batches:
-            pending.append((i, self.step(batch, i, inputs)))
-            if i - self.begin == self.WARMUP_STEPS:
-                compiled = self.device.compilations()
             done = i + 1
-            self.average.take(done, self.step.model)
             save = done % self.config.checkpoint_every == 0 and done < self.config.steps
             log = save or done % self.config.log_every == 0 or done == self.config.steps
+            pending.append((i, self.step(batch, i, inputs, measured=log)))
+            self.average.take(done, self.step.model)
+            measures.add(batch)
+            if i - self.begin == self.WARMUP_STEPS:
+                compiled = self.device.compilations()
             while len(pending) > (0 if log else behind):
                 losses.append(self._fetched(*pending.pop(0)))
+            step_ended()
             if log:
-                self._log(losses, done)
+                self._log(losses, done, measures)
                 losses = []
             if save:
                 self._save(checkpoint.step_folder(self.checkpoints, done), done)
                 self._keep_newest(2)
+                measures.begin()
         self._save(self.folder / FINAL, self.config.steps)
         self._keep_newest(0)
         self._agree(self.config.steps)  # none leaves before the first has written
@@ -194,9 +217,9 @@ class TrainingRun:
             compilations_after_warmup=recompiled,
         )
 
-    def _batch(self, i: int) -> tuple[int, Batch, ModelInputs]:
+    def _batch(self, i: int) -> tuple[int, Batch, list[ModelInputs]]:
         batch = self.feed.batch(i)
-        return i, batch, self.step.inputs(batch)
+        return i, batch, self.step.parts(batch)
 
     def _fetched(self, i: int, loss: Tensor) -> float:
         value = float(loss)
@@ -204,8 +227,15 @@ class TrainingRun:
             self._stop(i, value, "loss")
         return value
 
-    def _log(self, losses: list[float], done: int) -> None:
-        row = {"step": done, "loss": sum(losses) / len(losses), "learning_rate": self.step.learning_rate(done - 1)}
+    def _log(self, losses: list[float], done: int, measures: Measures) -> None:
+        norm = math.nan if self.step.gradient_norm is None else float(self.step.gradient_norm)
+        row = {
+            "step": done,
+            "loss": sum(losses) / len(losses),
+            "learning_rate": self.step.learning_rate(done - 1),
+            "gradient_norm": norm if math.isfinite(norm) else None,
+            **measures.row(),
+        }
         self.curve.append(row)
         if self.device.rank == 0:
             with self.metrics_path.open("a") as file:
@@ -268,7 +298,7 @@ class TrainingRun:
             chosen = kernel_choice.only(names[0])
         else:
             candidates = [kernel_choice.kernel_named(name) for name in names]
-            batch = self.step.inputs(self.feed.batch(self.begin))
+            batch = self.step.parts(self.feed.batch(self.begin))[0]
             chosen = kernel_choice.choose(candidates, self.step.model.config, batch, self.device)
             if self.device.rank == 0:
                 remembered.write(path, chosen)

@@ -1,11 +1,14 @@
 """How many workers of which kind a run on Ray has, and what one is made of."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.engine.on_ray.connect import RayConnection
 from orchestrator.engine.worker import CPUS_PER_WORKER
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.stage import Stage
+from t5core.config import MeshConfig
+from t5core.devices.layout import check_parallel
 from t5core.errors import ConfigError
 
 
@@ -26,6 +29,8 @@ class LaneConfig:
         accelerator_type: like "TPU-V4".
         tpus_per_worker: chips of each worker; None with a topology, which says it.
         virtual_devices: how many devices PJRT shows where there is no TPU. For "xla" only.
+        parallel: how models are held, one of ``t5core.devices.PARALLEL_CHOICES``.
+        mesh: data and model, the devices of one program. For "xla" only; None: as they are found.
     """
 
     device: str = "cpu"
@@ -37,6 +42,8 @@ class LaneConfig:
     accelerator_type: str | None = None
     tpus_per_worker: int | None = None
     virtual_devices: int = 1
+    parallel: str = "auto"
+    mesh: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.num_workers < 1:
@@ -48,6 +55,12 @@ class LaneConfig:
             raise ConfigError("use_tpu", self.use_tpu, "TPUs need the accelerator xla")
         if self.topology is not None and not self.use_tpu:
             raise ConfigError("topology", self.topology, "a topology belongs to TPU slices: set use_tpu too")
+
+    @property
+    def held(self) -> dict[str, Any]:
+        """How models are held, as ``open_device`` is told: only what differs from what it does by itself."""
+        said: dict[str, Any] = {} if self.parallel == "auto" else {"parallel": self.parallel}
+        return said if self.mesh is None else {**said, "mesh": self.mesh}
 
     @property
     def described(self) -> str:
@@ -139,13 +152,39 @@ def decided_device(accelerator: str, connection: RayConnection) -> tuple[str, st
     return "cpu", f"auto: Ray has {connection.gpus} GPUs, but this PyTorch is built without CUDA"
 
 
-def default_lane(device: str, connection: RayConnection) -> LaneConfig:
-    """Returns one CPU per lane, or one GPU, or for "xla" on a Ray with TPUs one TPU host."""
-    if device == "cuda":
-        return LaneConfig(device="cuda", gpus_per_worker=1)
-    if device == "cpu" or not connection.tpus:
-        return LaneConfig(device=device)
-    return LaneConfig(device="xla", use_tpu=True, tpus_per_worker=max(1, connection.tpus // connection.nodes))
+def default_lane(
+    device: str, connection: RayConnection, *, parallel: str = "auto", mesh: MeshConfig | None = None
+) -> LaneConfig:
+    """Returns one CPU per lane, or one GPU, or for "xla" on a Ray with TPUs one TPU host.
+
+    Args:
+        device: "cpu", "cuda" or "xla".
+        connection: to Ray.
+        parallel: how models are held.
+        mesh: a lane's devices: on "xla" those of one program, elsewhere so many processes of one device each; None: as
+            above.
+
+    Raises:
+        ConfigError: for what such a device cannot do, and for more devices than Ray has.
+    """
+    check_parallel(device, parallel, mesh)
+    if device != "xla":
+        processes = 1 if mesh is None else mesh.data
+        there, of = (connection.gpus, "GPUs") if device == "cuda" else (connection.cpus, "CPUs")
+        if mesh is not None and processes > there:
+            raise ConfigError("mesh", f"{mesh.data}x{mesh.model}", f"Ray has {there} {of}: give at most {there}x1")
+        return LaneConfig(
+            device=device, gpus_per_worker=int(device == "cuda"), num_workers=processes, parallel=parallel
+        )
+    grid = None if mesh is None else (mesh.data, mesh.model)
+    if not connection.tpus:
+        devices = 1 if mesh is None else mesh.size
+        return LaneConfig(device=device, virtual_devices=devices, mesh=grid if devices > 1 else None)
+    chips = max(1, connection.tpus // connection.nodes)
+    if mesh is not None and mesh.size != chips:
+        way_out = f"a lane is a TPU host of {chips} chips, which the axes must multiply to"
+        raise ConfigError("mesh", f"{mesh.data}x{mesh.model}", way_out)
+    return LaneConfig(device=device, use_tpu=True, tpus_per_worker=chips, mesh=grid)
 
 
 def _has_cuda() -> bool:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from orchestrator.engine.dispatch import Preparatory
@@ -35,6 +35,7 @@ class WorkerSpec:
         threads: for PyTorch; see `threads_of`.
         preparatory: whether to take preparatory stages.
         launched_at: seconds since the epoch when the driver launched the lane.
+        held: how models are held, by name, as ``open_device`` takes it; empty: as it does by itself.
     """
 
     dispatcher: str
@@ -45,6 +46,7 @@ class WorkerSpec:
     threads: int
     preparatory: Preparatory
     launched_at: float
+    held: dict[str, Any] = field(default_factory=dict)
 
 
 def lane_main(values: dict[str, Any]) -> None:
@@ -77,7 +79,7 @@ def _serve(spec: WorkerSpec, incarnation: str, rank: int, world_size: int) -> No
 
     def device() -> Any:
         if not opened:
-            opened.append(resolve(spec.open_device)(spec.device, spec.threads))
+            opened.append(resolve(spec.open_device)(spec.device, spec.threads, **spec.held))
         return opened[0]
 
     try:

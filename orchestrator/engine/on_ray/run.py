@@ -44,6 +44,8 @@ from orchestrator.engine.worker import open_device as open_t5core_device
 from orchestrator.plan.by_name import reference
 from orchestrator.plan.plan import Plan
 from orchestrator.store import Store
+from t5core.config import MeshConfig
+from t5core.devices.layout import check_parallel
 from t5core.errors import ConfigError
 from t5core.uris import without_user
 
@@ -63,6 +65,8 @@ def run_plan(
     *,
     accelerator: str = "auto",
     num_lanes: int | None = None,
+    parallel: str = "auto",
+    mesh: MeshConfig | None = None,
     events: Callable[[Event], None] = lambda _: None,
     run_stage: StageFunction | None = None,
     max_attempts: int = 2,
@@ -81,6 +85,8 @@ def run_plan(
         store: where results are; workers open it again by its URI.
         accelerator: "cpu", "cuda", "xla", or "auto": xla where Ray has TPUs, else cuda where it has GPUs.
         num_lanes: how many stages run on devices at a time; None: as many as are useful and fit.
+        parallel: how models are held, one of ``t5core.devices.PARALLEL_CHOICES``; no part of what a stage is.
+        mesh: a lane's devices (see ``default_lane``).
         events: called in this thread with everything that happens.
         run_stage: a top-level function; None for ``orchestrator.stages.run_stage``.
         max_attempts: how often a stage is tried. Errors that would come again are not tried again: ConfigError,
@@ -98,6 +104,8 @@ def run_plan(
     if accelerator not in ACCELERATORS:
         way_out = f"choose one of {', '.join(ACCELERATORS)}"
         raise ConfigError("accelerator", accelerator, way_out, choices=ACCELERATORS)
+    if accelerator != "auto" and lane is None:  # else it is checked when it is known
+        check_parallel(accelerator, parallel, mesh)
     for name, value in (("num_lanes", num_lanes), ("max_attempts", max_attempts)):
         if value is not None and value < 1:
             raise ConfigError(name, value, "give a whole number from 1 up")
@@ -112,7 +120,7 @@ def run_plan(
     with connected(address) as connection:
         events(RayStarted(address=connection.address, cpus=connection.cpus, started_here=connection.started_here))
         device, why = decided_device(accelerator, connection) if lane is None else (lane.device, "asked for")
-        config = lane or default_lane(device, connection)
+        config = lane or default_lane(device, connection, parallel=parallel, mesh=mesh)
         crew = Crew.of(plan, finished, config, connection, num_lanes)
         events(LanesDecided(device=device, why=why, lanes=crew.lanes, why_lanes=crew.why))
         one_node = connection.nodes == 1
@@ -252,6 +260,7 @@ class _Run:
             threads=threads_of(None if slot else self.lane.cpus_per_worker),
             preparatory="only" if slot else helps,
             launched_at=time.time(),
+            held={} if slot else self.lane.held,
         )
         return spec_values(spec)
 
@@ -333,8 +342,12 @@ class _Run:
 
 
 def _backend(lane: LaneConfig) -> Any:
-    if lane.device != "xla":
+    """What a lane's workers are set up by: those of several that share batches find each other."""
+    if lane.device != "xla" and lane.num_workers == 1:
         return None
+    if lane.device != "xla":
+        torch: Any = importlib.import_module("ray.train.torch")
+        return torch.TorchConfig(backend="cpu:gloo,cuda:nccl" if lane.device == "cuda" else "gloo")
     from orchestrator.engine.on_ray.xla import XlaBackendConfig
 
     chips = lane.tpus_per_worker or 1

@@ -54,6 +54,29 @@ REFUSED = {
     ),
     "pre-training steps": (["--pretrain-steps", "0"], "pretrain_steps=0: give 1 or more\n"),
     "fine-tuning steps": (["--finetune-steps", "-3"], "finetune_steps=-3: give 1 or more\n"),
+    "way to hold models": (
+        ["--parallel", "shards"],
+        "parallel='shards': choose one of auto, none, recompute, shard (did you mean 'shard'?)",
+    ),
+    "one process that shards": (
+        ["--accelerator", "cpu", "--parallel", "shard"],
+        "parallel='shard': a lane has one process, which has none to share weights with: give --mesh Dx1, like 8x1\n",
+    ),
+    "no mesh": (["--mesh", "8"], "mesh='8': give data x model devices, like 16x4\n"),
+    "mesh of processes that share layers": (
+        ["--accelerator", "cpu", "--mesh", "2x2"],
+        "mesh='2x2': devices share a layer on xla only; on cpu they share a batch: give 4x1\n",
+    ),
+    "mesh that does not divide the batch": (
+        ["--accelerator", "cpu", "--mesh", "5x1"],
+        "mesh='5x1': its first number must divide 24, the batch_size\n",
+    ),
+    "rows at a time of a process": (
+        ["--accelerator", "cpu", "--mesh", "4x1", "--microbatch", "4"],
+        "microbatch=4: give a number that divides 6, a process's rows\n",
+    ),
+    "rows at a time": (["--microbatch", "7"], "microbatch=7: give a number that divides 24, the batch_size\n"),
+    "no rows at a time": (["--microbatch", "0"], "microbatch=0: give a number above 0\n"),
     "inputs length": (["--inputs-length", "0"], "inputs_length=0: give 1 or more\n"),
     "targets length": (["--targets-length", "0"], "targets_length=0: give 1 or more\n"),
     "training examples": (["--train-examples", "0"], "train_examples=0: give a number above 0\n"),

@@ -548,3 +548,12 @@ def test_curves_are_thinned_and_read_with_care() -> None:
     assert curve_points(lines, 0, 100) == [("loss", 2.0, 100, 10)]
     assert curve_points("", 0, 100) == []
     assert flat({"a": {"b": {"c": 1}}, "d": [2]}, ".") == {"a.b.c": 1, "d": [2]}
+
+
+def test_every_number_of_a_row_is_a_curve_and_what_is_none_is_left_out() -> None:
+    row = {"step": 4, "loss": 2.0, "gradient_norm": None, "tokens_per_s": 310.5, "peak_memory_bytes": 2**31}
+    assert {name: value for name, value, _, _ in curve_points(json.dumps(row), 0, 1000)} == {
+        "loss": 2.0,
+        "tokens_per_s": 310.5,
+        "peak_memory_bytes": 2.0**31,
+    }

@@ -152,7 +152,15 @@ def test_lists_of_json_become_tuples_and_nested_configs_come_back():
         (ScheduleConfig(), set()),
         (
             TrainConfig(),
-            {"log_every", "checkpoint_every", "fresh_moments", "average_last", "average_every"},
+            {
+                "log_every",
+                "checkpoint_every",
+                "fresh_moments",
+                "average_last",
+                "average_every",
+                "profile_steps",
+                "microbatch",
+            },
         ),
         (MeshConfig(), set()),
         (DecodeConfig(), {"batch_size"}),

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from t5core.devices import CpuDevice
 from t5core.devices.processes import Group, SharedBatch, join
 from t5core.errors import ConfigError
+from t5core.training.measures import repeatable
 
 HERE = Path(__file__).parent
 STEPS = 20
@@ -52,12 +53,23 @@ def alone(tmp_path_factory):
     return folder, trained(folder, 1)[0]
 
 
+def curve(folder):
+    return [repeatable(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
 def final(folder):
     return {name: load_file(folder / "final" / f"{name}.safetensors") for name in ("model", "optimizer")}
 
 
 @pytest.mark.parametrize(
-    "how", ["replicated", *(pytest.param(how, marks=pytest.mark.slow) for how in ("sharded", "compiled"))]
+    "how",
+    [
+        "replicated",
+        *(
+            pytest.param(how, marks=pytest.mark.slow)
+            for how in ("sharded", "compiled", "replicated-in-parts", "sharded-in-parts")
+        ),
+    ],
 )
 def test_two_processes_train_as_one_does(alone, tmp_path, how):
     """The same losses of the same global batches, dropout and all; the same weights and moments at the end."""
@@ -71,7 +83,9 @@ def test_two_processes_train_as_one_does(alone, tmp_path, how):
     assert len(found[0]["losses"]) == STEPS
     assert found[0]["losses"] == pytest.approx(expected["losses"], abs=1e-4)
     assert found[0]["held_out"] == pytest.approx(expected["held_out"], abs=1e-4)
-    assert (tmp_path / "metrics.jsonl").read_text().count("\n") == STEPS  # one process writes
+    assert len(curve(tmp_path)) == STEPS  # one process writes
+    norms = [[row["gradient_norm"] for row in curve(where)] for where in (tmp_path, folder)]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-3)  # of the whole gradient, in parts or not
     ours, theirs = final(tmp_path), final(folder)
     for file, tensors in theirs.items():
         assert ours[file].keys() == tensors.keys()
@@ -118,8 +132,9 @@ def test_processes_that_are_killed_go_on_and_end_in_the_same_bits(tmp_path, how,
         process.communicate()
     assert not (resumed / "final").exists()
     trained(resumed, size, how)
-    for name in ("final/model.safetensors", "final/optimizer.safetensors", "metrics.jsonl"):
+    for name in ("final/model.safetensors", "final/optimizer.safetensors"):
         assert (resumed / name).read_bytes() == (straight / name).read_bytes()
+    assert curve(resumed) == curve(straight)
 
 
 def test_a_process_without_others_makes_no_group(monkeypatch):

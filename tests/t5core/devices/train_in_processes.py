@@ -5,6 +5,7 @@ python train_in_processes.py FOLDER STEPS HOW          with RANK and WORLD_SIZE 
 HOW: replicated; sharded; low, which is sharded in bfloat16; compiled, which is sharded, each layer compiled and
 computed again in the backward pass; or averaged, which is sharded where there are several, and leaves the mean of the
 last weights.
+With "-in-parts" behind it, each process computes one row at a time.
 
 Writes what a run leaves to FOLDER, and losses.RANK.json: the loss of every step of this attempt, and with how many
 threads the steps were computed.
@@ -49,7 +50,8 @@ def opened(how: str) -> Device:
 def main(folder: Path, steps: int, how: str) -> None:
     """Runs to the end."""
     torch.set_num_threads(int(os.environ["THREADS"]))
-    config = TRAIN.replace(steps=steps, log_every=1)
+    how, in_parts = how.removesuffix("-in-parts"), how.endswith("-in-parts")
+    config = TRAIN.replace(steps=steps, log_every=1, microbatch=1 if in_parts else None)
     if how == "averaged":
         config = config.replace(average_last=3, average_every=4)
     device = CompiledDevice() if how == "compiled" else opened(how)

@@ -12,6 +12,7 @@ from small_run import TRAIN, CopyFeed, run_in
 
 from t5core.devices import CpuDevice, Decision
 from t5core.training import checkpoint, remembered
+from t5core.training.measures import repeatable
 from t5core.training.program import LossProgram
 
 SHORT = TRAIN.replace(steps=8, log_every=1, checkpoint_every=3)
@@ -75,8 +76,9 @@ def told(run):
 
 
 def left(folder):
-    names = ("metrics.jsonl", f"final/{checkpoint.MODEL_FILE}", f"final/{checkpoint.OPTIMIZER_FILE}")
-    return [(folder / name).read_bytes() for name in names]
+    curve = [repeatable(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    names = (f"final/{checkpoint.MODEL_FILE}", f"final/{checkpoint.OPTIMIZER_FILE}")
+    return [curve, *((folder / name).read_bytes() for name in names)]
 
 
 @pytest.mark.usefixtures("bound_to_threads")

@@ -20,11 +20,12 @@ from orchestrator.engine.inline import run_locally
 from orchestrator.engine.on_ray.connect import RayConnection
 from orchestrator.engine.on_ray.crew import Crew, LaneConfig, decided_device, default_lane
 from orchestrator.engine.on_ray.lanes import WorkerSpec
-from orchestrator.engine.on_ray.run import run_plan
+from orchestrator.engine.on_ray.run import _backend, run_plan
 from orchestrator.engine.outcomes import Failed, Finished, Skipped
 from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.store import Store, open_store
 from orchestrator.store.failures import read_failures
+from t5core.devices import mesh_of
 from t5core.errors import ConfigError
 from t5core.uris import without_user
 
@@ -230,6 +231,47 @@ def test_a_lane_is_a_tpu_host_where_there_is_one_else_a_gpu_else_a_cpu(monkeypat
         lane("cuda")
     monkeypatch.setattr("torch.backends.cuda.is_built", lambda: False)
     assert lane("auto", gpus=4) == ("cpu", 0, None)
+
+
+def test_a_mesh_is_so_many_processes_a_lane_or_so_many_devices_of_one_program() -> None:
+    def lane(device: str, mesh: str, parallel: str = "auto", tpus: int = 0, gpus: int = 0) -> LaneConfig:
+        connection = RayConnection(address="", cpus=16, tpus=tpus, gpus=gpus, nodes=2, started_here=False)
+        return default_lane(device, connection, parallel=parallel, mesh=mesh_of(mesh))
+
+    assert lane("cuda", "4x1", "shard", gpus=8) == LaneConfig(
+        device="cuda", gpus_per_worker=1, num_workers=4, parallel="shard"
+    )
+    assert lane("cpu", "2x1").held == {} and lane("cpu", "2x1").num_workers == 2
+    assert lane("cpu", "2x1", "shard").held == {"parallel": "shard"}
+    assert lane("xla", "2x2") == LaneConfig(device="xla", virtual_devices=4, mesh=(2, 2))
+    assert lane("xla", "2x2", tpus=8).held == {"mesh": (2, 2)}
+    for device, mesh, said in (
+        ("cuda", "16x1", "mesh='16x1': Ray has 8 GPUs: give at most 8x1"),
+        ("cpu", "17x1", "mesh='17x1': Ray has 16 CPUs: give at most 16x1"),
+        ("xla", "4x2", "mesh='4x2': a lane is a TPU host of 4 chips, which the axes must multiply to"),
+        ("cuda", "2x2", "mesh='2x2': devices share a layer on xla only; on cuda they share a batch: give 4x1"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            lane(device, mesh, gpus=8, tpus=8)
+        assert str(caught.value) == said
+
+
+def test_processes_of_a_lane_find_each_other_by_torchs_own_groups() -> None:
+    assert _backend(LaneConfig()) is None
+    assert _backend(LaneConfig(num_workers=2)).backend == "gloo"
+    gpus = LaneConfig(device="cuda", gpus_per_worker=1, num_workers=2)
+    assert _backend(gpus).backend == "cpu:gloo,cuda:nccl"
+
+
+def test_how_models_are_held_is_refused_before_ray_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("Ray was asked for")
+
+    monkeypatch.setattr("orchestrator.engine.on_ray.run.connected", refuse)
+    with pytest.raises(ConfigError, match="parallel='shard': a lane has one process"):
+        run_plan(small_stages.rows("a"), open_store(tmp_path), accelerator="cuda", parallel="shard")
 
 
 def test_the_device_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
