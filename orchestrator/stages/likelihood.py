@@ -40,7 +40,8 @@ def likelihood(work: Work) -> dict[str, Any]:
         name = path.name.split(".")[0]
         pairs = read_pairs(path)
         found = task_likelihood(model, vocabulary, tasks[name], pairs, config, work.device, inputs_length=length)
-        np.save(work.folder / f"{name}.likelihood.npy", found.per_example_Nk, allow_pickle=False)
+        if work.device.rank == 0:  # of the processes that share the stage, which all measure the same
+            np.save(work.folder / f"{name}.likelihood.npy", found.per_example_Nk, allow_pickle=False)
         bits[name], examples[name], truncated[name] = found.bits_per_byte, len(found.per_example_Nk), found.truncated
         if found.label_accuracy is not None:
             label_accuracy[name] = found.label_accuracy

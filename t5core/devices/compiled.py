@@ -96,7 +96,6 @@ class CompiledBatch(SharedBatch):
         backend: of ``torch.compile``.
     """
 
-    static_shapes = True
     prefetch = 2  # batches are made and sent while the device computes
     loss_chunk_bytes = 1 << 29  # a few chunks of a paper's batch: large products, and no logits of a whole batch
     kernels: tuple[str, ...] = ("sdpa", "flex")

@@ -46,7 +46,8 @@ class Device(Protocol):
     loss_chunk_bytes: int
     """How much of the logits the loss handles at a time: a cache's worth, or what a compiled program likes."""
     static_shapes: bool
-    """Whether each new shape costs a compilation, so that shapes are better kept than made smaller."""
+    """Whether all that is called is recorded into programs (XLA), so that each new shape costs a compilation and shapes
+    are better kept than made smaller. Where only what is said to be is compiled, decoding may read what it needs."""
     kernels: tuple[str, ...]
     """Attention kernels worth trying here, by name (``t5core.training.kernel_choice``), the first of which needs no
     reason; empty: ``place`` gives the model its own."""

@@ -264,8 +264,11 @@ class T5(nn.Module):
             return self._start_behind_prompt(inputs_BS, seen_BS, max_length, copies)
         own = self.encoder if self.config.architecture == "encoder_decoder" else self.decoder
         kernel = without_gradient(own.kernel, inputs_BS.device.type, inputs_BS.shape[1])
-        source_BSD = self._encoded(ModelInputs(inputs_BS=inputs_BS, targets_BT=inputs_BS), seen_BS, kernel=kernel)
-        across = Visibility(num_queries=1, num_keys=inputs_BS.shape[1], visible_BK=seen_BS)
+        # worth one question to the device: without a mask there is nothing to add in any layer of any step
+        hidden = inputs_BS.device.type == "xla" or not bool(seen_BS.all())
+        mask_BS = seen_BS if hidden else None
+        source_BSD = self._encoded(ModelInputs(inputs_BS=inputs_BS, targets_BT=inputs_BS), mask_BS, kernel=kernel)
+        across = Visibility(num_queries=1, num_keys=inputs_BS.shape[1], visible_BK=mask_BS)
         rows = inputs_BS.shape[0] * copies
         layers = [
             LayerState(

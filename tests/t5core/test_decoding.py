@@ -163,6 +163,17 @@ def test_rows_that_have_ended_leave_the_batch_where_shapes_are_free(model, input
     assert device.ended_steps == len(model.rows) + 1  # the start is a program of its own
 
 
+def test_no_mask_is_added_where_every_input_is_seen(model, inputs):
+    full = torch.from_numpy(inputs).clamp(min=2)
+    assert model.start(full, 4).source_bias_B11S is None
+    cut = full.clone()
+    cut[0, -1] = 0
+    hidden = model.start(cut, 4).source_bias_B11S
+    assert hidden is not None and hidden[0, 0, 0, -1] < 0 == hidden[1, 0, 0, -1]
+    # a pad id that a mask shows is seen like any other
+    assert model.start(cut, 4, torch.ones_like(cut, dtype=torch.bool)).source_bias_B11S is None
+
+
 @pytest.mark.parametrize("beams", [1, 2])
 def test_a_model_in_training_is_left_in_training(model, inputs, beams):
     expected = searched(model, inputs, num_beams=beams)

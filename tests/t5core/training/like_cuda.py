@@ -1,7 +1,7 @@
 """The CPU in a GPU's place, so that tests of the CUDA device run where there is none.
 
 Everything but the hardware's own is the CUDA device's: what is compiled and how often, batches made ahead, results
-fetched a step later, its kernels, static shapes. Graphs are made as they are for a GPU, and run as they are: nothing is
+fetched a step later, its kernels. Graphs are made as they are for a GPU, and run as they are: nothing is
 generated from them.
 """
 
