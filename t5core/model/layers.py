@@ -106,9 +106,11 @@ class FeedForward(nn.Module):
 
     def forward(self, x_BTD: Tensor, mask_B1F: Tensor | None = None) -> Tensor:
         """Returns ``[B, T, D]``; ``mask`` is the hidden layer's dropout."""
-        h_BTF = self.wi(x_BTD)
-        # a mask is not negative, so it may as well come first; only one tensor of this size is then kept for backward
-        out: Tensor = self.wo(functional.relu(h_BTF if mask_B1F is None else h_BTF * mask_B1F))
+        if mask_B1F is None:
+            out: Tensor = self.wo(linear(x_BTD, self.wi.weight.to(x_BTD.dtype), relu=True))
+        else:
+            # a mask is not negative, so it may as well come first; only one tensor of this size is kept for backward
+            out = self.wo(functional.relu(self.wi(x_BTD) * mask_B1F))
         return out
 
     def flops(self, positions: int) -> int:

@@ -23,11 +23,12 @@ MANY_ROWS = 512
 """From here on it pays to rearrange a weight for one product."""
 
 
-def linear(x: Tensor, weight_OD: Tensor) -> Tensor:
-    """Returns ``x @ weight^T``, ``[..., O]``."""
+def linear(x: Tensor, weight_OD: Tensor, *, relu: bool = False) -> Tensor:
+    """Returns ``x @ weight^T``, ``[..., O]``, its negative numbers made 0 with ``relu``."""
     if not torch.is_grad_enabled() and x.numel() >= MANY_ROWS * x.shape[-1] and _packs(weight_OD):
-        return RowsProduct(weight_OD, x.dtype, x.numel() // x.shape[-1])(x)
-    return functional.linear(x, weight_OD)
+        return RowsProduct(weight_OD, x.dtype, x.numel() // x.shape[-1])(x, relu=relu)
+    out = functional.linear(x, weight_OD)
+    return functional.relu(out) if relu else out
 
 
 class RowsProduct:

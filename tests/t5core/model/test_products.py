@@ -35,4 +35,6 @@ def test_a_rearranged_weight_gives_the_product_its_positive_part_and_its_sum(ope
 def test_many_rows_without_gradients_give_what_few_rows_give(operands):
     dtype, given = operands
     many = given["x"].repeat(MANY_ROWS // 16, 1)
+    few = RowsProduct(given["weight"], dtype, 16)(given["x"], relu=True)
+    assert torch.allclose(linear(many, given["weight"], relu=True)[:16], few, atol=NEAR[dtype])
     assert torch.allclose(linear(many, given["weight"])[:16], linear(given["x"], given["weight"]), atol=NEAR[dtype])
