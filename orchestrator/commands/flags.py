@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestrator.commands.addresses import default_store_uri, default_tracking_uri
 from orchestrator.commands.finished import FINISHED_ONLY, LEFT_TO_DO
+from orchestrator.commands.seeds import Seeds
 from orchestrator.commands.vocabulary_mix import sources_of
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Scale, Study
@@ -48,7 +49,9 @@ class Options:
 
     scale: str
     rows: str = "*"
-    seeds: int = 1
+    seeds: str = "1"
+    first_seed: int = 0
+    hours: float | None = None
     accelerator: str
     precision: str | None = None
     corpus: tuple[str, ...]
@@ -98,7 +101,14 @@ class Options:
         add("--scale", default=scales[0], help=f"one of {', '.join(scales)} (default: %(default)s)")
         if rows:
             add("--rows", default="*", metavar="GLOB", help="only rows that match, like 'span*' or 'bert,mass'")
-            add("--seeds", type=int, default=1, metavar="N", help="train every row with N seeds (default: %(default)s)")
+            add(
+                "--seeds",
+                default="1",
+                metavar="N",
+                help="train every row with N seeds; auto or auto:N: more where the order of rows is open (default: 1)",
+            )
+            add("--hours", type=float, metavar="H", help="with auto: begin no further round of seeds after H hours")
+            add("--first-seed", type=int, default=0, metavar="N", help="count the seeds from N (default: %(default)s)")
             says_what = f"show the table if every stage is finished; else start nothing, exit code {LEFT_TO_DO}"
             add(FINISHED_ONLY, action="store_true", help=says_what)
         add("--accelerator", default="auto", help=f"one of {', '.join(DEVICE_NAMES)} (default: %(default)s)")
@@ -209,6 +219,13 @@ class Options:
             raise ConfigError("microbatch", train.microbatch, f"give a multiple of {mesh.data}, the mesh's data axis")
         if self._device_name() != "xla" and rows % min(train.microbatch, rows):
             raise ConfigError("microbatch", train.microbatch, f"give a number that divides {rows}, a process's rows")
+
+    @property
+    def number_of_seeds(self) -> Seeds:
+        """How many seeds rows have; raises ConfigError for what is no number of them."""
+        if self.hours is not None and (self.hours <= 0 or not self.seeds.startswith("auto")):
+            raise ConfigError("hours", self.hours, "give a time above 0, and --seeds auto, which it ends")
+        return Seeds.parse(self.seeds)
 
     def precision_at(self, scale: Scale) -> Decision:
         """Returns the precision at a scale, with its reason; raises ConfigError for none of PRECISION_CHOICES."""

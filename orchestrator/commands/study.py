@@ -20,6 +20,7 @@ from orchestrator.commands.finished import LEFT_TO_DO
 from orchestrator.commands.flags import Options
 from orchestrator.commands.plan_shown import show_plan
 from orchestrator.commands.progress import Progress
+from orchestrator.commands.seeds import outcome, still_open
 from orchestrator.engine.events import Event
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.engine.outcomes import Accounting, Outcomes
@@ -27,7 +28,7 @@ from orchestrator.engine.steering import held
 from orchestrator.plan.cost import bytes_left
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.study import Scale, Study, plan_of
-from orchestrator.results.compare import to_dict
+from orchestrator.results.compare import Comparison, to_dict
 from orchestrator.results.rows import comparison_of, rejected_input
 from orchestrator.results.table import render
 from orchestrator.store import Store, open_store
@@ -75,16 +76,51 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
     """Plans, checks, runs and compares; raises ConfigError for what cannot be run."""
     started_s = time.monotonic()
     scale = options.scale_of(scales, study)
-    plan = plan_of(study, scale, options.seeds)
+    seeds = options.number_of_seeds
+    if seeds.most is not None and len(study.rows) < 2:
+        raise ConfigError("seeds", options.seeds, "there is one row, so no order to be told: give a number")
     store = open_store(options.store)
     console = plain_console(to_stderr=options.json)
-    finished = held(plan, store)
-    if options.finished_only and len(finished) < len(plan.stages):
-        return LEFT_TO_DO
-    if options.plan:
-        return show_plan(plan, store, console, as_json=options.json)
-    if len(finished) < len(plan.stages):
-        store.check_writable(FREE_BYTES_WANTED + bytes_left(plan, finished))
+    more = seeds.first_more(study.baseline)
+    while True:
+        plan = plan_of(study, scale, seeds.each, first_seed=options.first_seed, more_seeds=more)
+        finished = held(plan, store)
+        if options.finished_only and len(finished) < len(plan.stages):
+            return LEFT_TO_DO
+        if options.plan:
+            return show_plan(plan, store, console, as_json=options.json)
+        if len(finished) < len(plan.stages):
+            store.check_writable(FREE_BYTES_WANTED + bytes_left(plan, finished))
+        code, comparison, as_json = _run(study, scale, plan, finished, store, options, console, started_s)
+        if comparison is None or code != 0 or seeds.most is None:
+            return code
+        decision = still_open(comparison, seeds)
+        late = options.hours is not None and time.monotonic() - started_s > 3600 * options.hours
+        next_more = more if late else seeds.next_more(more, decision)
+        added = [row for row in next_more if next_more[row] > more.get(row, 0)]
+        say(console, order=outcome(decision, added, seeds, late=late))
+        if not added:
+            if options.json:
+                print(as_json, flush=True)
+            return code
+        more = next_more
+
+
+def _run(
+    study: Study,
+    scale: Scale,
+    plan: Plan,
+    finished: Collection[str],
+    store: Store,
+    options: Options,
+    console: Console,
+    started_s: float,
+) -> tuple[int, Comparison | None, str]:
+    """Runs a plan and shows its table, as JSON only if it is the last one.
+
+    Returns:
+        The exit code, and the table where there is one, also as JSON.
+    """
     with contextlib.ExitStack() as stack:
         tracker = stack.enter_context(Tracker.open(options.tracking_uri, study.name, scale.name, store, plan.rows))
         write_plan(store, plan)
@@ -96,19 +132,21 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
         if rejected is not None:
             run.ends("refused")
             print(f"error: {rejected}", file=sys.stderr)
-            return 2
+            return 2, None, ""
         run.ends("finished" if outcomes.ok else "failed")
-        comparison = comparison_of(plan, outcomes, store)
+        comparison = comparison_of(plan, outcomes, store, looks=options.number_of_seeds.looks)
         write_report(store, plan, to_dict(comparison))
-        if options.json:
-            accounting = _accounting(outcomes.accounting)
-            print(json.dumps({**to_dict(comparison), "accounting": accounting}, ensure_ascii=False), flush=True)
-        else:
+        accounting = _accounting(outcomes.accounting)
+        as_json = json.dumps({**to_dict(comparison), "accounting": accounting}, ensure_ascii=False)
+        if not options.json:
             render(comparison, console)
             _say_where_time_went(outcomes, time.monotonic() - started_s, console)
+        elif options.number_of_seeds.most is None or not outcomes.ok:
+            print(as_json, flush=True)
         if options.profile:
             say_where_traces_are(plan, finished, store, console)
-        return 0 if outcomes.ok else 1  # what MLflow has not taken yet it is given now: the table does not wait for it
+        # what MLflow has not taken yet it is given now: the table does not wait for it
+        return (0 if outcomes.ok else 1), comparison, as_json
 
 
 def _outcomes(plan: Plan, store: Store, run: RunFile, rows: LiveRows, options: Options, console: Console) -> Outcomes:
@@ -154,7 +192,7 @@ def _say_what_was_decided(
     places = f"{distinct} for {named} places in the rows (shared ones run once); {len(finished)} are finished already"
     say(
         console,
-        study=f"{study.title}: {len(study.rows)} rows, {options.seeds} seed(s) each",
+        study=f"{study.title}: {options.number_of_seeds.said(len(study.rows))}",
         scale=f"{scale.name}: {scale.purpose}",
         stages=places,
         precision=f"{precision.value} ({precision.why})",

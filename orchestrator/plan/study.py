@@ -121,16 +121,32 @@ def _for(baseline: Experiment, changes: Changes) -> Mapping[str, Any]:
     return changes(baseline) if callable(changes) else changes
 
 
-def plan_of(study: Study, scale: Scale, seeds: int = 1) -> Plan:
-    """Expands every row with every seed into stages."""
+def plan_of(
+    study: Study, scale: Scale, seeds: int = 1, *, first_seed: int = 0, more_seeds: Mapping[str, int] | None = None
+) -> Plan:
+    """Expands every row with every seed into stages.
+
+    Args:
+        study: the rows.
+        scale: the baseline.
+        seeds: how many each row has.
+        first_seed: they are counted from here: runs from 0 and from, say, 100 have nothing but data in common.
+        more_seeds: row -> how many it has beyond these, where rows differ; the paper ran its baseline ten times.
+
+    Raises:
+        ConfigError: for less than one seed, or seeds that are counted from below 0.
+    """
     if seeds < 1:
         raise ConfigError("seeds", seeds, "give 1 or more")
+    if first_seed < 0:
+        raise ConfigError("first_seed", first_seed, "give 0 or more")
     baseline = study.baseline_of(scale)
+    more = more_seeds or {}
     rows = []
-    for seed in range(seeds):
-        for row in study.rows:
+    for seed in range(seeds + max([0, *more.values()])):
+        for row in (row for row in study.rows if seed < seeds + more.get(row.name, 0)):
             changes = row.changed_fields(baseline)
-            experiment = baseline.replace(**changes, seed=seed)
+            experiment = baseline.replace(**changes, seed=first_seed + seed)
             rows.append((planned(row, experiment, tuple(changes)), stages_of(experiment, row.name)))
     return Plan.of(study.planned, scale.name, rows)
 

@@ -24,8 +24,8 @@ def tasks_of_row(plan: Plan, row: PlannedRow) -> dict[str, Task]:
     return judged(tasks_of(TasksConfig.from_dict(dict(settings["tasks"]))))
 
 
-def comparison_of(plan: Plan, outcomes: Outcomes, store: Store) -> Comparison:
-    """Returns the comparison of a study's rows, from its plan and what came of it alone."""
+def comparison_of(plan: Plan, outcomes: Outcomes, store: Store, *, looks: int = 1) -> Comparison:
+    """Returns the comparison of a study's rows, from its plan and what came of it; ``looks`` as in ``compare``."""
     study = plan.studies[0]
     return compare(
         row_results(plan, outcomes, store),
@@ -34,6 +34,7 @@ def comparison_of(plan: Plan, outcomes: Outcomes, store: Store) -> Comparison:
         title=f"{study.title or study.name}, scale {plan.scale}",
         paper_sd=study.baseline_sd,
         notes=notes_on(plan, outcomes),
+        looks=looks,
     )
 
 

@@ -215,7 +215,7 @@ def test_the_command_itself_leaves_with_code_2_and_one_line(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("argv", [["--seeds", "two"], ["--scail", "tiny"], ["stray"]])
+@pytest.mark.parametrize("argv", [["--lanes", "two"], ["--scail", "tiny"], ["stray"]])
 def test_flags_that_cannot_be_read_are_exit_code_2_too(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(study(), SCALES, argv) == 2
     said = capsys.readouterr().err
@@ -228,7 +228,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert options == Options(
         scale="tiny",
         rows="*",
-        seeds=1,
+        seeds="1",
         accelerator="auto",
         corpus=(),
         tasks=(),

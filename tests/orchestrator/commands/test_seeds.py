@@ -1,0 +1,115 @@
+"""``--seeds``: a number, or seeds until the order of the rows is told."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import micro_study
+import pytest
+
+from orchestrator.commands.seeds import BASELINE_FIRST, FIRST, MOST, Seeds, outcome
+from orchestrator.commands.study import main
+from orchestrator.engine.inline import run_locally
+from orchestrator.plan.plan import Plan
+from orchestrator.plan.study import plan_of
+from orchestrator.results.noise import Measured, Sample
+from orchestrator.results.sequential import decide
+from orchestrator.store import Store, open_store
+from orchestrator.store.plans import read_plans
+from t5core.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("1", Seeds(each=1)),
+        ("12", Seeds(each=12)),
+        ("auto", Seeds(each=FIRST, most=MOST)),
+        ("auto:3", Seeds(each=FIRST, most=3)),
+    ],
+)
+def test_a_number_or_auto_with_a_limit_is_read(text: str, seeds: Seeds) -> None:
+    assert Seeds.parse(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "", "auto:", "auto:2", "auto:x", "auto8", "1.5", "²"])
+def test_anything_else_is_refused_with_a_way_out(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^seeds=.*give "):
+        Seeds.parse(text)
+
+
+def measured(**rows: tuple[float, ...]) -> Measured:
+    """Returns numbers of which more is better, by row and seed."""
+    return Measured({row: Sample(runs=dict(enumerate(values))) for row, values in rows.items()})
+
+
+def test_only_rows_whose_order_is_open_get_another_seed() -> None:
+    seeds = Seeds.parse("auto:4")
+    far = measured(base=(0.0, 0.01, -0.01), near=(0.001, 0.012), far=(9.0, 9.01), other=(20.0, 20.01))
+    decision = decide(far, "base", looks=seeds.looks)
+    assert seeds.looks == 3
+    assert decision.rows == ("near", "base")
+    more = seeds.next_more(seeds.first_more("base"), decision)
+    assert more == {"base": 2, "near": 1}
+    more = seeds.next_more(more, decision)
+    assert more == {"base": 2, "near": 2}  # the baseline has its 4
+    assert seeds.next_more(more, decision) == more
+    assert outcome(decision, ["near"], seeds) == "open: near over base; one more seed of near"
+    assert outcome(decision, [], seeds) == "undecided after 4 seeds of each row concerned: near over base"
+    assert outcome(decision, [], seeds, late=True) == "undecided when the hours were over: near over base"
+
+
+def test_rows_may_have_more_seeds_than_others_counted_from_any_number(tmp_path: Path) -> None:
+    scale = micro_study.scale(tmp_path / "text.jsonl")
+    plan = plan_of(micro_study.study(), scale, 1, first_seed=7, more_seeds={"spans": 2})
+    assert [(row.name, row.seed) for row in plan.rows] == [("spans", 7), ("none", 7), ("spans", 8), ("spans", 9)]
+    with pytest.raises(ConfigError, match="first_seed=-1: give 0 or more"):
+        plan_of(micro_study.study(), scale, first_seed=-1)
+
+
+@pytest.fixture
+def on_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs plans in this process: quicker, where how they run does not matter."""
+
+    def locally(plan: Plan, store: Store, *, events: Any, **_: Any) -> Any:
+        return run_locally(plan, store, events=events)
+
+    monkeypatch.setattr("orchestrator.commands.study.run_plan", locally)
+
+
+def test_auto_goes_on_until_the_limit_where_rows_do_not_differ(
+    on_this_process: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Models of twenty steps cannot be told apart, so every round adds a seed; what has run is not run again."""
+    corpus = micro_study.write_documents(tmp_path / "text.jsonl")
+    argv = ["--store", str(tmp_path / "store"), "--tracking-uri", f"sqlite:///{tmp_path / 'mlflow.db'}"]
+    argv += ["--accelerator", "cpu", "--seeds", "auto:3", "--first-seed", "5", "--json"]
+    assert main(micro_study.study(), {"micro": micro_study.scale(corpus)}, argv) == 0
+    said = capsys.readouterr()
+    table = json.loads(said.out)  # one, the last
+    assert {row["name"]: row["seeds"] for row in table["rows"]} in ({"spans": 3, "none": 3}, {"spans": 3, "none": 2})
+    assert "2 rows, from 2 seeds (baseline 3) to 3 where the order is open" in said.err
+    decided = "is told" in said.err
+    assert decided or "undecided after 3 seeds of each row concerned" in said.err
+    assert decided or "one more seed of none" in said.err
+    seeds = {(row.name, row.seed) for plan in read_plans(open_store(tmp_path / "store")) for row in plan.rows}
+    assert {seed for _, seed in seeds} == {5, 6, 7}
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--seeds", "auto", "--rows", "spans"], "seeds='auto': there is one row, so no order to be told"),
+        (["--seeds", "auto", "--hours", "0"], "hours=0.0: give a time above 0"),
+        (["--seeds", "3", "--hours", "2"], "hours=2.0: give a time above 0, and --seeds auto, which it ends"),
+        (["--seeds", "auto:1"], f"seeds='auto:1': the baseline begins with {BASELINE_FIRST}"),
+        (["--first-seed", "-2"], "first_seed=-2: give 0 or more"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(
+    argv: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scales = {"micro": micro_study.scale(micro_study.write_documents(tmp_path / "text.jsonl"))}
+    assert main(micro_study.study(), scales, ["--store", str(tmp_path / "store"), *argv]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
