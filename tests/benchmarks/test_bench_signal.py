@@ -1,0 +1,43 @@
+"""The verdict on two sets of seeds, on made-up results whose truth is known."""
+
+import math
+
+import numpy as np
+
+from orchestrator.results.compare import RowResult, TaskColumn
+from tests.benchmarks.bench_signal import verdict
+
+ROWS = ("replace-spans", "no-pretraining", "bert", "drop", "mass", "span-3")
+TASKS = [TaskColumn(task=f"task{n}") for n in range(5)]
+
+
+def results(*, apart: float, noise: float) -> list[RowResult]:
+    """Returns four seeds of each row; row n is ``apart`` bits per byte worse than row n - 1, no pre-training worst."""
+    rng = np.random.default_rng(0)
+    made = []
+    for place, row in enumerate(ROWS):
+        for seed in range(4):
+            worse = apart * (len(ROWS) if row == "no-pretraining" else place)
+            bits = {t.task: 2.0 + worse + noise * rng.standard_normal() for t in TASKS}
+            likelihoods = {task: np.full((50, 2), (value * math.log(2) * 8, 8.0)) for task, value in bits.items()}
+            scores = {task: 90.0 - 10 * value for task, value in bits.items()}
+            made.append(RowResult(name=row, label=row, seed=seed, scores=scores, likelihoods=likelihoods))
+    return made
+
+
+def found(marks: list) -> dict[str, bool]:
+    return {mark.what: mark.met for mark in marks}
+
+
+def test_rows_that_differ_by_far_more_than_their_noise_meet_every_mark() -> None:
+    marks = verdict(results(apart=1.0, noise=0.01), TASKS, "replace-spans")
+    assert all(found(marks).values()), [str(mark) for mark in marks]
+    assert len(marks) == 3 + len(TASKS)
+    assert str(marks[0]) == "tau of the two orders: 1.00, wanted 0.85: met"
+
+
+def test_rows_that_do_not_differ_miss_what_says_that_they_do() -> None:
+    marks = found(verdict(results(apart=0.0, noise=0.1), TASKS, "replace-spans"))
+    assert not marks["tau of the two orders"]
+    assert not marks["tasks that take part"]
+    assert marks["pairs told by both, reversed"]  # nothing is told, so nothing is reversed
