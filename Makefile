@@ -41,8 +41,9 @@ $(STAMP): requirements.lock pyproject.toml | same-python
 demo: $(STAMP)
 	@$(BIN)/python -m orchestrator.commands.submit $(ARGS)
 
+# in two processes, as many as the smallest machine has cores; ARGS=-n0 runs them one after another
 test: $(STAMP)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m "(slow or faults) and not gpu and not tpu" $(ARGS)
