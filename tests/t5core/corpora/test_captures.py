@@ -54,7 +54,7 @@ def zstd(data):
 
 
 def packed(*records):
-    return b"".join(gzip.compress(part) for part in records)
+    return b"".join(gzip.compress(part, mtime=0) for part in records)
 
 
 def read(path):
@@ -77,7 +77,7 @@ def test_wet_records_are_pages_with_their_origin(tmp_path):
         ("One.\nTwo.", "http://example.org/7", DATE, "crawl.wet.gz:1")
     ]
     assert counts == {"pages": 1, "skipped:empty": 1}
-    for name, data in (("plain.wet", record("One.")), ("whole.warc.gz", gzip.compress(record("One.") * 3))):
+    for name, data in (("plain.wet", record("One.")), ("whole.warc.gz", gzip.compress(record("One.") * 3, mtime=0))):
         assert set(texts(tmp_path, data, name)[0]) == {"One."}
 
 
@@ -100,11 +100,11 @@ def test_responses_become_the_text_that_a_browser_shows(tmp_path):
 @pytest.mark.parametrize(
     "sent",
     [
-        response(gzip.compress(b"<p>Packed."), Content_Encoding="gzip"),
+        response(gzip.compress(b"<p>Packed.", mtime=0), Content_Encoding="gzip"),
         response("<p>Packed.", Content_Encoding="gzip"),
         response("<p>Packed.", Content_Encoding="br"),
         response(zstd(b"<p>Packed."), Content_Encoding="zstd"),
-        response(gzip.compress(zstd(b"<p>Packed.")), Content_Encoding="zstd, x-gzip"),
+        response(gzip.compress(zstd(b"<p>Packed."), mtime=0), Content_Encoding="zstd, x-gzip"),
         response(zlib.compress(b"<p>Packed.")[2:-4], Content_Encoding="deflate"),
         response("<p>Packed.", Content_Encoding="utf-8"),
         response(b"5\r\n<p>Pa\r\n5;x=y\r\ncked.\r\n0\r\n\r\n", Transfer_Encoding="chunked"),
@@ -133,11 +133,11 @@ def test_bodies_are_read_whether_or_not_they_are_what_their_headers_say(tmp_path
 @pytest.mark.parametrize(
     ("data", "headers"),
     [
-        (gzip.compress(b"<p>Packed."), {}),
+        (gzip.compress(b"<p>Packed.", mtime=0), {}),
         (zstd(b"<p>Packed."), {}),
-        (gzip.compress(b"<p>Pa") + gzip.compress(b"cked."), {"Content-Encoding": "gzip"}),
-        (gzip.compress(b"<p>Packed."), {"Content-Encoding": '"gzip";q=1'}),
-        (gzip.compress(b"<p>Packed."), {"Transfer-Encoding": "gzip"}),
+        (gzip.compress(b"<p>Pa", mtime=0) + gzip.compress(b"cked.", mtime=0), {"Content-Encoding": "gzip"}),
+        (gzip.compress(b"<p>Packed.", mtime=0), {"Content-Encoding": '"gzip";q=1'}),
+        (gzip.compress(b"<p>Packed.", mtime=0), {"Transfer-Encoding": "gzip"}),
         (zlib.compress(b"<p>Packed."), {"Transfer-Encoding": "deflate, chunked"}),
     ],
 )
@@ -170,11 +170,11 @@ def test_brotli_is_unpacked_up_to_a_limit():
 
     data = brotli.compress(b"a" * 1_000)
     assert sent_body(data, {"Content-Encoding": "br"}, 2_000) == b"a" * 1_000
-    assert len(sent_body(gzip.compress(b"a" * 100_000), {"content-encoding": "gzip"}, 500)) == 500
+    assert len(sent_body(gzip.compress(b"a" * 100_000, mtime=0), {"content-encoding": "gzip"}, 500)) == 500
 
 
 GOOD = [record(f"Page {n}.", n) for n in range(4)]
-BROKEN = bytearray(gzip.compress(GOOD[1] * 50))
+BROKEN = bytearray(gzip.compress(GOOD[1] * 50, mtime=0))
 BROKEN[40:60] = bytes(20)
 
 
@@ -201,7 +201,7 @@ def test_what_is_damaged_is_skipped_and_counted_and_the_rest_is_read(tmp_path, d
 def test_json_lines_and_parquet_rows_are_pages(tmp_path):
     rows = [{"text": "One.", "url": "http://a.b/", "timestamp": DATE}, {"text": "Two."}]
     lines = [json.dumps(row).encode() for row in rows] + [b'{"text": 1}', b"{", b"[]", b'{"text": "\xff \\ud800"}', b""]
-    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines)))
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines), mtime=0))
     pages, counts = read(tmp_path / "a.jsonl.gz")
     assert [(p.text, p.url, p.timestamp) for p in pages[:2]] == [("One.", "http://a.b/", DATE), ("Two.", "", "")]
     assert pages[2].text == "\ufffd \ufffd"
