@@ -1,7 +1,7 @@
 """Shared by all tests: one small Ray for those that need one, started when the first of them runs.
 
-`make test` runs them in two processes. What may need the Ray, and what it makes once, stays together in one of them; the
-others are shared out file by file. Each process computes with one thread: two that wait for each other would crawl.
+`make test` runs them in two processes. What may need the Ray, and what it makes once, stays together in one of them;
+the others are shared out file by file. Each process computes with one thread: two that wait for each other would crawl.
 """
 
 import os
