@@ -11,10 +11,13 @@ import pytest
 
 from orchestrator.commands import submit
 from orchestrator.commands.addresses import default_store_uri, default_tracking_uri
+from orchestrator.commands.flags import Options
 from orchestrator.commands.jobs import own_ray
 from orchestrator.commands.jobs.job import RayGone
 from orchestrator.commands.jobs.server import Found
 from orchestrator.commands.submit import main
+from studies.objectives import study
+from studies.scales import SCALES
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -117,6 +120,15 @@ def test_results_are_where_the_command_says_or_else_by_default(small_ray, monkey
     assert "default" not in shown
 
 
+def test_the_demo_trains_some_rows_often_enough_to_know_their_noise():
+    script, *flags = submit.DEFAULT_COMMAND
+    options = Options.parse("the demo", list(SCALES), flags)
+    assert (ROOT / script).is_file()
+    rows = [row.name for row in study().select(options.rows).rows]
+    assert rows == ["replace-spans", "prefix-lm", "span-3", "no-pretraining"]
+    assert options.number_of_seeds.each == 3
+
+
 def test_a_finished_study_needs_no_ray(monkeypatch, capsys):
     def refuse(*_, **__):
         raise AssertionError("a Ray was looked for")
@@ -126,7 +138,7 @@ def test_a_finished_study_needs_no_ray(monkeypatch, capsys):
     monkeypatch.setattr(submit, "find", refuse)
     monkeypatch.setattr(submit, "own_ray", refuse)
     assert main([]) == 0
-    assert seen == [("studies/objectives.py", "--scale", "tiny")]
+    assert seen == [submit.DEFAULT_COMMAND]
     assert "exit code 0\n  results   " in capsys.readouterr().out
     monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")  # it has another store: what is here says nothing
     with pytest.raises(AssertionError, match="looked for"):
