@@ -8,7 +8,6 @@ from orchestrator.engine.worker import CPUS_PER_WORKER
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.stage import Stage
 from t5core.config import MeshConfig
-from t5core.devices.layout import check_parallel
 from t5core.errors import ConfigError
 
 
@@ -167,6 +166,8 @@ def default_lane(
     Raises:
         ConfigError: for what such a device cannot do, and for more devices than Ray has.
     """
+    from t5core.devices.layout import check_parallel  # imports torch: seconds
+
     check_parallel(device, parallel, mesh)
     if device != "xla":
         processes = 1 if mesh is None else mesh.data

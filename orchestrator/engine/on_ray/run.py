@@ -45,7 +45,6 @@ from orchestrator.plan.by_name import reference
 from orchestrator.plan.plan import Plan
 from orchestrator.store import Store
 from t5core.config import MeshConfig
-from t5core.devices.layout import check_parallel
 from t5core.errors import ConfigError
 from t5core.uris import without_user
 
@@ -104,8 +103,6 @@ def run_plan(
     if accelerator not in ACCELERATORS:
         way_out = f"choose one of {', '.join(ACCELERATORS)}"
         raise ConfigError("accelerator", accelerator, way_out, choices=ACCELERATORS)
-    if accelerator != "auto" and lane is None:  # else it is checked when it is known
-        check_parallel(accelerator, parallel, mesh)
     for name, value in (("num_lanes", num_lanes), ("max_attempts", max_attempts)):
         if value is not None and value < 1:
             raise ConfigError(name, value, "give a whole number from 1 up")
@@ -117,6 +114,12 @@ def run_plan(
     finished = finished_before(plan, store, events)
     if len(finished) == len(plan.stages) and steering is None:
         return all_cached(plan, store, started_s)
+    if accelerator != "auto" and lane is None:  # else it is checked when it is known
+        from t5core.devices.layout import (
+            check_parallel,
+        )  # imports torch: seconds
+
+        check_parallel(accelerator, parallel, mesh)
     with connected(address) as connection:
         events(RayStarted(address=connection.address, cpus=connection.cpus, started_here=connection.started_here))
         device, why = decided_device(accelerator, connection) if lane is None else (lane.device, "asked for")

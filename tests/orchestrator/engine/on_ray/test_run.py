@@ -123,6 +123,7 @@ def test_what_ray_exports_of_a_lane_holds_no_address_of_the_store() -> None:
         "run_stage",
         "open_device",
         "device",
+        "held",
         "threads",
         "preparatory",
         "launched_at",
