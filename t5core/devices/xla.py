@@ -30,7 +30,7 @@ from t5core.devices.device import Decision, SingleProcess
 from t5core.devices.layered import is_joined, join_layers, split_layers
 from t5core.devices.precision import Precision
 from t5core.devices.xla_scan import LayerScan
-from t5core.devices.xla_sharding import Spec, batch_spec, weight_spec
+from t5core.devices.xla_sharding import Spec, batch_spec, dividing, weight_spec
 from t5core.errors import ConfigError
 
 
@@ -38,8 +38,8 @@ from t5core.errors import ConfigError
 class Scannable(Protocol):
     """A model that can hold its layers joined."""
 
-    def scanned(self, scan: LayerScan) -> nn.Module:
-        """Returns a model of the same weights that applies its layers by ``scan``."""
+    def scanned(self, scan: LayerScan, lay: Any) -> nn.Module:
+        """Returns a model of the same weights that applies its layers by ``scan``; ``lay`` cuts what it computes."""
 
 
 class XlaDevice(SingleProcess):
@@ -91,7 +91,7 @@ class XlaDevice(SingleProcess):
     def place(self, model: nn.Module) -> nn.Module:
         """Returns the model with its layers joined and its weights here, cut if there is a mesh."""
         if isinstance(model, Scannable):
-            model = model.scanned(self._scan)
+            model = model.scanned(self._scan, None if self.mesh is None else self._lay)
         model = model.to(self.torch_device)
         if self.mesh is not None:
             for name, weight in model.named_parameters():
@@ -128,6 +128,13 @@ class XlaDevice(SingleProcess):
 
     def _cut(self, tensor: Tensor, spec: Spec) -> None:
         self._spmd.mark_sharding(tensor, self._mesh, spec)
+
+    def _lay(self, tensor: Tensor, axes: Spec) -> Tensor:
+        """Returns a tensor of a program as it is to be cut; a dimension that an axis does not divide stays whole."""
+        assert self.mesh is not None
+        out = tensor.clone()  # a weight's own cut stays
+        self._spmd.annotate_custom_sharding(out, self._mesh, dividing(axes, tensor.shape, self.mesh))
+        return out
 
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns whole tensors on the CPU, in float32, each layer's by itself."""

@@ -38,6 +38,11 @@ def weight_spec(name: str, shape: Sequence[int], mesh: MeshConfig) -> Spec:
     layers: Spec = (None,) if is_joined(name) else ()
     dims = len(shape) - len(layers)
     wanted = layers + _SPECS.get(name.split(".")[-2], (None,) * dims)
+    return dividing(wanted, shape, mesh)
+
+
+def dividing(wanted: Spec, shape: Sequence[int], mesh: MeshConfig) -> Spec:
+    """Returns ``wanted`` without the axes that do not divide their dimension."""
     sizes = {"data": mesh.data, "model": mesh.model}
     return tuple(
         axis if axis is not None and size % sizes[axis] == 0 else None for axis, size in zip(wanted, shape, strict=True)

@@ -50,7 +50,8 @@ def found(folder, where):
         **{name: value for name, value in os.environ.items() if name != "CPU_NUM_DEVICES"},
         "PJRT_DEVICE": "CPU",
         # compiling is most of this test's time
-        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+        f"--xla_dump_hlo_as_text --xla_dump_to={folder / 'programs'}",
         "PYTHONPATH": os.pathsep.join(paths),
     }
     command = [sys.executable, str(HERE / "train_on_xla.py"), str(folder / where), *AXES[where]]
@@ -113,6 +114,15 @@ def test_a_mesh_cuts_every_matrix_into_four(found, where):
     for name, (shape, shards) in cut.items():
         if "norm" not in name and "position_bias" not in name:
             assert {int(np.prod(shard)) for shard in shards} == {int(np.prod(shape)) // 4}, name
+
+
+@pytest.mark.parametrize("where", ["mesh"], indirect=True)
+def test_no_device_is_sent_a_chunk_of_logits(found):
+    wide = [(kind, dims) for kind, dims in found["vocabulary"]["sent"] if {500, 1_000} & set(dims) and len(dims) > 1]
+    # a device's half of the vocabulary: its weights, and its gradients of the loss's two chunks and of two lookups
+    assert {tuple(dims) for _, dims in wide} == {(500, 32)}
+    assert sum(kind != "all-gather" for kind, _ in wide) <= 4
+    assert [dims for dims in found["vocabulary"]["scattered"] if "500" in dims or "1000" in dims] == []
 
 
 def test_greedy_ids_are_those_of_the_cpu_and_one_program_gives_them(found, where):

@@ -4,6 +4,8 @@ python train_on_xla.py FOLDER [DATA MODEL]      with ``small_run`` importable an
 """
 
 import json
+import os
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -13,10 +15,16 @@ from torch_xla.distributed import spmd
 
 from t5core import decoding
 from t5core.config import DecodeConfig, MeshConfig
+from t5core.decoding.teacher_forced import token_nats
 from t5core.devices import XlaDevice, open_device
 from t5core.model import T5
 from t5core.training import TrainingRun, checkpoint
+from t5core.training.step import TrainStep
 
+WIDE = 1_000
+COLLECTIVES = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
+BRACKETS = re.compile(r"\w+\[([\d,]*)\]")
+SCATTER = re.compile(r"= \w+\[([\d,]*)\]\S* scatter\(")
 CONFIG = TRAIN.replace(log_every=1, checkpoint_every=12)
 """``small_run``'s, dropout included; what the run saved at step 12 is put aside."""
 
@@ -67,6 +75,28 @@ def decode(device):
     return {"generated": generated, "compiled_decoding": compiled}
 
 
+def vocabulary(device):
+    """What devices send each other where the vocabulary is wider than all else: a step in two chunks, likelihoods."""
+    device.loss_chunk_bytes = 1
+    model = device.place(T5(MODEL.replace(vocab_size=WIDE)).initialise(0))
+    before = programs()
+    step, batch = TrainStep(model, CONFIG, device), CopyFeed(CONFIG).batch(0)
+    step(batch, 0)
+    token_nats(model, step.inputs(batch), device).cpu()
+    text = "".join(path.read_text() for path in programs() - before)
+    sent = re.findall(rf"= (.*?) ({'|'.join(COLLECTIVES)})(?:-start)?\(", text)
+    shapes = [
+        (kind, [int(n) for n in dims.split(",") if n]) for shape, kind in sent for dims in BRACKETS.findall(shape)
+    ]
+    return {"sent": shapes, "scattered": SCATTER.findall(text)}
+
+
+def programs():
+    """The programs compiled so far, as every device runs them."""
+    folder = Path(re.search(r"xla_dump_to=(\S+)", os.environ["XLA_FLAGS"])[1])
+    return set(folder.glob("*after_optimizations.txt"))
+
+
 def low_precision(folder):
     """Losses in bfloat16, and the precision of what is kept."""
     run = TrainingRun(
@@ -87,7 +117,9 @@ def main():
         "fallbacks": device.fallbacks(),
         "decisions": [asdict(decision) for decision in device.decisions()],
     }
-    if not axes:
+    if axes:
+        found["vocabulary"] = vocabulary(device)
+    else:
         found["low_precision"] = low_precision(Path(folder) / "low_precision")
     sys.stdout.write(json.dumps(found) + "\n")
 
