@@ -29,6 +29,7 @@ from t5core.config import MeshConfig
 from t5core.devices.device import Decision, SingleProcess
 from t5core.devices.layered import is_joined, join_layers, split_layers
 from t5core.devices.precision import Precision
+from t5core.devices.xla_cache import keep_programs
 from t5core.devices.xla_scan import LayerScan
 from t5core.devices.xla_sharding import Spec, batch_spec, dividing, weight_spec
 from t5core.errors import ConfigError
@@ -81,6 +82,7 @@ class XlaDevice(SingleProcess):
         self._spmd: Any = importlib.import_module("torch_xla.distributed.spmd")
         self._mesh: Any = None if self.mesh is None else self._spread(self.mesh)
         self.rank, self._processes = runtime.process_index(), runtime.process_count()
+        self._keeps = keep_programs(runtime, self._pjrt, self.rank)
         self.torch_device: torch.device = torch_xla.device()
         if precision is None:
             precision = "bfloat16" if self._pjrt == "TPU" else "float32"
@@ -196,6 +198,13 @@ class XlaDevice(SingleProcess):
                 why="matrix units take it; range as in float32" if low else "losses are compared with the CPU's",
             ),
             Decision(what="kernel", value="one program a step", why="shapes are static, so each graph compiles once"),
+            Decision(
+                what="programs",
+                value="kept" if self._keeps else "of this process",
+                why="the user's cache: later processes compile nothing again"
+                if self._keeps
+                else "no cache of them here",
+            ),
             Decision(what="layers", value="scanned", why="the time to compile does not grow with depth"),
         )
 

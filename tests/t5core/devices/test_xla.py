@@ -138,7 +138,7 @@ def test_greedy_ids_are_those_of_the_cpu_and_one_program_gives_them(found, where
 
 def test_decisions_say_what_was_decided_and_why(found, where):
     decisions = {decision["what"]: decision for decision in found["decisions"]}
-    assert decisions.keys() == {"device", "sharding", "precision", "kernel", "layers"}
+    assert decisions.keys() == {"device", "sharding", "precision", "kernel", "programs", "layers"}
     assert all(decision["why"] for decision in decisions.values())
     assert (decisions["precision"]["value"], decisions["layers"]["value"]) == ("float32", "scanned")
     assert ("2 data x 2 model" in decisions["device"]["value"]) == (where == "mesh")
