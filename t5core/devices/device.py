@@ -67,13 +67,16 @@ class Device(Protocol):
         """Returns the rows of a global batch that this process computes."""
 
     def put(self, array: np.ndarray) -> Tensor:
-        """Returns the array, this process's rows, as a tensor on the device; integer arrays become int64."""
+        """Returns the array, this process's rows, as a tensor on the device; integers become int64, on XLA int32."""
 
     def scalar(self, value: float) -> Tensor:
         """Returns a float32 tensor of no dimensions whose value is data, not part of a compiled graph."""
 
     def whole(self, value: int) -> Tensor:
-        """Returns an int64 tensor of no dimensions whose value is data, not part of a compiled graph."""
+        """Returns a tensor of no dimensions, int64, whose value is data, not part of a compiled graph.
+
+        On XLA it is int32: the value's lowest 32 bits.
+        """
 
     def total(self, value: Tensor) -> Tensor:
         """Returns the sum of a tensor over the processes that share a batch."""
@@ -115,6 +118,7 @@ class SingleProcess:
     torch_device: torch.device
     rank = 0
     compute_dtype: torch.dtype = torch.float32
+    integers: torch.dtype = torch.int64
     static_shapes = False
     kernels: tuple[str, ...] = ()
     hardware = ""
@@ -139,9 +143,9 @@ class SingleProcess:
         return range(batch_size)
 
     def put(self, array: np.ndarray) -> Tensor:
-        """Returns the array as a tensor on the device; integers become int64."""
+        """Returns the array as a tensor on the device; integers become ``integers``."""
         tensor = torch.from_numpy(np.ascontiguousarray(array))
-        wanted = tensor if tensor.is_floating_point() or tensor.dtype == torch.bool else tensor.long()
+        wanted = tensor if tensor.is_floating_point() or tensor.dtype == torch.bool else tensor.to(self.integers)
         return wanted.to(self.torch_device)
 
     def scalar(self, value: float) -> Tensor:

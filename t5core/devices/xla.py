@@ -57,6 +57,7 @@ class XlaDevice(SingleProcess):
 
     name = "xla"
     static_shapes = True
+    integers = torch.int32  # TPUs make longer ones out of two
     prefetch = 2
     kernels: tuple[str, ...] = ()  # a scanned model has its own
 
@@ -94,6 +95,8 @@ class XlaDevice(SingleProcess):
         """Returns the model with its layers joined and its weights here, cut if there is a mesh."""
         if isinstance(model, Scannable):
             model = model.scanned(self._scan, None if self.mesh is None else self._lay)
+        for buffer in model.buffers():
+            buffer.data = buffer.to(self.integers) if buffer.dtype == torch.int64 else buffer.data
         model = model.to(self.torch_device)
         if self.mesh is not None:
             for name, weight in model.named_parameters():
@@ -107,7 +110,7 @@ class XlaDevice(SingleProcess):
         return range(batch_size)
 
     def put(self, array: np.ndarray) -> Tensor:
-        """Returns the array as a tensor, its rows shared along "data"; integers become int64."""
+        """Returns the array as a tensor, its rows shared along "data"; integers become int32."""
         tensor = super().put(array)
         if self.mesh is not None:
             self._cut(tensor, batch_spec(tensor.shape, self.mesh))
@@ -118,8 +121,9 @@ class XlaDevice(SingleProcess):
         return self._sent(value, torch.float32)
 
     def whole(self, value: int) -> Tensor:
-        """Returns an int64 tensor of no dimensions, sent to the device as data."""
-        return self._sent(value, torch.int64)
+        """Returns the number's lowest 32 bits as an int32 tensor of no dimensions, sent to the device as data."""
+        word = value & 0xFFFFFFFF
+        return self._sent(word - (1 << 32) if word >> 31 else word, torch.int32)
 
     def _sent(self, value: float, dtype: torch.dtype) -> Tensor:
         # a tensor without dimensions that holds 0 or 1 would become a constant of the program: another program

@@ -20,6 +20,7 @@ from small_run import TRAIN, CopyFeed, ending_inputs, ending_model, run_in
 from t5core import decoding
 from t5core.config import DecodeConfig
 from t5core.devices import open_device
+from t5core.model import Dropout
 
 HERE = Path(__file__).parent
 CONFIG = TRAIN.replace(log_every=1)
@@ -123,6 +124,17 @@ def test_no_device_is_sent_a_chunk_of_logits(found):
     assert {tuple(dims) for _, dims in wide} == {(500, 32)}
     assert sum(kind != "all-gather" for kind, _ in wide) <= 4
     assert [dims for dims in found["vocabulary"]["scattered"] if "500" in dims or "1000" in dims] == []
+
+
+@pytest.mark.parametrize("where", ["mesh"], indirect=True)
+def test_long_integers_are_no_more_than_the_ids_of_a_batch(found):
+    sizes = [int(np.prod([int(n) for n in dims.split(",")])) for dims in found["vocabulary"]["long"]]
+    assert max(sizes) <= CONFIG.batch_size * CONFIG.inputs_length
+
+
+def test_dropout_has_the_bits_of_the_cpu(found):
+    for key, masks in zip((5, 2**32 - 7), found["masks"], strict=True):
+        assert masks == Dropout(rate=0.25, key=torch.tensor(key)).masks(101, 2, 3, 40).tolist()
 
 
 def test_greedy_ids_are_those_of_the_cpu_and_one_program_gives_them(found, where):

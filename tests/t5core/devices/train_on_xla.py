@@ -17,14 +17,16 @@ from t5core import decoding
 from t5core.config import DecodeConfig, MeshConfig
 from t5core.decoding.teacher_forced import token_nats
 from t5core.devices import XlaDevice, open_device
-from t5core.model import T5
+from t5core.model import T5, Dropout
 from t5core.training import TrainingRun, checkpoint
 from t5core.training.step import TrainStep
 
 WIDE = 1_000
 COLLECTIVES = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
 BRACKETS = re.compile(r"\w+\[([\d,]*)\]")
+LONG = re.compile(r"= [su]64\[([\d,]+)\]")
 SCATTER = re.compile(r"= \w+\[([\d,]*)\]\S* scatter\(")
+MASKS = (101, 2, 3, 40)
 CONFIG = TRAIN.replace(log_every=1, checkpoint_every=12)
 """``small_run``'s, dropout included; what the run saved at step 12 is put aside."""
 
@@ -88,7 +90,13 @@ def vocabulary(device):
     shapes = [
         (kind, [int(n) for n in dims.split(",") if n]) for shape, kind in sent for dims in BRACKETS.findall(shape)
     ]
-    return {"sent": shapes, "scattered": SCATTER.findall(text)}
+    return {"sent": shapes, "scattered": SCATTER.findall(text), "long": LONG.findall(text)}
+
+
+def masks(device):
+    """Dropout's masks of keys on both sides of an int32's sign."""
+    keys = (5, 2**32 - 7)
+    return [Dropout(rate=0.25, key=device.whole(key)).masks(*MASKS).cpu().tolist() for key in keys]
 
 
 def programs():
@@ -114,6 +122,7 @@ def main():
     found = {
         **train(device, Path(folder)),
         **decode(device),
+        "masks": masks(device),
         "fallbacks": device.fallbacks(),
         "decisions": [asdict(decision) for decision in device.decisions()],
     }
