@@ -81,6 +81,12 @@ class Device(Protocol):
     def total(self, value: Tensor) -> Tensor:
         """Returns the sum of a tensor over the processes that share a batch."""
 
+    def everywhere(self, value: float) -> set[float]:
+        """Returns the different numbers that the processes that share a batch give; every one of them must call it.
+
+        Unlike ``total`` it is for what each process has found by itself, a step's number or that something is wrong.
+        """
+
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns whole tensors on the CPU in float32, for a checkpoint.
 
@@ -159,6 +165,10 @@ class SingleProcess:
     def total(self, value: Tensor) -> Tensor:
         """Returns the value: there are no other processes."""
         return value
+
+    def everywhere(self, value: float) -> set[float]:
+        """Returns the number alone."""
+        return {value}
 
     def threads(self) -> int | None:
         """Returns None: what is computed does not depend on the threads of this process."""
