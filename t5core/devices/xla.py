@@ -27,11 +27,11 @@ from torch import Tensor, nn
 
 from t5core.config import MeshConfig
 from t5core.devices.device import Decision, SingleProcess
-from t5core.devices.layered import is_joined, join_layers, split_layers
+from t5core.devices.layered import is_joined, join_layers, layer_name, split_layers
 from t5core.devices.precision import Precision
 from t5core.devices.xla_cache import keep_programs
 from t5core.devices.xla_scan import LayerScan
-from t5core.devices.xla_sharding import Spec, batch_spec, dividing, weight_spec
+from t5core.devices.xla_sharding import ALL_DEVICES, Spec, batch_spec, dividing, weight_spec
 from t5core.errors import ConfigError
 
 
@@ -132,7 +132,7 @@ class XlaDevice(SingleProcess):
     def _spread(self, mesh: MeshConfig) -> Any:
         return self._spmd.Mesh(np.arange(mesh.size), (mesh.data, mesh.model), ("data", "model"))
 
-    def _cut(self, tensor: Tensor, spec: Spec) -> None:
+    def _cut(self, tensor: Tensor, spec: Spec | tuple[tuple[str, str]]) -> None:
         self._spmd.mark_sharding(tensor, self._mesh, spec)
 
     def _lay(self, tensor: Tensor, axes: Spec) -> Tensor:
@@ -142,16 +142,43 @@ class XlaDevice(SingleProcess):
         self._spmd.annotate_custom_sharding(out, self._mesh, dividing(axes, tensor.shape, self.mesh))
         return out
 
-    def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Returns whole tensors on the CPU, in float32, each layer's by itself."""
-        whole = {name: self._whole(tensor.detach()).float() for name, tensor in tensors.items()}
-        return {name: tensor.contiguous() for name, tensor in split_layers(whole).items()}
+    def everywhere(self, value: float) -> set[float]:
+        """Returns the different numbers that the hosts of a mesh give: each sends its own to its devices."""
+        if self.mesh is None or self._processes == 1:
+            return {value}
+        each = torch.full((self.mesh.size,), value, dtype=torch.float32).to(self.torch_device)
+        self._cut(each, ALL_DEVICES)
+        return set(self._fetched(each).tolist())
 
-    def _whole(self, tensor: Tensor) -> Tensor:
-        """Returns a copy on the CPU. One process has all parts and puts them together; several must exchange them."""
+    def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns whole tensors on the CPU, in float32, each layer's by itself; those of other hosts, nothing."""
+        if self._processes == 1:
+            whole = split_layers({name: self._put_together(tensor.detach()) for name, tensor in tensors.items()})
+            return {name: tensor.float().contiguous() for name, tensor in whole.items()}
+        out: dict[str, Tensor] = {}
+        for name, tensor in tensors.items():
+            # all hosts take part; a layer at a time: a device has no room for a large model's joined tensor
+            for layer in range(tensor.shape[0] if is_joined(name) else 1):
+                part = self._fetched(tensor.detach(), layer if is_joined(name) else None)
+                if self.rank == 0:
+                    out[layer_name(name, layer)] = part.float().contiguous()
+        return out
+
+    def _fetched(self, tensor: Tensor, layer: int | None = None) -> Tensor:
+        """Returns a copy on the CPU of a tensor, or of a layer of it, of which every device has been sent the whole."""
+        if layer is not None:  # the index is data: one program for all layers
+            tensor = tensor.index_select(0, torch.tensor([layer], dtype=torch.int32).to(self.torch_device))[0]
+        if self.mesh is not None:
+            tensor = self._lay(tensor, (None,) * tensor.dim())
+        self._xla.sync()
+        return tensor.to("cpu")
+
+    def _put_together(self, tensor: Tensor) -> Tensor:
+        """Returns a copy on the CPU, put together from its parts, which this process has all."""
         held = self._spmd.wrap_if_sharded(tensor)
-        if held is tensor or self._processes > 1:
-            return tensor.to("cpu")
+        if held is tensor:
+            uncut: Tensor = tensor.to("cpu")
+            return uncut
         whole = torch.empty(tensor.shape, dtype=tensor.dtype)
         for shard in held.local_shards:
             if shard.indices is Ellipsis:  # not cut

@@ -21,6 +21,8 @@ from t5core.devices.layered import is_joined
 
 Spec = tuple[str | None, ...]
 """For each dimension of a tensor the mesh axis that it is cut along, or None."""
+ALL_DEVICES: tuple[tuple[str, str]] = (("data", "model"),)
+"""A tensor of one dimension that has a number for each device."""
 
 _INTO_INNER: Spec = ("model", "data")  # [I or F or V, D]
 _FROM_INNER: Spec = ("data", "model")  # [D, I or F]

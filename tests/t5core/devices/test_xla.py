@@ -61,6 +61,10 @@ def found(folder, where):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def size_of(dims):
+    return int(np.prod([int(n) for n in dims.split(",")]))
+
+
 @pytest.fixture(scope="module")
 def cpu(tmp_path_factory):
     """The same run on the CPU: losses and final weights."""
@@ -128,8 +132,18 @@ def test_no_device_is_sent_a_chunk_of_logits(found):
 
 @pytest.mark.parametrize("where", ["mesh"], indirect=True)
 def test_long_integers_are_no_more_than_the_ids_of_a_batch(found):
-    sizes = [int(np.prod([int(n) for n in dims.split(",")])) for dims in found["vocabulary"]["long"]]
-    assert max(sizes) <= CONFIG.batch_size * CONFIG.inputs_length
+    assert max(size_of(dims) for dims in found["vocabulary"]["long"]) <= CONFIG.batch_size * CONFIG.inputs_length
+
+
+@pytest.mark.parametrize("where", ["mesh"], indirect=True)
+def test_hosts_fetch_a_layer_at_a_time_and_tell_each_other_where_they_are(found):
+    hosts = found["hosts"]
+    assert hosts["equal"]
+    assert hosts["of_the_second"] == 0
+    assert hosts["compiled"][1] == 0
+    assert {"48,32", "64,32", "32,64", "32,32", "32"} <= set(hosts["fetched"])
+    assert max(size_of(dims) for dims in hosts["fetched"]) == 64 * 32  # one layer's largest
+    assert hosts["agreed"] == [[7.0], [3.0, 4.0]]
 
 
 def test_dropout_has_the_bits_of_the_cpu(found):

@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from small_run import MODEL, TRAIN, CopyFeed, ending_inputs, ending_model
 from torch_xla.distributed import spmd
 
@@ -93,6 +94,29 @@ def vocabulary(device):
     return {"sent": shapes, "scattered": SCATTER.findall(text), "long": LONG.findall(text)}
 
 
+def hosts(device):
+    """What is fetched, compiled and agreed on where a mesh spans two hosts; this process stands for both."""
+    model = device.place(T5(MODEL).initialise(0))
+    device.end_step()
+    alone = device.gathered(model.state_dict())
+    found, before = {"compiled": []}, programs()
+    device._processes = 2
+    for _ in range(2):
+        compiled, both = device.compilations(), device.gathered(model.state_dict())
+        found["compiled"].append(device.compilations() - compiled)
+    found["equal"] = alone.keys() == both.keys() and all(torch.equal(alone[name], both[name]) for name in alone)
+    text = "".join(path.read_text() for path in programs() - before)
+    found["fetched"] = re.findall(r"ROOT \S+ = \(?\w+\[([\d,]+)\]", text)
+    found["agreed"] = [sorted(device.everywhere(7.0))]
+    device._cut, cut = lambda tensor, spec: cut(tensor.copy_(torch.tensor([3.0, 3.0, 4.0, 4.0])), spec), device._cut
+    found["agreed"].append(sorted(device.everywhere(3.0)))
+    del device._cut
+    device.rank = 1
+    found["of_the_second"] = len(device.gathered(model.state_dict()))
+    device.rank, device._processes = 0, 1
+    return found
+
+
 def masks(device):
     """Dropout's masks of keys on both sides of an int32's sign."""
     keys = (5, 2**32 - 7)
@@ -128,6 +152,7 @@ def main():
     }
     if axes:
         found["vocabulary"] = vocabulary(device)
+        found["hosts"] = hosts(device)
     else:
         found["low_precision"] = low_precision(Path(folder) / "low_precision")
     sys.stdout.write(json.dumps(found) + "\n")
