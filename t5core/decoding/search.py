@@ -66,7 +66,7 @@ def decode(models: T5 | Sequence[T5], inputs_BS: np.ndarray, config: DecodeConfi
         device: where to compute.
     """
     ensemble = Ensemble(models)
-    out: np.ndarray = _search(ensemble, device.put(inputs_BS), None, config, Pace.of(device)).cpu().numpy()
+    out: np.ndarray = _search(ensemble, device.put(inputs_BS).long(), None, config, Pace.of(device)).cpu().numpy()
     return out
 
 

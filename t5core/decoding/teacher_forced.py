@@ -28,6 +28,7 @@ from t5core.errors import ConfigError, DataError
 from t5core.feeds.sequences import Ids, without_eos
 from t5core.model import T5, ModelInputs
 from t5core.model.inputs import PAD_ID
+from t5core.model.lookup import Lay, laid, numbers_at
 from t5core.vocabulary import EOS_ID
 
 MAX_ROW = 1024
@@ -128,10 +129,10 @@ def token_nats(model: T5, batch: ModelInputs, device: Device) -> Tensor:
     places_N = None if device.static_shapes else (asked_N != PAD_ID).nonzero()[:, 0]
     if places_N is not None:
         hidden_ND, asked_N = hidden_ND[places_N], asked_N[places_N]
-    weight_VD = model.output_weight.float()
+    weight_VD = laid(model.lay, model.output_weight.float(), "model", None)
     size = max(MIN_CHUNK, device.loss_chunk_bytes // (4 * weight_VD.shape[0]))
     pieces = [
-        _nats(hidden_CD.float() @ weight_VD.T, asked_C)
+        _nats(hidden_CD, weight_VD, asked_C, model.lay)
         for hidden_CD, asked_C in zip(torch.split(hidden_ND, size), torch.split(asked_N, size), strict=True)
     ]
     nats_N = torch.cat(pieces)
@@ -141,8 +142,10 @@ def token_nats(model: T5, batch: ModelInputs, device: Device) -> Tensor:
     return nats_BT.view(asked_BT.shape)
 
 
-def _nats(logits_CV: Tensor, asked_C: Tensor) -> Tensor:
-    return torch.logsumexp(logits_CV, dim=-1) - logits_CV.gather(-1, asked_C[:, None])[:, 0]
+def _nats(hidden_CD: Tensor, weight_VD: Tensor, asked_C: Tensor, lay: Lay | None) -> Tensor:
+    hidden_CD = laid(lay, hidden_CD.float(), "data", None)
+    logits_CV = laid(lay, hidden_CD @ weight_VD.T, "data", "model")
+    return torch.logsumexp(logits_CV, dim=-1) - numbers_at(logits_CV, asked_C)
 
 
 def _rows(example: int, asked: Asked, inputs_length: int, joined_by: Sequence[int] | None) -> Iterator[_Row]:

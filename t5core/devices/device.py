@@ -89,19 +89,28 @@ class Device(Protocol):
         """Returns the rows of a global batch that this process computes."""
 
     def put(self, array: np.ndarray) -> Tensor:
-        """Returns the array, this process's rows, as a tensor on the device; integer arrays become int64."""
+        """Returns the array, this process's rows, as a tensor on the device; integers become int64, on XLA int32."""
 
     def scalar(self, value: float) -> Tensor:
         """Returns a float32 tensor of no dimensions whose value is data, not part of a compiled graph."""
 
     def whole(self, value: int) -> Tensor:
-        """Returns an int64 tensor of no dimensions whose value is data, not part of a compiled graph."""
+        """Returns a tensor of no dimensions, int64, whose value is data, not part of a compiled graph.
+
+        On XLA it is int32: the value's lowest 32 bits.
+        """
 
     def total(self, value: Tensor) -> Tensor:
         """Returns the sum of a tensor over the processes that share a batch."""
 
     def norm(self, tensors: Sequence[Tensor]) -> Tensor:
         """Returns the Euclidean norm of tensors together, on the device; of the whole ones where they are sharded."""
+
+    def everywhere(self, value: float) -> set[float]:
+        """Returns the different numbers that the processes that share a batch give; every one of them must call it.
+
+        Unlike ``total`` it is for what each process has found by itself, a step's number or that something is wrong.
+        """
 
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns whole tensors on the CPU in float32, for a checkpoint.
@@ -150,6 +159,7 @@ class SingleProcess:
     rank = 0
     processes = 1
     compute_dtype: torch.dtype = torch.float32
+    integers: torch.dtype = torch.int64
     static_shapes = False
     kernels: tuple[str, ...] = ()
     hardware = ""
@@ -188,9 +198,9 @@ class SingleProcess:
         return range(batch_size)
 
     def put(self, array: np.ndarray) -> Tensor:
-        """Returns the array as a tensor on the device; integers become int64."""
+        """Returns the array as a tensor on the device; integers become ``integers``."""
         tensor = torch.from_numpy(np.ascontiguousarray(array))
-        wanted = tensor if tensor.is_floating_point() or tensor.dtype == torch.bool else tensor.long()
+        wanted = tensor if tensor.is_floating_point() or tensor.dtype == torch.bool else tensor.to(self.integers)
         return wanted.to(self.torch_device)
 
     def scalar(self, value: float) -> Tensor:
@@ -219,6 +229,10 @@ class SingleProcess:
 
     def reset_peak_memory(self) -> None:
         """Does nothing."""
+
+    def everywhere(self, value: float) -> set[float]:
+        """Returns the number alone."""
+        return {value}
 
     def threads(self) -> int | None:
         """Returns None: what is computed does not depend on the threads of this process."""

@@ -206,6 +206,11 @@ class SharedBatch(SingleProcess):
         if self.torch_device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.torch_device)
 
+    def everywhere(self, value: float) -> set[float]:
+        """Returns the different numbers that the processes give."""
+        mine = [value if rank == self.rank else 0.0 for rank in range(self.group.size)]
+        return set(self.total(torch.tensor(mine, device=self.torch_device)).tolist())
+
     def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns whole copies on the CPU in float32 to the first process, which writes; nothing to the others."""
         whole = {}

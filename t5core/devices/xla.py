@@ -27,10 +27,11 @@ from torch import Tensor, nn
 
 from t5core.config import MeshConfig
 from t5core.devices.device import Decision, SingleProcess
-from t5core.devices.layered import is_joined, join_layers, split_layers
+from t5core.devices.layered import is_joined, join_layers, layer_name, split_layers
 from t5core.devices.precision import Precision
+from t5core.devices.xla_cache import keep_programs
 from t5core.devices.xla_scan import LayerScan
-from t5core.devices.xla_sharding import Spec, batch_spec, weight_spec
+from t5core.devices.xla_sharding import ALL_DEVICES, Spec, batch_spec, dividing, weight_spec
 from t5core.errors import ConfigError
 
 
@@ -38,8 +39,8 @@ from t5core.errors import ConfigError
 class Scannable(Protocol):
     """A model that can hold its layers joined."""
 
-    def scanned(self, scan: LayerScan) -> nn.Module:
-        """Returns a model of the same weights that applies its layers by ``scan``."""
+    def scanned(self, scan: LayerScan, lay: Any) -> nn.Module:
+        """Returns a model of the same weights that applies its layers by ``scan``; ``lay`` cuts what it computes."""
 
 
 class XlaDevice(SingleProcess):
@@ -56,6 +57,7 @@ class XlaDevice(SingleProcess):
 
     name = "xla"
     static_shapes = True
+    integers = torch.int32  # TPUs make longer ones out of two
     prefetch = 2
     kernels: tuple[str, ...] = ()  # a scanned model has its own
 
@@ -81,6 +83,7 @@ class XlaDevice(SingleProcess):
         self._spmd: Any = importlib.import_module("torch_xla.distributed.spmd")
         self._mesh: Any = None if self.mesh is None else self._spread(self.mesh)
         self.rank, self._processes = runtime.process_index(), runtime.process_count()
+        self._keeps = keep_programs(runtime, self._pjrt, self.rank)
         self.torch_device: torch.device = torch_xla.device()
         if precision is None:
             precision = "bfloat16" if self._pjrt == "TPU" else "float32"
@@ -91,7 +94,9 @@ class XlaDevice(SingleProcess):
     def place(self, model: nn.Module) -> nn.Module:
         """Returns the model with its layers joined and its weights here, cut if there is a mesh."""
         if isinstance(model, Scannable):
-            model = model.scanned(self._scan)
+            model = model.scanned(self._scan, None if self.mesh is None else self._lay)
+        for buffer in model.buffers():
+            buffer.data = buffer.to(self.integers) if buffer.dtype == torch.int64 else buffer.data
         model = model.to(self.torch_device)
         if self.mesh is not None:
             for name, weight in model.named_parameters():
@@ -105,7 +110,7 @@ class XlaDevice(SingleProcess):
         return range(batch_size)
 
     def put(self, array: np.ndarray) -> Tensor:
-        """Returns the array as a tensor, its rows shared along "data"; integers become int64."""
+        """Returns the array as a tensor, its rows shared along "data"; integers become int32."""
         tensor = super().put(array)
         if self.mesh is not None:
             self._cut(tensor, batch_spec(tensor.shape, self.mesh))
@@ -116,8 +121,9 @@ class XlaDevice(SingleProcess):
         return self._sent(value, torch.float32)
 
     def whole(self, value: int) -> Tensor:
-        """Returns an int64 tensor of no dimensions, sent to the device as data."""
-        return self._sent(value, torch.int64)
+        """Returns the number's lowest 32 bits as an int32 tensor of no dimensions, sent to the device as data."""
+        word = value & 0xFFFFFFFF
+        return self._sent(word - (1 << 32) if word >> 31 else word, torch.int32)
 
     def _sent(self, value: float, dtype: torch.dtype) -> Tensor:
         # a tensor without dimensions that holds 0 or 1 would become a constant of the program: another program
@@ -126,19 +132,53 @@ class XlaDevice(SingleProcess):
     def _spread(self, mesh: MeshConfig) -> Any:
         return self._spmd.Mesh(np.arange(mesh.size), (mesh.data, mesh.model), ("data", "model"))
 
-    def _cut(self, tensor: Tensor, spec: Spec) -> None:
+    def _cut(self, tensor: Tensor, spec: Spec | tuple[tuple[str, str]]) -> None:
         self._spmd.mark_sharding(tensor, self._mesh, spec)
 
-    def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Returns whole tensors on the CPU, in float32, each layer's by itself."""
-        whole = {name: self._whole(tensor.detach()).float() for name, tensor in tensors.items()}
-        return {name: tensor.contiguous() for name, tensor in split_layers(whole).items()}
+    def _lay(self, tensor: Tensor, axes: Spec) -> Tensor:
+        """Returns a tensor of a program as it is to be cut; a dimension that an axis does not divide stays whole."""
+        assert self.mesh is not None
+        out = tensor.clone()  # a weight's own cut stays
+        self._spmd.annotate_custom_sharding(out, self._mesh, dividing(axes, tensor.shape, self.mesh))
+        return out
 
-    def _whole(self, tensor: Tensor) -> Tensor:
-        """Returns a copy on the CPU. One process has all parts and puts them together; several must exchange them."""
+    def everywhere(self, value: float) -> set[float]:
+        """Returns the different numbers that the hosts of a mesh give: each sends its own to its devices."""
+        if self.mesh is None or self._processes == 1:
+            return {value}
+        each = torch.full((self.mesh.size,), value, dtype=torch.float32).to(self.torch_device)
+        self._cut(each, ALL_DEVICES)
+        return set(self._fetched(each).tolist())
+
+    def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns whole tensors on the CPU, in float32, each layer's by itself; those of other hosts, nothing."""
+        if self._processes == 1:
+            whole = split_layers({name: self._put_together(tensor.detach()) for name, tensor in tensors.items()})
+            return {name: tensor.float().contiguous() for name, tensor in whole.items()}
+        out: dict[str, Tensor] = {}
+        for name, tensor in tensors.items():
+            # all hosts take part; a layer at a time: a device has no room for a large model's joined tensor
+            for layer in range(tensor.shape[0] if is_joined(name) else 1):
+                part = self._fetched(tensor.detach(), layer if is_joined(name) else None)
+                if self.rank == 0:
+                    out[layer_name(name, layer)] = part.float().contiguous()
+        return out
+
+    def _fetched(self, tensor: Tensor, layer: int | None = None) -> Tensor:
+        """Returns a copy on the CPU of a tensor, or of a layer of it, of which every device has been sent the whole."""
+        if layer is not None:  # the index is data: one program for all layers
+            tensor = tensor.index_select(0, torch.tensor([layer], dtype=torch.int32).to(self.torch_device))[0]
+        if self.mesh is not None:
+            tensor = self._lay(tensor, (None,) * tensor.dim())
+        self._xla.sync()
+        return tensor.to("cpu")
+
+    def _put_together(self, tensor: Tensor) -> Tensor:
+        """Returns a copy on the CPU, put together from its parts, which this process has all."""
         held = self._spmd.wrap_if_sharded(tensor)
-        if held is tensor or self._processes > 1:
-            return tensor.to("cpu")
+        if held is tensor:
+            uncut: Tensor = tensor.to("cpu")
+            return uncut
         whole = torch.empty(tensor.shape, dtype=tensor.dtype)
         for shard in held.local_shards:
             if shard.indices is Ellipsis:  # not cut
@@ -189,6 +229,13 @@ class XlaDevice(SingleProcess):
                 why="matrix units take it; range as in float32" if low else "losses are compared with the CPU's",
             ),
             Decision(what="kernel", value="one program a step", why="shapes are static, so each graph compiles once"),
+            Decision(
+                what="programs",
+                value="kept" if self._keeps else "of this process",
+                why="the user's cache: later processes compile nothing again"
+                if self._keeps
+                else "no cache of them here",
+            ),
             Decision(what="layers", value="scanned", why="the time to compile does not grow with depth"),
         )
 

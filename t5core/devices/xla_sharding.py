@@ -21,6 +21,8 @@ from t5core.devices.layered import is_joined
 
 Spec = tuple[str | None, ...]
 """For each dimension of a tensor the mesh axis that it is cut along, or None."""
+ALL_DEVICES: tuple[tuple[str, str]] = (("data", "model"),)
+"""A tensor of one dimension that has a number for each device."""
 
 _INTO_INNER: Spec = ("model", "data")  # [I or F or V, D]
 _FROM_INNER: Spec = ("data", "model")  # [D, I or F]
@@ -38,6 +40,11 @@ def weight_spec(name: str, shape: Sequence[int], mesh: MeshConfig) -> Spec:
     layers: Spec = (None,) if is_joined(name) else ()
     dims = len(shape) - len(layers)
     wanted = layers + _SPECS.get(name.split(".")[-2], (None,) * dims)
+    return dividing(wanted, shape, mesh)
+
+
+def dividing(wanted: Spec, shape: Sequence[int], mesh: MeshConfig) -> Spec:
+    """Returns ``wanted`` without the axes that do not divide their dimension."""
     sizes = {"data": mesh.data, "model": mesh.model}
     return tuple(
         axis if axis is not None and size % sizes[axis] == 0 else None for axis, size in zip(wanted, shape, strict=True)

@@ -21,7 +21,7 @@ PAD_ID = 0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModelInputs:
-    """A batch on the device; ids int64, 0 is padding.
+    """A batch on the device; ids int64 or int32, 0 is padding.
 
     Attributes:
         inputs_BS: what the encoder reads; S is 0 for decoder-only models.

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from t5core.config import ModelConfig
+from t5core.model.lookup import Lay, by_place, rows_of
 from t5core.model.products import linear
 
 
@@ -26,10 +27,17 @@ class Embedding(nn.Embedding):
     compiler and sympy for it, seconds of every command that plans.
     """
 
+    lay: Lay | None = None
+    """How a mesh of devices cuts tensors, where there is one."""
+
     def reset_parameters(self) -> None:
         """Draws first weights as ``nn.Embedding`` does; nothing where there is no memory for them."""
         if not self.weight.is_meta:
             super().reset_parameters()
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Returns ``[..., D]``."""
+        return super().forward(ids) if by_place(self.weight) else rows_of(self.weight, ids, self.lay)
 
 
 class Linear(nn.Linear):

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from t5core.config import ModelConfig
 from t5core.model.kernels import Scores, expanded
+from t5core.model.lookup import Lay
 from t5core.model.stacks import Block, BlockMasks, Stack
 from t5core.model.t5 import T5
 from t5core.model.visibility import Visibility
@@ -208,12 +209,14 @@ class ScannedT5(T5):
     Args:
         model: where the weights come from; those outside of the blocks are shared with it.
         scan: how to apply a block to the layers: ``loop``, or what a compiler offers.
+        lay: cuts tensors on a mesh of devices; None: there is no mesh.
     """
 
-    def __init__(self, model: T5, scan: Scan = loop) -> None:
+    def __init__(self, model: T5, scan: Scan = loop, lay: Lay | None = None) -> None:
         with torch.device("meta"):
             super().__init__(model.config)
         self.compute_dtype = model.compute_dtype
         for name, child in model.named_children():
             setattr(self, name, ScannedStack(child, scan) if isinstance(child, Stack) else child)
+        self.lay = self.embedding.lay = lay
         self.train(model.training)

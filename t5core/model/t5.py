@@ -31,6 +31,7 @@ from t5core.model.initialise import initialise
 from t5core.model.inputs import PAD_ID, ModelInputs, shifted_right
 from t5core.model.kernels import Kernel, dense_bias, not_compiled, without_gradient
 from t5core.model.layers import Embedding, Linear
+from t5core.model.lookup import Lay
 from t5core.model.products import RowsProduct
 from t5core.model.stacks import Block, Stack
 from t5core.model.visibility import Visibility
@@ -63,6 +64,7 @@ class T5(nn.Module):
         super().__init__()
         self.config = config
         self.compute_dtype = torch.float32
+        self.lay: Lay | None = None  # how a mesh of devices cuts what is computed with the vocabulary
         self.embedding = Embedding(config.vocab_size, config.d_model)
         if config.architecture == "encoder_decoder":
             self.encoder = Stack(config, config.num_encoder_layers, cross=False, first_site=0)
@@ -75,11 +77,14 @@ class T5(nn.Module):
         initialise(self, self.config, seed)
         return self
 
-    def scanned(self, scan: "Scan") -> "T5":
-        """Returns a model with the same weights that holds its layers joined and applies them by ``scan``."""
+    def scanned(self, scan: "Scan", lay: Lay | None = None) -> "T5":
+        """Returns a model with the same weights that holds its layers joined and applies them by ``scan``.
+
+        ``lay`` cuts tensors on a mesh of devices, where there is one.
+        """
         from t5core.model.scanned import ScannedT5
 
-        return ScannedT5(self, scan)
+        return ScannedT5(self, scan, lay)
 
     def use_kernel(self, kernel: Kernel) -> None:
         """Lets ``kernel`` compute the attention of whole sequences; decoding, one query at a time, has its own."""

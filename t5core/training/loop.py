@@ -266,7 +266,7 @@ class TrainingRun:
         moments = self.device.gathered(self.step.optimizer.moments)
         # the last update may have spoilt them, though its loss was finite
         spoilt = not all(bool(torch.isfinite(x).all()) for named in (weights, moments) for x in named.values())
-        if float(self.device.total(self.device.scalar(spoilt))):
+        if self.device.everywhere(spoilt) != {0.0}:
             self._stop(done - 1, math.nan, "weights")
         if self.device.rank == 0:
             mean = None if ended else self.average.mean
@@ -278,8 +278,7 @@ class TrainingRun:
 
     def _agree(self, step: int) -> None:
         """Waits for the other processes; raises CheckpointError if they are not at the same step."""
-        count, steps = (float(self.device.total(self.device.scalar(x))) for x in (1.0, step))
-        if steps != step * count:
+        if self.device.everywhere(step) != {step}:
             way_out = "the processes found different checkpoints there: give all of them one shared folder"
             raise CheckpointError("folder", str(self.folder), way_out)
 

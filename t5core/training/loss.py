@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from t5core.model.lookup import Lay, laid, less_at, numbers_at
+
 PAD_ID = 0
 MIN_CHUNK = 32
 """Rows; fewer would make the matrix products too small."""
@@ -35,14 +37,21 @@ def token_losses(logits_BTV: Tensor, targets_BT: Tensor, z_loss: float) -> tuple
 
 
 def projected_token_losses(
-    hidden_BTD: Tensor, embedding_VD: Tensor, targets_BT: Tensor, z_loss: float, chunk_bytes: int
+    hidden_BTD: Tensor,
+    embedding_VD: Tensor,
+    targets_BT: Tensor,
+    z_loss: float,
+    chunk_bytes: int,
+    lay: Lay | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Returns ``token_losses(hidden @ embedding.T, targets, z_loss)`` without keeping the logits.
 
-    ``chunk_bytes`` is what the logits of one chunk may take: ``Device.loss_chunk_bytes``.
+    ``chunk_bytes`` is what the logits of one chunk may take: ``Device.loss_chunk_bytes``. ``lay`` cuts tensors on a
+    mesh of devices: rows along "data" and the vocabulary along "model", so that no device holds all of a chunk.
     """
     apply: Any = _ProjectedLoss.apply
-    training, cross_entropy = apply(hidden_BTD.flatten(0, 1), embedding_VD, targets_BT.flatten(), z_loss, chunk_bytes)
+    hidden_ND, targets_N = hidden_BTD.flatten(0, 1), targets_BT.flatten()
+    training, cross_entropy = apply(hidden_ND, embedding_VD, targets_N, z_loss, chunk_bytes, lay)
     return training, cross_entropy, (targets_BT != PAD_ID).sum().to(torch.float32)
 
 
@@ -51,10 +60,17 @@ class _ProjectedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden_ND: Tensor, embedding_VD: Tensor, targets_N: Tensor, z_loss: float, chunk_bytes: int
+        ctx: Any,
+        hidden_ND: Tensor,
+        embedding_VD: Tensor,
+        targets_N: Tensor,
+        z_loss: float,
+        chunk_bytes: int,
+        lay: Lay | None,
     ) -> tuple[Tensor, Tensor]:
         needed = any(ctx.needs_input_grad[:2])
-        weight_VD = embedding_VD.to(hidden_ND.dtype)  # products in the activations' precision, sums in float32
+        # products in the activations' precision, sums in float32
+        weight_VD = laid(lay, embedding_VD.to(hidden_ND.dtype), "model", None)
         hidden_gradients = []
         exact = torch.promote_types(embedding_VD.dtype, torch.float32)
         embedding_gradient_VD = torch.zeros_like(embedding_VD, dtype=exact) if needed else None
@@ -63,12 +79,13 @@ class _ProjectedLoss(torch.autograd.Function):
         # each chunk reads the matrix [V, D] and adds to its gradient: too few rows, and that is what takes the time
         size = max(MIN_CHUNK, embedding_VD.shape[1] // 2, chunk_bytes // (4 * embedding_VD.shape[0]))
         for hidden_CD, targets_C in zip(torch.split(hidden_ND, size), torch.split(targets_N, size), strict=True):
-            logits_CV = (hidden_CD @ weight_VD.T).float()
+            hidden_CD = laid(lay, hidden_CD, "data", None)
+            logits_CV = laid(lay, (hidden_CD @ weight_VD.T).float(), "data", "model")
             weights_C = (targets_C != PAD_ID).to(torch.float32)
             # one exp for loss and gradient: exp(logit - largest), which the sum makes a softmax
             largest_C = logits_CV.amax(dim=-1)
             logits_CV.sub_(largest_C[:, None])
-            at_target_C = logits_CV.gather(-1, targets_C[:, None])[:, 0]
+            at_target_C = numbers_at(logits_CV, targets_C)
             exponentials_CV = logits_CV.exp_()
             sum_C = exponentials_CV.sum(dim=-1)
             log_sum_C = sum_C.log()
@@ -80,9 +97,9 @@ class _ProjectedLoss(torch.autograd.Function):
                 continue
             # d training / d logits = (softmax * (1 + 2 z log Z) - one hot of the target) * weight
             gradient_CV = exponentials_CV.mul_((weights_C * (1 + 2 * z_loss * log_z_C) / sum_C)[:, None])
-            gradient_CV.scatter_add_(1, targets_C[:, None], -weights_C[:, None])
-            gradient_CV = gradient_CV.to(hidden_ND.dtype)
-            hidden_gradients.append(gradient_CV @ weight_VD)
+            gradient_CV = less_at(gradient_CV, targets_C, weights_C).to(hidden_ND.dtype)
+            gradient_CV = laid(lay, gradient_CV, "data", "model")
+            hidden_gradients.append(laid(lay, gradient_CV @ weight_VD, "data", None))
             if gradient_CV.dtype == embedding_gradient_VD.dtype:
                 embedding_gradient_VD.addmm_(gradient_CV.T, hidden_CD)
             else:
@@ -94,7 +111,7 @@ class _ProjectedLoss(torch.autograd.Function):
         return training, cross_entropy
 
     @staticmethod
-    def backward(ctx: Any, training_gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, training_gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         hidden_gradient_ND, embedding_gradient_VD = ctx.saved_tensors
         scale = training_gradient.to(hidden_gradient_ND.dtype)
-        return hidden_gradient_ND * scale, embedding_gradient_VD * training_gradient, None, None, None
+        return hidden_gradient_ND * scale, embedding_gradient_VD * training_gradient, None, None, None, None

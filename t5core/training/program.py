@@ -28,5 +28,5 @@ class LossProgram(nn.Module):
         """Returns the summed training loss, the summed cross-entropy (no gradient) and the number of target tokens."""
         hidden_BTD = self.model.hidden(batch, dropout)
         return projected_token_losses(
-            hidden_BTD, self.model.output_weight, batch.asked_BT, self.z_loss, self.loss_chunk_bytes
+            hidden_BTD, self.model.output_weight, batch.asked_BT, self.z_loss, self.loss_chunk_bytes, self.model.lay
         )

@@ -20,6 +20,7 @@ from small_run import TRAIN, CopyFeed, ending_inputs, ending_model, run_in
 from t5core import decoding
 from t5core.config import DecodeConfig
 from t5core.devices import open_device
+from t5core.model import Dropout
 
 HERE = Path(__file__).parent
 CONFIG = TRAIN.replace(log_every=1)
@@ -50,13 +51,18 @@ def found(folder, where):
         **{name: value for name, value in os.environ.items() if name != "CPU_NUM_DEVICES"},
         "PJRT_DEVICE": "CPU",
         # compiling is most of this test's time
-        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+        f"--xla_dump_hlo_as_text --xla_dump_to={folder / 'programs'}",
         "PYTHONPATH": os.pathsep.join(paths),
     }
     command = [sys.executable, str(HERE / "train_on_xla.py"), str(folder / where), *AXES[where]]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def size_of(dims):
+    return int(np.prod([int(n) for n in dims.split(",")]))
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +121,36 @@ def test_a_mesh_cuts_every_matrix_into_four(found, where):
             assert {int(np.prod(shard)) for shard in shards} == {int(np.prod(shape)) // 4}, name
 
 
+@pytest.mark.parametrize("where", ["mesh"], indirect=True)
+def test_no_device_is_sent_a_chunk_of_logits(found):
+    wide = [(kind, dims) for kind, dims in found["vocabulary"]["sent"] if {500, 1_000} & set(dims) and len(dims) > 1]
+    # a device's half of the vocabulary: its weights, and its gradients of the loss's two chunks and of two lookups
+    assert {tuple(dims) for _, dims in wide} == {(500, 32)}
+    assert sum(kind != "all-gather" for kind, _ in wide) <= 4
+    assert [dims for dims in found["vocabulary"]["scattered"] if "500" in dims or "1000" in dims] == []
+
+
+@pytest.mark.parametrize("where", ["mesh"], indirect=True)
+def test_long_integers_are_no_more_than_the_ids_of_a_batch(found):
+    assert max(size_of(dims) for dims in found["vocabulary"]["long"]) <= CONFIG.batch_size * CONFIG.inputs_length
+
+
+@pytest.mark.parametrize("where", ["mesh"], indirect=True)
+def test_hosts_fetch_a_layer_at_a_time_and_tell_each_other_where_they_are(found):
+    hosts = found["hosts"]
+    assert hosts["equal"]
+    assert hosts["of_the_second"] == 0
+    assert hosts["compiled"][1] == 0
+    assert {"48,32", "64,32", "32,64", "32,32", "32"} <= set(hosts["fetched"])
+    assert max(size_of(dims) for dims in hosts["fetched"]) == 64 * 32  # one layer's largest
+    assert hosts["agreed"] == [[7.0], [3.0, 4.0]]
+
+
+def test_dropout_has_the_bits_of_the_cpu(found):
+    for key, masks in zip((5, 2**32 - 7), found["masks"], strict=True):
+        assert masks == Dropout(rate=0.25, key=torch.tensor(key)).masks(101, 2, 3, 40).tolist()
+
+
 def test_greedy_ids_are_those_of_the_cpu_and_one_program_gives_them(found, where):
     generated = found["generated"]
     for rows, ids in zip(([2, 3, 6, 9], [5, 9, 11, 2], [0, 5, 7, 3]), generated, strict=True):
@@ -128,7 +164,7 @@ def test_greedy_ids_are_those_of_the_cpu_and_one_program_gives_them(found, where
 
 def test_decisions_say_what_was_decided_and_why(found, where):
     decisions = {decision["what"]: decision for decision in found["decisions"]}
-    assert decisions.keys() == {"device", "sharding", "precision", "kernel", "layers"}
+    assert decisions.keys() == {"device", "sharding", "precision", "kernel", "programs", "layers"}
     assert all(decision["why"] for decision in decisions.values())
     assert (decisions["precision"]["value"], decisions["layers"]["value"]) == ("float32", "scanned")
     assert ("2 data x 2 model" in decisions["device"]["value"]) == (where == "mesh")

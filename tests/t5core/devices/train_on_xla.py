@@ -4,19 +4,30 @@ python train_on_xla.py FOLDER [DATA MODEL]      with ``small_run`` importable an
 """
 
 import json
+import os
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from small_run import MODEL, TRAIN, CopyFeed, ending_inputs, ending_model
 from torch_xla.distributed import spmd
 
 from t5core import decoding
 from t5core.config import DecodeConfig, MeshConfig
+from t5core.decoding.teacher_forced import token_nats
 from t5core.devices import XlaDevice, open_device
-from t5core.model import T5
+from t5core.model import T5, Dropout
 from t5core.training import TrainingRun, checkpoint
+from t5core.training.step import TrainStep
 
+WIDE = 1_000
+COLLECTIVES = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
+BRACKETS = re.compile(r"\w+\[([\d,]*)\]")
+LONG = re.compile(r"= [su]64\[([\d,]+)\]")
+SCATTER = re.compile(r"= \w+\[([\d,]*)\]\S* scatter\(")
+MASKS = (101, 2, 3, 40)
 CONFIG = TRAIN.replace(log_every=1, checkpoint_every=12)
 """``small_run``'s, dropout included; what the run saved at step 12 is put aside."""
 
@@ -67,6 +78,57 @@ def decode(device):
     return {"generated": generated, "compiled_decoding": compiled}
 
 
+def vocabulary(device):
+    """What devices send each other where the vocabulary is wider than all else: a step in two chunks, likelihoods."""
+    device.loss_chunk_bytes = 1
+    model = device.place(T5(MODEL.replace(vocab_size=WIDE)).initialise(0))
+    before = programs()
+    step, batch = TrainStep(model, CONFIG, device), CopyFeed(CONFIG).batch(0)
+    step(batch, 0)
+    token_nats(model, step.inputs(batch), device).cpu()
+    text = "".join(path.read_text() for path in programs() - before)
+    sent = re.findall(rf"= (.*?) ({'|'.join(COLLECTIVES)})(?:-start)?\(", text)
+    shapes = [
+        (kind, [int(n) for n in dims.split(",") if n]) for shape, kind in sent for dims in BRACKETS.findall(shape)
+    ]
+    return {"sent": shapes, "scattered": SCATTER.findall(text), "long": LONG.findall(text)}
+
+
+def hosts(device):
+    """What is fetched, compiled and agreed on where a mesh spans two hosts; this process stands for both."""
+    model = device.place(T5(MODEL).initialise(0))
+    device.end_step()
+    alone = device.gathered(model.state_dict())
+    found, before = {"compiled": []}, programs()
+    device._processes = 2
+    for _ in range(2):
+        compiled, both = device.compilations(), device.gathered(model.state_dict())
+        found["compiled"].append(device.compilations() - compiled)
+    found["equal"] = alone.keys() == both.keys() and all(torch.equal(alone[name], both[name]) for name in alone)
+    text = "".join(path.read_text() for path in programs() - before)
+    found["fetched"] = re.findall(r"ROOT \S+ = \(?\w+\[([\d,]+)\]", text)
+    found["agreed"] = [sorted(device.everywhere(7.0))]
+    device._cut, cut = lambda tensor, spec: cut(tensor.copy_(torch.tensor([3.0, 3.0, 4.0, 4.0])), spec), device._cut
+    found["agreed"].append(sorted(device.everywhere(3.0)))
+    del device._cut
+    device.rank = 1
+    found["of_the_second"] = len(device.gathered(model.state_dict()))
+    device.rank, device._processes = 0, 1
+    return found
+
+
+def masks(device):
+    """Dropout's masks of keys on both sides of an int32's sign."""
+    keys = (5, 2**32 - 7)
+    return [Dropout(rate=0.25, key=device.whole(key)).masks(*MASKS).cpu().tolist() for key in keys]
+
+
+def programs():
+    """The programs compiled so far, as every device runs them."""
+    folder = Path(re.search(r"xla_dump_to=(\S+)", os.environ["XLA_FLAGS"])[1])
+    return set(folder.glob("*after_optimizations.txt"))
+
+
 def low_precision(folder):
     """Losses in bfloat16, and the precision of what is kept."""
     run = TrainingRun(
@@ -84,10 +146,14 @@ def main():
     found = {
         **train(device, Path(folder)),
         **decode(device),
+        "masks": masks(device),
         "fallbacks": device.fallbacks(),
         "decisions": [asdict(decision) for decision in device.decisions()],
     }
-    if not axes:
+    if axes:
+        found["vocabulary"] = vocabulary(device)
+        found["hosts"] = hosts(device)
+    else:
         found["low_precision"] = low_precision(Path(folder) / "low_precision")
     sys.stdout.write(json.dumps(found) + "\n")
 

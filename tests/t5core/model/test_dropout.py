@@ -37,3 +37,12 @@ def test_masks_depend_on_the_row_of_the_global_batch():
 def test_a_mask_is_the_same_number_by_number_from_release_to_release():
     kept = drop(rate=0.5, key=2**32 - 1).masks(101, 1, 2, 24).ne(0).int()
     assert ["".join(map(str, row)) for row in kept[0].tolist()] == GOLDEN
+
+
+@pytest.mark.parametrize("key", [0, 11, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.75, 1 - 2**-40])
+def test_words_of_32_bits_give_the_same_masks(key, rate):
+    signed = torch.tensor(key - 2**32 if key >> 31 else key, dtype=torch.int32)
+    narrow, wide = Dropout(rate=rate, key=signed, first_row=70_000), drop(rate=rate, key=key, first_row=70_000)
+    for site in (0, 1, 101):
+        assert torch.equal(narrow.masks(site, 3, 5, 300), wide.masks(site, 3, 5, 300))

@@ -5,7 +5,7 @@ import torch
 from small_run import MODEL, TRAIN, CopyFeed
 
 from t5core.devices import open_device
-from t5core.model import T5, ModelInputs
+from t5core.model import T5, ModelInputs, lookup
 from t5core.training.loss import projected_token_losses, token_losses
 from t5core.training.step import TrainStep
 
@@ -70,24 +70,26 @@ def test_the_reported_loss_is_the_mean_over_target_tokens():
     hidden = model.hidden(ModelInputs(inputs_BS=torch.from_numpy(batch.inputs).long(), targets_BT=targets))
     logits = hidden @ model.embedding.weight.T
     expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=0).item()
-    loss = TrainStep(model, TRAIN.replace(dropout_rate=0.0), open_device("cpu"))(batch, 0)
-    assert loss.item() == pytest.approx(expected, rel=1e-6)
+    found = TrainStep(model, TRAIN.replace(dropout_rate=0.0), open_device("cpu"))(batch, 0)
+    assert found.item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_dropout_of_a_step_depends_on_seed_and_step_alone():
-    def loss(seed, i, first_step=0):
+    def loss_of(seed, i, first_step=0):
         step = TrainStep(T5(MODEL).initialise(0), TRAIN.replace(seed=seed), open_device("cpu"), first_step=first_step)
         torch.rand(7)
         return step(CopyFeed().batch(0), i).item()
 
-    assert loss(1, 5) == loss(1, 5) == loss(1, 2, first_step=3)
-    assert loss(1, 5) != loss(1, 6)
-    assert loss(1, 5) != loss(2, 5)
+    assert loss_of(1, 5) == loss_of(1, 5) == loss_of(1, 2, first_step=3)
+    assert loss_of(1, 5) != loss_of(1, 6)
+    assert loss_of(1, 5) != loss_of(2, 5)
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 1 << 14, 1 << 30])
 @pytest.mark.parametrize("z_loss", [0.0, 0.1])
-def test_the_chunked_loss_and_its_gradients_equal_the_formulas(chunk_bytes, z_loss):
+@pytest.mark.parametrize("by_place", [True, False], ids=["by place", "comparing"])
+def test_the_chunked_loss_and_its_gradients_equal_the_formulas(monkeypatch, chunk_bytes, z_loss, by_place):
+    monkeypatch.setattr(lookup, "by_place", lambda tensor: by_place)
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(3, 50, 8, generator=generator).requires_grad_()
     embedding = torch.randn(40, 8, generator=generator).requires_grad_()

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
-from small_run import MODEL, TRAIN, CopyFeed
+from small_run import MODEL, TRAIN, CopyFeed, run_in
 
 from t5core.devices import CpuDevice
+from t5core.devices.processes import Group
+from t5core.errors import CheckpointError
 from t5core.model import T5
 from t5core.training.loss import projected_token_losses
 from t5core.training.step import TrainStep
@@ -51,3 +53,26 @@ def test_the_softmaxs_gradient_is_summed_in_float32_where_its_weights_are_bfloat
     assert gradients[0].dtype == torch.bfloat16
     off = (gradients[0].float() - gradients[1]).abs().max() / gradients[1].abs().max()
     assert off.item() == pytest.approx(0, abs=1e-2)
+
+
+class BesideAnother(CpuDevice):
+    """The second of two processes; the first has found ``other``."""
+
+    def __init__(self, other):
+        super().__init__()
+        self.group, self.rank = Group(rank=1, size=2), 1
+        self.other = other
+
+    def total(self, value):
+        return value + torch.tensor([self.other, 0.0]) if value.dim() else torch.ones_like(value)
+
+
+@pytest.mark.parametrize("other", [0.0, 12.0])
+def test_processes_tell_each_other_which_step_they_are_at(tmp_path, other):
+    device = BesideAnother(other)
+    assert device.everywhere(0.0) == {0.0, other}
+    if other:
+        with pytest.raises(CheckpointError, match="the processes found different checkpoints there"):
+            run_in(tmp_path, device=device)
+    else:
+        assert run_in(tmp_path, device=device).begin == 0
