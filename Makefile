@@ -43,7 +43,7 @@ demo: $(STAMP)
 
 # in two processes, as many as the smallest machine has cores; ARGS=-n0 runs them one after another
 test: $(STAMP)
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m "(slow or faults) and not gpu and not tpu" $(ARGS)

@@ -1,7 +1,7 @@
 """Shared by all tests: one small Ray for those that need one, started when the first of them runs.
 
-`make test` runs them in two processes. What may need the Ray, and what it makes once, stays together in one of them;
-the others are shared out file by file. Each process computes with one thread: two that wait for each other would crawl.
+`make test` runs them in two processes, file by file. Each computes with one thread: two that wait for each other would
+crawl.
 """
 
 import os
@@ -16,21 +16,8 @@ STAGE_FUNCTIONS = str(Path(__file__).parent / "orchestrator")
 
 sys.path.append(STAGE_FUNCTIONS)
 
-WITH_RAY = ("dashboards", "orchestrator", "studies")
-"""Folders of tests that may use the Ray, MLflow's database or a study that ran: made once, in one process."""
-
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; for the processes that tests start too
-
-
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Says for each test which others it shares a process with."""
-    here = Path(__file__).parent
-    for item in items:
-        place = item.path.relative_to(here)
-        group = "with Ray" if place.parts[0] in WITH_RAY else place.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
