@@ -143,6 +143,7 @@ def test_settings_that_cannot_be_used_are_refused_before_ray_is_there(tmp_path: 
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(400)
 def test_ctrl_c_leaves_no_process_and_no_lease_behind(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
     code = f"""
@@ -166,7 +167,7 @@ def test_ctrl_c_leaves_no_process_and_no_lease_behind(tmp_path: Path) -> None:
         assert process.stdout is not None and process.stderr is not None
         next(line for line in process.stdout if line.startswith("StageProgress"))
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=240)  # Ray's own processes take a minute and more on a busy machine
     assert "KeyboardInterrupt" in errors
     plan = small_stages.rows("slow", slow={"steps": 10_000, "sleep_s": 0.05})
     slow = next(stage for stage in plan.stages.values() if stage.name == "slow")
