@@ -168,6 +168,13 @@ def test_greedy_ids_are_those_of_the_cpu_and_one_program_gives_them(found, where
     assert set(compiled) == {compiled[0]}, compiled
 
 
+def test_one_program_serves_all_steps_of_a_decoding(found):
+    for name, counts in found["compiled_steps"].items():
+        assert len(counts) == 10, name
+        # the step itself, and behind the fourth the question which rows go on
+        assert counts == [1, 1, 1, 1, *[2] * 6], name
+
+
 def test_decisions_say_what_was_decided_and_why(found, where):
     decisions = {decision["what"]: decision for decision in found["decisions"]}
     assert decisions.keys() == {"device", "sharding", "precision", "kernel", "programs", "layers"}

@@ -75,14 +75,24 @@ def parts(model):
 
 
 def decode(device):
-    """Greedy ids of three batches that end after different numbers of steps, and the compilations after each."""
+    """Greedy ids of three batches that end after different numbers of steps, and the compilations after each.
+
+    With them the compilations after every step of the first batch, and of a beam search.
+    """
     model = device.place(ending_model())
-    generated, compiled = [], []
+    generated, compiled, each = [], [], {}
+    for name, beams in (("greedy", 1), ("beams", 2)):
+        counts, end_step = [], device.end_step
+        device.end_step = lambda counts=counts, end_step=end_step: (end_step(), counts.append(device.compilations()))
+        config = DecodeConfig(max_new_tokens=10, num_beams=beams)
+        decoding.decode(model, ending_inputs()[[0, 5, 7, 3]], config, device)
+        del device.end_step
+        each[name] = [count - counts[0] for count in counts[1:]]
     for rows in ([2, 3, 6, 9], [5, 9, 11, 2], [0, 5, 7, 3]):
         ids = decoding.decode(model, ending_inputs()[rows], DecodeConfig(max_new_tokens=10), device)
         generated.append(ids.tolist())
         compiled.append(device.compilations())
-    return {"generated": generated, "compiled_decoding": compiled}
+    return {"generated": generated, "compiled_decoding": compiled, "compiled_steps": each}
 
 
 def vocabulary(device):
