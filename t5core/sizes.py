@@ -4,16 +4,7 @@ Weights, gradients and AdaFactor's moments are exact: the model is built on the 
 shape, and each is cut as ``t5core.devices.xla_sharding`` cuts it. A dimension that an axis does not divide stays whole,
 and so do the factored moments, which are vectors.
 
-What the forward pass keeps for the backward pass is an estimate from above: a count of the tensors that autograd saves
-with dropout, in the precision of the activations, per sequence. Compilers and fused kernels keep less.
-
-    encoder layer    S·(5 D + 5 I + 2 F) + H·S²
-    decoder layer    T·(7 D + 7 I + 2 F) + 3 S·I + H·T² + H·T·S        (a gated feed-forward: 4 F instead of 2 F)
-
-Kernels that never write the attention weights (fused, flex) save the terms with H. With recomputation every layer
-keeps its input alone, and one layer at a time has the rest. Logits come in chunks and are left out.
-
-Dimensions: S inputs and T targets in tokens, D d_model, F d_ff, H heads, I heads times d_kv, L layers.
+What the forward pass keeps for the backward pass is an estimate from above (``t5core.model.activations``).
 """
 
 import math
@@ -27,6 +18,7 @@ from t5core.devices.layered import join_layers
 from t5core.devices.xla_sharding import weight_spec
 from t5core.errors import ConfigError
 from t5core.model import on_meta
+from t5core.model.activations import kept_for_backward
 from t5core.training.adafactor import AdaFactor
 
 FLOAT_BYTES = 4
@@ -88,7 +80,14 @@ def device_bytes(
     full = [(name.removesuffix("/full"), m) for name, m in moments.items() if name.endswith("/full")]
     factored = sum(m.numel() for name, m in moments.items() if not name.endswith("/full"))
     sequences = batch_size // mesh.data
-    per_sequence = _kept(config, mesh, inputs_length, targets_length, dense_attention, recompute)
+    per_sequence = kept_for_backward(
+        config,
+        inputs_length,
+        targets_length,
+        shared_by=mesh.model,
+        dense_attention=dense_attention,
+        recompute=recompute,
+    )
     return DeviceBytes(
         weights=weight_bytes,
         gradients=weight_bytes,
@@ -104,28 +103,3 @@ def _held(tensors: Iterable[tuple[str, torch.Tensor]], mesh: MeshConfig) -> int:
         parts = math.prod(sizes[axis] for axis in weight_spec(name, tensor.shape, mesh) if axis is not None)
         total += FLOAT_BYTES * tensor.numel() // parts
     return total
-
-
-def _kept(c: ModelConfig, mesh: MeshConfig, s: int, t: int, dense_attention: bool, recompute: bool) -> int:
-    """Numbers that one sequence keeps for the backward pass."""
-    d = c.d_model
-    # the model axis shares heads and inner widths, if it divides them
-    heads, f = (n // mesh.model if n % mesh.model == 0 else n for n in (c.num_heads, c.d_ff))
-    inner = heads * c.d_kv
-    hidden = (4 if c.feed_forward == "gated_gelu" else 2) * f + (
-        0 if c.adapter_size is None else 3 * d + 2 * c.adapter_size
-    )
-    weights = heads if dense_attention else 0
-
-    def alone(n: int) -> int:
-        return n * (5 * d + 5 * inner + hidden) + weights * n * n
-
-    if c.decoder_only:
-        stacks = [(c.num_decoder_layers, s + t, alone(s + t))]
-    else:
-        across = t * (2 * d + 2 * inner) + 3 * s * inner + weights * t * s
-        stacks = [(c.num_encoder_layers, s, alone(s)), (c.num_decoder_layers, t, alone(t) + across)]
-    ends = sum(3 * d * n for _, n, _ in stacks)
-    if recompute:
-        return ends + sum(layers * n * d for layers, n, _ in stacks) + max(layer for _, _, layer in stacks)
-    return ends + sum(layers * layer for layers, _, layer in stacks)

@@ -154,7 +154,12 @@ def beam_search(
     log_probs_BK = torch.full((examples, beams), NEVER, device=device)
     log_probs_BK[:, 0] = 0.0
     never_BK = torch.full_like(log_probs_BK, NEVER)
-    kept = Kept(ids_BKN=ids_BKN, scores_BK=never_BK, real_BK=torch.zeros_like(never_BK, dtype=torch.bool))
+    # ids of its own: where programs are recorded, one that reads a tensor twice is another than one that reads two
+    kept = Kept(
+        ids_BKN=torch.full_like(ids_BKN, PAD_ID),
+        scores_BK=never_BK,
+        real_BK=torch.zeros_like(never_BK, dtype=torch.bool),
+    )
     open_B = torch.ones(examples, dtype=torch.bool, device=device)
     out = Hypotheses(ids_AKN=ids_BKN.clone(), scores_AK=never_BK.clone())
     places_B = torch.arange(examples, device=device)

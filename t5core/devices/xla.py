@@ -30,6 +30,7 @@ from t5core.devices.device import Decision, SingleProcess
 from t5core.devices.layered import is_joined, join_layers, layer_name, split_layers
 from t5core.devices.precision import Precision
 from t5core.devices.xla_cache import keep_programs
+from t5core.devices.xla_memory import GIB, USABLE, device_bytes, needed_bytes
 from t5core.devices.xla_scan import LayerScan
 from t5core.devices.xla_sharding import ALL_DEVICES, Spec, batch_spec, dividing, weight_spec
 from t5core.errors import ConfigError
@@ -48,7 +49,8 @@ class XlaDevice(SingleProcess):
 
     Args:
         mesh: the devices to use, all that there are; None: one, or in a process that runs SPMD already, all of them
-            as "data". On a CPU whose number of virtual devices is not set, it is set to the mesh's.
+            as "data", and then weights stay whole on each where they fit (``xla_memory``). On a CPU whose number of
+            virtual devices is not set, it is set to the mesh's.
         precision: of activations; None: bfloat16 on TPUs, float32 elsewhere. Weights and moments are float32.
 
     Raises:
@@ -80,6 +82,8 @@ class XlaDevice(SingleProcess):
         if mesh is not None and not runtime.is_spmd():
             runtime.use_spmd()
         self.mesh = _mesh_here(mesh, runtime)
+        self._chosen = mesh is not None
+        self._whole: str | None = None  # why the weights are not cut, since a model was placed
         self._spmd: Any = importlib.import_module("torch_xla.distributed.spmd")
         self._mesh: Any = None if self.mesh is None else self._spread(self.mesh)
         self.rank, self._processes = runtime.process_index(), runtime.process_count()
@@ -99,9 +103,18 @@ class XlaDevice(SingleProcess):
             buffer.data = buffer.to(self.integers) if buffer.dtype == torch.int64 else buffer.data
         model = model.to(self.torch_device)
         if self.mesh is not None:
+            self._whole = None if self._chosen else self._why_whole(model, self.mesh)
             for name, weight in model.named_parameters():
-                self._cut(weight, weight_spec(name, weight.shape, self.mesh))
+                spec = weight_spec(name, weight.shape, self.mesh)
+                self._cut(weight, spec if self._whole is None else (None,) * len(spec))
         return model
+
+    def _why_whole(self, model: nn.Module, mesh: MeshConfig) -> str | None:
+        """Why each device had better hold all weights; None: it had not, or its memory is not known."""
+        has, needs = device_bytes(self._pjrt), needed_bytes(model, mesh.data, self.compute_dtype.itemsize)
+        if has is None or needs is None or needs > USABLE * has:
+            return None
+        return f"they fit, {needs / GIB:.1f} of {has / GIB:.0f} GiB with the paper's batch: less is sent"
 
     def rows(self, batch_size: int) -> range:
         """Returns all rows; raises ConfigError if they cannot be shared evenly."""
@@ -220,6 +233,8 @@ class XlaDevice(SingleProcess):
                 value="batch along data; matrices along data and model",
                 why="a device keeps its part of weights, gradients and moments; norms are small and kept whole",
             )
+            if self._whole is not None:
+                sharding = Decision(what="sharding", value="batch along data; weights whole", why=self._whole)
         return (
             device,
             sharding,

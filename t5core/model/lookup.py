@@ -76,6 +76,5 @@ class _Rows(torch.autograd.Function):
         parts = (torch.split(rows, size) for rows in (gradient.reshape(-1, d_model), ids.flatten()))
         for gradient_CD, ids_C in zip(*parts, strict=True):
             hot_CV = laid(ctx.lay, one_hot(ids_C, width).to(gradient.dtype), "data", "model")
-            part_VD = hot_CV.T @ laid(ctx.lay, gradient_CD, "data", None)
-            total_VD = total_VD + laid(ctx.lay, part_VD, "model", "data")
+            total_VD = total_VD + hot_CV.T @ laid(ctx.lay, gradient_CD, "data", None)
         return total_VD.to(ctx.like.dtype), None, None

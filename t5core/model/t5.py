@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from t5core.config import ModelConfig
 from t5core.errors import ConfigError
+from t5core.model.activations import kept_for_backward
 from t5core.model.dropout import Dropout
 from t5core.model.incremental import BlockWeights, DecoderState, LayerState, laid_right
 from t5core.model.initialise import initialise
@@ -355,6 +356,10 @@ class T5(nn.Module):
 
     def _decoder_blocks(self) -> list[Block]:
         return self.decoder.separate_blocks()
+
+    def kept_for_backward(self, inputs_length: int, targets_length: int) -> int:
+        """Returns how many numbers of one sequence training keeps for the backward pass, from above."""
+        return kept_for_backward(self.config, inputs_length, targets_length)
 
     def flops(self, inputs_length: int, targets_length: int) -> int:
         """Returns the operations of one forward pass over one pair of sequences, logits included.

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_run import TRAIN, CopyFeed, ending_inputs, ending_model, run_in
+from small_run import TRAIN, CopyFeed, ending_inputs, ending_model, losses, run_in
 
 from t5core import decoding
 from t5core.config import DecodeConfig
@@ -46,6 +46,11 @@ def where(request):
 @pytest.fixture(scope="module")
 def found(folder, where):
     """What the process prints."""
+    return told(folder / where, *AXES[where])
+
+
+def told(folder, *arguments, **variables):
+    """What a process of ``train_on_xla`` prints."""
     paths = [str(HERE.parent / "training"), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **{name: value for name, value in os.environ.items() if name != "CPU_NUM_DEVICES"},
@@ -54,8 +59,9 @@ def found(folder, where):
         "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
         f"--xla_dump_hlo_as_text --xla_dump_to={folder / 'programs'}",
         "PYTHONPATH": os.pathsep.join(paths),
+        **variables,
     }
-    command = [sys.executable, str(HERE / "train_on_xla.py"), str(folder / where), *AXES[where]]
+    command = [sys.executable, str(HERE / "train_on_xla.py"), str(folder), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -162,6 +168,13 @@ def test_greedy_ids_are_those_of_the_cpu_and_one_program_gives_them(found, where
     assert set(compiled) == {compiled[0]}, compiled
 
 
+def test_one_program_serves_all_steps_of_a_decoding(found):
+    for name, counts in found["compiled_steps"].items():
+        assert len(counts) == 10, name
+        # the step itself, and behind the fourth the question which rows go on
+        assert counts == [1, 1, 1, 1, *[2] * 6], name
+
+
 def test_decisions_say_what_was_decided_and_why(found, where):
     decisions = {decision["what"]: decision for decision in found["decisions"]}
     assert decisions.keys() == {"device", "sharding", "precision", "kernel", "programs", "layers"}
@@ -169,3 +182,18 @@ def test_decisions_say_what_was_decided_and_why(found, where):
     assert (decisions["precision"]["value"], decisions["layers"]["value"]) == ("float32", "scanned")
     assert ("2 data x 2 model" in decisions["device"]["value"]) == (where == "mesh")
     assert (decisions["sharding"]["value"] == "none") == (where == "one")
+
+
+@pytest.mark.slow
+def test_weights_that_fit_stay_whole_and_nothing_but_sums_is_sent(tmp_path):
+    found = told(tmp_path, "whole", CPU_NUM_DEVICES="4")
+    config = CONFIG.replace(steps=4, batch_size=8)
+    assert found["losses"] == pytest.approx(losses(config, open_device("cpu")), abs=1e-4)
+    assert found["compiled"] == 1
+    for shape, shards in found["parts"].values():
+        assert {tuple(shard) for shard in shards} <= {tuple(shape)}
+    sizes = [int(np.prod(dims)) for kind, dims in found["sent"] if kind != "all-reduce"]
+    assert max(sizes) < 32 * 32  # less than the smallest matrix
+    sharding = next(decision for decision in found["decisions"] if decision["what"] == "sharding")
+    assert sharding["value"] == "batch along data; weights whole"
+    assert sharding["why"].startswith("they fit, 0.4 of 1 GiB")

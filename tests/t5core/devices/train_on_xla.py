@@ -1,6 +1,7 @@
 """Trains and decodes on XLA and prints what it found as JSON: a process of its own, for ``test_xla.py``.
 
 python train_on_xla.py FOLDER [DATA MODEL]      with ``small_run`` importable and PJRT_DEVICE=CPU; a mesh if it is given
+python train_on_xla.py FOLDER whole             in SPMD, on devices whose memory has room for all weights
 """
 
 import json
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import torch
 from small_run import MODEL, TRAIN, CopyFeed, ending_inputs, ending_model
+from torch_xla import runtime
 from torch_xla.distributed import spmd
 
 from t5core import decoding
 from t5core.config import DecodeConfig, MeshConfig
 from t5core.decoding.teacher_forced import token_nats
-from t5core.devices import XlaDevice, open_device
+from t5core.devices import XlaDevice, open_device, xla
 from t5core.model import T5, Dropout
 from t5core.training import TrainingRun, checkpoint
 from t5core.training.step import TrainStep
@@ -60,22 +62,37 @@ def train(device, folder):
             "compiled_after_warmup": result.compilations_after_warmup,
             "steps_run": result.steps_run,
         }
-    parts = {}
-    for name, weight in run.step.model.named_parameters():
+    return {**found, "parts": parts(run.step.model)}
+
+
+def parts(model):
+    """The shape of each weight, and those of what the devices have of it."""
+    found = {}
+    for name, weight in model.named_parameters():
         shards = getattr(spmd.wrap_if_sharded(weight), "local_shards", [])
-        parts[name] = [list(weight.shape), [list(shard.data.shape) for shard in shards]]
-    return {**found, "parts": parts}
+        found[name] = [list(weight.shape), [list(shard.data.shape) for shard in shards]]
+    return found
 
 
 def decode(device):
-    """Greedy ids of three batches that end after different numbers of steps, and the compilations after each."""
+    """Greedy ids of three batches that end after different numbers of steps, and the compilations after each.
+
+    With them the compilations after every step of the first batch, and of a beam search.
+    """
     model = device.place(ending_model())
-    generated, compiled = [], []
+    generated, compiled, each = [], [], {}
+    for name, beams in (("greedy", 1), ("beams", 2)):
+        counts, end_step = [], device.end_step
+        device.end_step = lambda counts=counts, end_step=end_step: (end_step(), counts.append(device.compilations()))
+        config = DecodeConfig(max_new_tokens=10, num_beams=beams)
+        decoding.decode(model, ending_inputs()[[0, 5, 7, 3]], config, device)
+        del device.end_step
+        each[name] = [count - counts[0] for count in counts[1:]]
     for rows in ([2, 3, 6, 9], [5, 9, 11, 2], [0, 5, 7, 3]):
         ids = decoding.decode(model, ending_inputs()[rows], DecodeConfig(max_new_tokens=10), device)
         generated.append(ids.tolist())
         compiled.append(device.compilations())
-    return {"generated": generated, "compiled_decoding": compiled}
+    return {"generated": generated, "compiled_decoding": compiled, "compiled_steps": each}
 
 
 def vocabulary(device):
@@ -87,11 +104,14 @@ def vocabulary(device):
     step(batch, 0)
     token_nats(model, step.inputs(batch), device).cpu()
     text = "".join(path.read_text() for path in programs() - before)
-    sent = re.findall(rf"= (.*?) ({'|'.join(COLLECTIVES)})(?:-start)?\(", text)
-    shapes = [
-        (kind, [int(n) for n in dims.split(",") if n]) for shape, kind in sent for dims in BRACKETS.findall(shape)
-    ]
-    return {"sent": shapes, "scattered": SCATTER.findall(text), "long": LONG.findall(text)}
+    return {"sent": sent_in(text), "scattered": SCATTER.findall(text), "long": LONG.findall(text)}
+
+
+def sent_in(text):
+    """The kind and the shape of everything that devices send each other in a program."""
+    found = re.findall(rf"= (.*?) ({'|'.join(COLLECTIVES)})(?:-start)?\(", text)
+    shapes = [(kind, dims) for shape, kind in found for dims in BRACKETS.findall(shape)]
+    return [(kind, [int(n) for n in dims.split(",") if n]) for kind, dims in shapes]
 
 
 def hosts(device):
@@ -139,9 +159,36 @@ def low_precision(folder):
     return {"losses": [row["loss"] for row in run.curve], "kept": sorted(kept)}
 
 
+def whole_weights():
+    """Losses of the first steps, what lies on each device, and what they send each other."""
+    runtime.use_spmd()
+    xla.device_bytes = lambda pjrt_device: xla.GIB
+    device = open_device("xla")
+    config = CONFIG.replace(steps=4, batch_size=8)
+    step, feed, losses = (
+        TrainStep(device.place(T5(MODEL).initialise(config.seed)), config, device),
+        CopyFeed(config),
+        [],
+    )
+    before, compiled = programs(), device.compilations()
+    for i in range(config.steps):
+        losses.append(step(feed.batch(i), i).item())
+    text = "".join(path.read_text() for path in programs() - before)
+    return {
+        "losses": losses,
+        "compiled": device.compilations() - compiled,
+        "parts": parts(step.model),
+        "sent": sent_in(text),
+        "decisions": [asdict(decision) for decision in device.decisions()],
+    }
+
+
 def main():
     """Prints the findings."""
     folder, *axes = sys.argv[1:]
+    if axes == ["whole"]:
+        sys.stdout.write(json.dumps(whole_weights()) + "\n")
+        return
     device = open_device("xla", mesh=MeshConfig(data=int(axes[0]), model=int(axes[1])) if axes else None)
     found = {
         **train(device, Path(folder)),
