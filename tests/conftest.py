@@ -31,3 +31,14 @@ def local_ray() -> Iterator[str]:
         patch.setenv("PYTHONPATH", os.pathsep.join([STAGE_FUNCTIONS, earlier] if earlier else [STAGE_FUNCTIONS]))
         with connected(num_cpus=2) as connection:
             yield connection.address
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Gives torch one thread: models of one layer are slower on two, and sums are taken in one order."""
+    import torch
+
+    earlier = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(earlier)

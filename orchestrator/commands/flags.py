@@ -7,6 +7,7 @@
 Everything is checked here or where it is used first, before any device is taken.
 """
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -180,10 +181,12 @@ class Options:
             if value is not None and value < 1:
                 raise ConfigError(name, value, "give 1 or more")
         mesh = self.lane_mesh
-        check_parallel(self._device_name(), self.parallel, mesh)
+        here = self.accelerator != "auto" or "RAY_ADDRESS" not in os.environ  # else the run checks what Ray has
+        if here:
+            check_parallel(self._device_name(), self.parallel, mesh)
         scale = scales[self.scale] if study is None else study.adapted(scales[self.scale])
         baseline = self._changed(scale.baseline)
-        if mesh is not None:
+        if mesh is not None and here:
             for train in (baseline.pretrain, baseline.finetune):
                 self._check_shared(train, mesh)
         precision = self.precision_at(scale)
@@ -223,7 +226,7 @@ class Options:
     @property
     def number_of_seeds(self) -> Seeds:
         """How many seeds rows have; raises ConfigError for what is no number of them."""
-        if self.hours is not None and (self.hours <= 0 or not self.seeds.startswith("auto")):
+        if self.hours is not None and not (0 < self.hours < math.inf and self.seeds.startswith("auto")):
             raise ConfigError("hours", self.hours, "give a time above 0, and --seeds auto, which it ends")
         return Seeds.parse(self.seeds)
 

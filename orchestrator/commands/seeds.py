@@ -76,23 +76,22 @@ class Seeds:
 
 def still_open(comparison: Comparison, seeds: Seeds) -> Decision:
     """Returns what a table leaves open."""
-    return decide(comparison.standing, comparison.baseline, looks=seeds.looks)
+    rows = [row.name for row in comparison.rows]
+    return decide(comparison.standing, rows, comparison.baseline, looks=seeds.looks)
 
 
-def outcome(decision: Decision, more: Sequence[str], seeds: Seeds, *, late: bool = False) -> str:
+def outcome(decision: Decision, more: Sequence[str], ended: str) -> str:
     """Returns a line on what is open and what is done about it.
 
     Args:
         decision: from ``still_open``.
         more: rows that get another seed.
-        seeds: the rule.
-        late: whether the time for more has run out.
+        ended: why there is no other round, where there is none.
     """
     if decision.decided:
         return "every row's order against the baseline and its neighbours is told"
-    pairs = ", ".join(f"{pair.better} over {pair.worse}" for pair in decision.pairs)
+    said = [f"{pair.better} over {pair.worse}" for pair in decision.pairs]
+    said += [f"{row}, which lacks a number on a task that counts" for row in decision.unranked]
     if more:
-        return f"open: {pairs}; one more seed of {', '.join(more)}"
-    if late:
-        return f"undecided when the hours were over: {pairs}"
-    return f"undecided after {seeds.most} seeds of each row concerned: {pairs}"
+        return f"open: {', '.join(said)}; one more seed of {', '.join(more)}"
+    return f"undecided, {ended}: {', '.join(said)}"

@@ -20,7 +20,7 @@ from orchestrator.commands.finished import LEFT_TO_DO
 from orchestrator.commands.flags import Options
 from orchestrator.commands.plan_shown import show_plan
 from orchestrator.commands.progress import Progress
-from orchestrator.commands.seeds import outcome, still_open
+from orchestrator.commands.seeds import Seeds, outcome, still_open
 from orchestrator.engine.events import Event
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.engine.outcomes import Accounting, Outcomes
@@ -82,28 +82,39 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
     store = open_store(options.store)
     console = plain_console(to_stderr=options.json)
     more = seeds.first_more(study.baseline)
-    while True:
+    for looks_left in reversed(range(seeds.looks)):
         plan = plan_of(study, scale, seeds.each, first_seed=options.first_seed, more_seeds=more)
         finished = held(plan, store)
-        if options.finished_only and len(finished) < len(plan.stages):
+        # what auto comes to is not known without a look at the table
+        if options.finished_only and (seeds.most is not None or len(finished) < len(plan.stages)):
             return LEFT_TO_DO
         if options.plan:
             return show_plan(plan, store, console, as_json=options.json)
         if len(finished) < len(plan.stages):
             store.check_writable(FREE_BYTES_WANTED + bytes_left(plan, finished))
         code, comparison, as_json = _run(study, scale, plan, finished, store, options, console, started_s)
-        if comparison is None or code != 0 or seeds.most is None:
-            return code
+        if comparison is None or seeds.most is None:
+            break
+        ended = _why_no_more(code, looks_left, seeds, options, started_s)
         decision = still_open(comparison, seeds)
-        late = options.hours is not None and time.monotonic() - started_s > 3600 * options.hours
-        next_more = more if late else seeds.next_more(more, decision)
+        next_more = more if ended else seeds.next_more(more, decision)
         added = [row for row in next_more if next_more[row] > more.get(row, 0)]
-        say(console, order=outcome(decision, added, seeds, late=late))
+        say(console, order=outcome(decision, added, ended or f"{seeds.most} seeds of each row concerned"))
         if not added:
             if options.json:
                 print(as_json, flush=True)
-            return code
+            break
         more = next_more
+    return code
+
+
+def _why_no_more(code: int, looks_left: int, seeds: Seeds, options: Options, started_s: float) -> str:
+    """Why no further round of seeds is begun; "" where one may be."""
+    if code:
+        return "a row failed"
+    if options.hours is not None and time.monotonic() - started_s > 3600 * options.hours:
+        return "the hours are over"
+    return "" if looks_left else f"{seeds.looks} tables were looked at, as many as share the level"
 
 
 def _run(
@@ -141,7 +152,7 @@ def _run(
         if not options.json:
             render(comparison, console)
             _say_where_time_went(outcomes, time.monotonic() - started_s, console)
-        elif options.number_of_seeds.most is None or not outcomes.ok:
+        elif options.number_of_seeds.most is None:
             print(as_json, flush=True)
         if options.profile:
             say_where_traces_are(plan, finished, store, console)

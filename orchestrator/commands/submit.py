@@ -36,7 +36,7 @@ DEFAULT_COMMAND = (
     *("--rows", "no-pretraining,prefix-lm,span-3", "--seeds", "3"),
 )
 """Four rows three times, the baseline among them: with one seed nothing could be said of any difference, with two of
-next to none, and all fourteen rows three times take an hour on two cores."""
+next to none, and all fourteen rows three times take three to four times as long."""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -63,14 +63,11 @@ def _marks(rows: Sequence[ComparedRow], baseline: str, compared: bool, level: fl
     if tested:
         shared = f", shared by up to {looks} looks at growing data" if looks > 1 else ""
         lines.append(
-            f"{marks} (Holm's correction over all {tested} marks: the chance that a table of equal rows has any arrow "
-            f"is at most {level:.4g}{shared})"
+            f"{marks} (Holm's correction over all {tested} marks: a table of equal rows, about alike in noise, has any "
+            f"arrow with a chance of at most {level:.4g}{shared})"
         )
     if any(d.borrowed for d in differences):
-        lines.append(
-            "▲? ▼? ≈?: a row has one seed, so its noise of training is borrowed: from the rows with several, or where "
-            "there are none from the runs' last checkpoints"
-        )
+        lines.append("▲? ▼? ≈?: a row has one seed, so its noise of training is borrowed from the rows with several")
     if any(not d.known for d in differences):
         lines.append(
             f"against the baseline ({baseline}): ? where nothing is said, since the noise of training is not known: "

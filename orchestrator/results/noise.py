@@ -15,8 +15,7 @@ Two sources of noise are measured and added, as variances:
 The same seed is the same order of data in every row, and what it does to all rows alike is not noise of a difference:
 rows that share seeds are compared seed by seed, with what the seeds do to all rows taken out.
 
-A row with one run *borrows* the variance of the others. Where no row has two runs, the spread over the last checkpoints
-of the rows' own runs stands in, if it is known, and counts as borrowed too; else the noise of training is not known.
+A row with one run *borrows* the variance of the others. Where no row has two runs the noise of training is not known.
 
 Legend: R resamples, N examples, k numbers per example.
 """
@@ -48,12 +47,10 @@ class Sample:
     Attributes:
         runs: seed -> the number of that training run.
         replicates_R: seed -> the number on each resampled evaluation set; None: not known.
-        checkpoints: standard deviation over the last checkpoints of a run, and how many; None: not known.
     """
 
     runs: Mapping[int, float]
     replicates_R: Mapping[int, NDArray[np.float64]] | None = None
-    checkpoints: tuple[float, int] | None = None
 
     @cached_property
     def value(self) -> float:
@@ -76,7 +73,6 @@ class Sample:
         return Sample(
             runs={seed: (value - centre) * by for seed, value in self.runs.items()},
             replicates_R=None if replicates_R is None else {s: (r - centre) * by for s, r in replicates_R.items()},
-            checkpoints=self.checkpoints and (self.checkpoints[0] * abs(by), self.checkpoints[1]),
         )
 
 
@@ -91,7 +87,6 @@ def sample(
     examples: Mapping[int, NDArray[np.float64]] | None,
     aggregate: Aggregate,
     indices_RN: NDArray[np.int64] | None,
-    checkpoints: tuple[float, int] | None = None,
 ) -> Sample:
     """Returns the sample of one row on one task.
 
@@ -100,7 +95,6 @@ def sample(
         examples: seed -> per-example numbers [N, k]; None: without a bootstrap.
         aggregate: from [R, N, k] to numbers [R].
         indices_RN: from ``resampled_indices``.
-        checkpoints: as in ``Sample``.
     """
     replicates_R = None
     if examples is not None and indices_RN is not None:
@@ -108,7 +102,7 @@ def sample(
             seed: np.asarray(aggregate(examples_Nk[indices_RN]), dtype=np.float64)
             for seed, examples_Nk in examples.items()
         }
-    return Sample(runs=dict(runs), replicates_R=replicates_R, checkpoints=checkpoints)
+    return Sample(runs=dict(runs), replicates_R=replicates_R)
 
 
 def average(samples: Sequence[Sample]) -> Sample:
@@ -119,16 +113,12 @@ def average(samples: Sequence[Sample]) -> Sample:
     replicates_R = None
     if len(known) == len(samples):
         replicates_R = {seed: np.mean([by_seed[seed] for by_seed in known], axis=0) for seed in seeds}
-    last = [s.checkpoints for s in samples if s.checkpoints is not None]
-    checkpoints = None
-    if len(last) == len(samples):  # tasks move together within a run as they like: the largest sum they can come to
-        checkpoints = (math.fsum(sd for sd, _ in last) / len(last), min(count for _, count in last))
-    return Sample(runs=runs, replicates_R=replicates_R, checkpoints=checkpoints)
+    return Sample(runs=runs, replicates_R=replicates_R)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variance:
-    """A variance of one run, its degrees of freedom, and whether it is of other rows or of checkpoints alone."""
+    """A variance of one run, its degrees of freedom, and whether it is of other rows alone."""
 
     value: float
     degrees: float
@@ -216,11 +206,6 @@ def _moderated(samples: Mapping[str, Sample], *, shared_seeds: bool) -> tuple[di
     """Returns each row's moderated variance and the degrees of freedom of all rows together."""
     several = [row for row, s in samples.items() if len(s.runs) > 1]
     squares, degrees = _residuals({row: samples[row].runs for row in several}, shared_seeds=shared_seeds)
-    checkpoints = not several
-    if checkpoints:
-        last = {row: s.checkpoints for row, s in samples.items() if s.checkpoints and s.checkpoints[1] > 1}
-        degrees = {row: float(count - 1) for row, (_, count) in last.items()}
-        squares = {row: sd**2 * degrees[row] for row, (sd, _) in last.items()}
     total = math.fsum(degrees.values())
     if total < 1e-6:
         return {}, 0.0
@@ -231,7 +216,7 @@ def _moderated(samples: Mapping[str, Sample], *, shared_seeds: bool) -> tuple[di
         out[row] = Variance(
             value=(PRIOR_DEGREES * pooled + squares.get(row, 0.0)) / (PRIOR_DEGREES + own),
             degrees=min(PRIOR_DEGREES + own, total),
-            borrowed=checkpoints or row not in degrees,
+            borrowed=row not in degrees,
         )
     return out, total
 

@@ -86,7 +86,7 @@ def _scores(done: Sequence[RowResult], task: TaskColumn, resamples: int, seed: i
         return None
     examples = {run.seed: run.example_scores[name] for run in done if run.example_scores and name in run.example_scores}
     scores = {run.seed: run.scores[name] for run in done}
-    return _sample(name, scores, examples, task.aggregate, _checkpoints(done, "within_run_sd", name), resamples, seed)
+    return _sample(name, scores, examples, task.aggregate, resamples, seed)
 
 
 def _bits(done: Sequence[RowResult], name: str, resamples: int, seed: int) -> Sample | str | None:
@@ -100,8 +100,7 @@ def _bits(done: Sequence[RowResult], name: str, resamples: int, seed: int) -> Sa
         return "a likelihood is not finite"
     if any(math.isnan(value) for value in bits.values()):
         return "its targets have no bytes"
-    checkpoints = _checkpoints(done, "within_run_bits_sd", name)
-    return _sample(name, bits, numbers, bits_per_byte, checkpoints, resamples, seed)
+    return _sample(name, bits, numbers, bits_per_byte, resamples, seed)
 
 
 def _sample(
@@ -109,21 +108,11 @@ def _sample(
     runs: Mapping[int, float],
     examples: Mapping[int, NDArray[np.float64]],
     aggregate: Aggregate | None,
-    checkpoints: tuple[float, int] | None,
     resamples: int,
     seed: int,
 ) -> Sample:
     count = len(next(iter(examples.values()))) if examples else 0
     if aggregate is None or not count or len(examples) < len(runs):
-        return Sample(runs=dict(runs), checkpoints=checkpoints)
+        return Sample(runs=dict(runs))
     indices_RN = resampled_indices(name, count, resamples=resamples, seed=seed)
-    return sample(runs, examples, aggregate, indices_RN, checkpoints)
-
-
-def _checkpoints(done: Sequence[RowResult], field: str, name: str) -> tuple[float, int] | None:
-    known = [
-        (of_run[name], run.within_run_checkpoints) for run in done if (of_run := getattr(run, field)) and name in of_run
-    ]
-    if len(known) < len(done):
-        return None
-    return math.sqrt(math.fsum(sd**2 for sd, _ in known) / len(known)), min(count for _, count in known)
+    return sample(runs, examples, aggregate, indices_RN)

@@ -21,7 +21,7 @@ class Difference:
         value: of the numbers.
         sd: its standard deviation; None: the noise of training is not known.
         degrees: of freedom of ``sd``.
-        borrowed: the noise of training is of other rows, or of checkpoints.
+        borrowed: the noise of training is of other rows.
         better: 1 where more is better, -1 where less is.
         told: whether it is more than noise, all differences of the table considered; None: not known.
     """

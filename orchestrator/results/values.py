@@ -46,10 +46,6 @@ class RowResult:
         example_scores: task -> per-example numbers [N, k], the same examples in the same order in every row.
         likelihoods: task -> per-example [N, 2] or, with a label set, [N, 4]: negative log-likelihood of the reference
             in nats, its bytes, normalised cross-entropy over the labels, margin of the right one; None: not taken.
-        within_run_sd: task -> standard deviation of the score over this run's last checkpoints; None: not taken. It
-            stands in for the noise of training where no row has a second seed.
-        within_run_bits_sd: the same of bits per byte.
-        within_run_checkpoints: how many checkpoints these deviations are over.
         seconds: work behind this row, shared stages included or not as the caller likes; None: not known.
         paper: the paper's column -> score x100.
         reason: why a row failed, one line.
@@ -63,9 +59,6 @@ class RowResult:
     scores: Mapping[str, float] = field(default_factory=dict)
     example_scores: Mapping[str, NDArray[np.float64]] | None = None
     likelihoods: Mapping[str, NDArray[np.float64]] | None = None
-    within_run_sd: Mapping[str, float] | None = None
-    within_run_bits_sd: Mapping[str, float] | None = None
-    within_run_checkpoints: int = 0
     seconds: float | None = None
     paper: Mapping[str, float] = field(default_factory=dict)
 

@@ -31,7 +31,14 @@ if TYPE_CHECKING:  # importing torch costs preparatory stages seconds that they 
 def run_stage(stage: Stage, inputs: Mapping[str, Path], work: Path, device: "Device", report: Report) -> dict[str, Any]:
     """Runs one stage in ``work`` and returns its result; whatever it raises is the stage's failure."""
     work.mkdir(parents=True, exist_ok=True)
-    function = resolve(KINDS[stage.kind].function)
+    kind = KINDS[stage.kind]
+    function = resolve(kind.function)
+    if kind.trains:
+        device.hold(device.layouts[0])  # not as the training before this one came to be held
+    elif kind.accelerated:
+        from t5core.devices import Layout
+
+        device.hold(Layout())  # what is judged is loaded whole
     this = Work(stage=stage, inputs=inputs, folder=work, device=device, report=report)
     with device.in_precision(stage.settings.get("precision")) if stage.accelerated else nullcontext():
         result: dict[str, Any] = function(this)

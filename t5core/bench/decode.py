@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from t5core.bench.parts import shown
 from t5core.bench.peer import ATTENTIONS, transformers, twins
 from t5core.bench.settings import BenchSettings
-from t5core.bench.timing import Contestant, Lap, interleaved
+from t5core.bench.timing import Contestant, Lap, interleaved, no_lap
 from t5core.bench.train import random_batch, versions
 from t5core.decoding import generate
 from t5core.devices import open_device
@@ -85,6 +86,8 @@ def measure(settings: BenchSettings) -> dict[str, Any]:
         m = figure.median()
         rows.append((name, f"{m.whole:.4g}", f"{m.whole_cpu:.4g}", f"{s.batch * new_tokens / m.whole:,.0f}"))
     print_table(columns, rows)
+    if not device.queued:
+        print(f"of a decoding: {shown(lambda: ours(no_lap))}")
     for name, found in results.items():
         exact = device.compute_dtype == torch.float32
         if found.shape != (s.batch, new_tokens) or (exact and not torch.equal(found, results["t5core"])):

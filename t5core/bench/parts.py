@@ -1,8 +1,8 @@
-"""What a training step is made of, by PyTorch's profiler: the share of its time in each kind of operation.
+"""What a training step or a decoding is made of, by PyTorch's profiler: the time's share in each kind of operation.
 
-products      matrix products with weights              the cores' rate bounds them
-attention     batches of products of small matrices     and what lies between them, where it is one operation
-passes        everything else: each reads and writes memory, or only costs its call
+- products: matrix products with weights; the cores' rate bounds them.
+- attention: batches of products of small matrices, and what lies between them where it is one operation.
+- passes: everything else; each reads and writes memory, or only costs its call.
 """
 
 from collections.abc import Callable
@@ -27,3 +27,8 @@ def parts(step: Callable[[], object]) -> dict[str, float]:
     shares = {kind: sum(times.get(name, 0.0) for name in names) / total for kind, names in _KINDS.items()}
     shares["attention"] += sum(time for name, time in times.items() if _FUSED in name) / total
     return {**shares, "passes": 1 - sum(shares.values())}
+
+
+def shown(step: Callable[[], object]) -> str:
+    """Returns the shares in words: ``products 66%, attention 18%, passes 16%``."""
+    return ", ".join(f"{kind} {share:.0%}" for kind, share in parts(step).items())

@@ -18,6 +18,10 @@ Contestant = Callable[[Lap], None]
 """Does one round of work, to its end: what it queued on a device is done when it returns."""
 
 
+def no_lap() -> None:
+    """Takes no time: for work that is not timed."""
+
+
 class Seconds(NamedTuple):
     """One round: up to the lap and as a whole, on the wall and of processor time."""
 

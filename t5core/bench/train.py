@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t5core.bench.parts import parts
+from t5core.bench.parts import shown
 from t5core.bench.peer import ATTENTIONS, transformers, twins
 from t5core.bench.settings import BenchSettings
-from t5core.bench.timing import Contestant, Figures, Lap, interleaved, matrix_rate
+from t5core.bench.timing import Contestant, Figures, Lap, interleaved, matrix_rate, no_lap
 from t5core.config import TrainConfig
 from t5core.devices import Decision, Device, open_device
 from t5core.devices.precision import processor_name
@@ -154,12 +154,8 @@ def measure(settings: BenchSettings) -> dict[str, Any]:
     tokens = s.batch * (s.inputs_length + s.targets_length)
     _print_table(figures, tokens=tokens, operations=operations, rate=rate, by_part=not device.queued)
     if not device.queued:
-        print("of a step: " + ", ".join(f"{kind} {share:.0%}" for kind, share in parts(lambda: ours(_no_lap)).items()))
+        print(f"of a step: {shown(lambda: ours(no_lap))}")
     return _summary(figures, peers, share=operations / figures["t5core"].median().whole / rate)
-
-
-def _no_lap() -> None:
-    pass
 
 
 def random_batch(vocab_size: int, rows: int, inputs_length: int, targets_length: int) -> Batch:

@@ -148,7 +148,7 @@ def beam_search(
     """Returns the K best hypotheses of every example."""
     examples, beams, length = inputs_AS.shape[0], num_beams, max_new_tokens
     device = inputs_AS.device
-    state = ensemble.start(inputs_AS, length, visible_AS, beams)
+    state = ensemble.start(inputs_AS, length, visible_AS, beams, padded=pace.padded(visible_AS))
     ids_BKN = inputs_AS.new_full((examples, beams, length), PAD_ID)
     # all beams start equal: only the first one's continuations count
     log_probs_BK = torch.full((examples, beams), NEVER, device=device)

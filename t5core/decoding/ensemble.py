@@ -51,9 +51,12 @@ class Ensemble:
             raise ConfigError("models", tuple(sizes), "give models that share a vocabulary; these sizes differ")
         self.vocab_size = sizes[0]
 
-    def start(self, inputs_BS: Tensor, max_length: int, visible_BS: Tensor | None, copies: int = 1) -> EnsembleState:
+    def start(
+        self, inputs_BS: Tensor, max_length: int, visible_BS: Tensor | None, copies: int = 1, *, padded: bool = True
+    ) -> EnsembleState:
         """Returns the state for decoding up to ``max_length`` tokens, ``copies`` rows for each example."""
-        return EnsembleState(tuple(m.start(inputs_BS, max_length, visible_BS, copies) for m in self.models))
+        starts = (m.start(inputs_BS, max_length, visible_BS, copies, padded=padded) for m in self.models)
+        return EnsembleState(tuple(starts))
 
     def step(self, previous_R1: Tensor, position: Tensor | int, state: EnsembleState) -> Tensor:
         """Returns the average logits ``[R, V]`` for the token after ``previous``."""

@@ -15,7 +15,7 @@ EOS_ID = 1
 
 def greedy(ensemble: Ensemble, inputs_AS: Tensor, visible_AS: Tensor | None, max_new_tokens: int, pace: Pace) -> Tensor:
     """Returns the generated ids ``[A, N]``, int64: each row up to and including EOS, then padding."""
-    state = ensemble.start(inputs_AS, max_new_tokens, visible_AS)
+    state = ensemble.start(inputs_AS, max_new_tokens, visible_AS, padded=pace.padded(visible_AS))
     # a fixed buffer: joining the steps at the end would be another program for each number of steps
     generated_AN = inputs_AS.new_full((inputs_AS.shape[0], max_new_tokens), PAD_ID)
     places_B: Tensor | None = None  # in the result; None: all examples are there, in order

@@ -49,6 +49,10 @@ class Pace:
         """Returns the position of step ``n``: a number where shapes may follow it, else a tensor."""
         return counter_1 if self.static_shapes else n
 
+    def padded(self, visible_BS: Tensor | None) -> bool:
+        """Returns whether some input may not be seen: asked once where that is free, else taken to be so."""
+        return self.static_shapes or visible_BS is None or not bool(visible_BS.all())
+
     def remaining(self, n: int, open_B: Tensor) -> Tensor | None:
         """Asks, every few steps, which examples go on.
 

@@ -6,7 +6,8 @@ encoder reads the input once, and all layers' keys and values of it are made onc
     inputs    w w w w </s>      targets   n e g </s> p o s </s> 0      segments   1 1 1 1 2 2 2 2 0
 
 A decoder-only model counts the places from its prompt on, so every sequence gets a row of its own behind the prompt.
-Logits are float32, and so is their softmax, whatever the layers compute in; sums over a sequence are float64.
+Logits are float32, and so is their softmax, whatever the layers compute in (on a GPU their product is in TF32); sums
+over a sequence are float64.
 
 Rows of about the same length share a batch. On a device that compiles each new shape, inputs have one width and targets
 one of a few (16, 32, 64, ...), and the number of rows follows from the width.

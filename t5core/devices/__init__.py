@@ -67,6 +67,8 @@ def open_device(
     Raises:
         ConfigError: as ``resolve_device_name``; for ``shard`` in a process that is alone, and what XLA has not.
     """
+    if parallel is not None and (shard or recompute):
+        raise ConfigError("parallel", parallel, "it says what shard and recompute say: give the one or the others")
     device_name = resolve_device_name(name)
     decided = None if precision is None else resolve_precision(precision, device_name).value
     wanted = next((known for known in PRECISIONS if known == decided), None)

@@ -38,7 +38,8 @@ _PEAKS: tuple[tuple[tuple[str, ...], float], ...] = (
 )
 """Words of a name, and the rate in TFLOP/s; the first that fits."""
 _TPU_GB = {"v2": 8, "v3": 16, "v4": 32, "v5litepod": 16, "v5p": 95, "v6e": 32}
-"""High-bandwidth memory of what PJRT shows as one device, by the first part of a name like v5litepod-16."""
+"""High-bandwidth memory of what PJRT shows as one device, by the first part of a name like v5litepod-16. Not checked on
+any TPU yet."""
 
 
 def memory_bytes(torch_device: torch.device) -> int | None:

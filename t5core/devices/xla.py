@@ -30,7 +30,7 @@ from t5core.devices.device import Decision, SingleProcess
 from t5core.devices.layered import is_joined, join_layers, layer_name, split_layers
 from t5core.devices.precision import Precision
 from t5core.devices.xla_cache import keep_programs
-from t5core.devices.xla_memory import GIB, USABLE, device_bytes, needed_bytes
+from t5core.devices.xla_memory import GIB, USABLE, needed_bytes
 from t5core.devices.xla_scan import LayerScan
 from t5core.devices.xla_sharding import ALL_DEVICES, Spec, batch_spec, dividing, weight_spec
 from t5core.errors import ConfigError
@@ -87,7 +87,8 @@ class XlaDevice(SingleProcess):
         self._spmd: Any = importlib.import_module("torch_xla.distributed.spmd")
         self._mesh: Any = None if self.mesh is None else self._spread(self.mesh)
         self.rank, self._processes = runtime.process_index(), runtime.process_count()
-        self._keeps = keep_programs(runtime, self._pjrt, self.rank)
+        # of this machine: each may have a disk of its own, which somebody has to fill
+        self._keeps = keep_programs(runtime, self._pjrt, int(os.environ.get("LOCAL_RANK", 0)))
         self.torch_device: torch.device = torch_xla.device()
         if precision is None:
             precision = "bfloat16" if self._pjrt == "TPU" else "float32"
@@ -111,7 +112,7 @@ class XlaDevice(SingleProcess):
 
     def _why_whole(self, model: nn.Module, mesh: MeshConfig) -> str | None:
         """Why each device had better hold all weights; None: it had not, or its memory is not known."""
-        has, needs = device_bytes(self._pjrt), needed_bytes(model, mesh.data, self.compute_dtype.itemsize)
+        has, needs = self.memory_bytes(), needed_bytes(model, mesh.data, self.compute_dtype.itemsize)
         if has is None or needs is None or needs > USABLE * has:
             return None
         return f"they fit, {needs / GIB:.1f} of {has / GIB:.0f} GiB with the paper's batch: less is sent"

@@ -22,7 +22,7 @@ def keep_programs(runtime: Any, pjrt_device: str, rank: int) -> bool:
     Args:
         runtime: ``torch_xla.runtime``.
         pjrt_device: what programs are for.
-        rank: of this process among those that run one program.
+        rank: of this process among those of its machine, of which the first one writes.
     """
     if pjrt_device == "CPU" or os.environ.get(PROGRAMS):
         return bool(os.environ.get(PROGRAMS))

@@ -4,14 +4,11 @@ Under SPMD torch-xla tells no device's memory, so it is taken from the kind of T
 TPU_ACCELERATOR_TYPE. Where that is not known, weights are cut.
 """
 
-import os
 from typing import Protocol, runtime_checkable
 
 from torch import nn
 
 GIB = 1 << 30
-DEVICE_GIB = {"v2": 8, "v3": 16, "v4": 32, "v5litepod": 16, "v5p": 95, "v6e": 32}
-"""Memory of one device, by what TPU_ACCELERATOR_TYPE begins with. Not checked on any TPU yet."""
 
 BATCH, INPUTS, TARGETS = 128, 512, 114
 """The paper's batch, which has to fit beside the weights."""
@@ -26,12 +23,6 @@ class Trainable(Protocol):
 
     def kept_for_backward(self, inputs_length: int, targets_length: int) -> int:
         """Returns how many numbers of one sequence are kept for the backward pass, from above."""
-
-
-def device_bytes(pjrt_device: str) -> int | None:
-    """Returns the memory of one device; None: it is not known."""
-    kind = os.environ.get("TPU_ACCELERATOR_TYPE", "").lower().split("-")[0]
-    return DEVICE_GIB[kind] * GIB if pjrt_device == "TPU" and kind in DEVICE_GIB else None
 
 
 def needed_bytes(model: nn.Module, devices: int, bytes_each: int) -> int | None:

@@ -51,9 +51,9 @@ class Linear(nn.Linear):
         if not self.weight.is_meta:
             super().reset_parameters()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Returns ``[..., out_features]``."""
-        return linear(x, self.weight.to(x.dtype))
+    def forward(self, x: Tensor, *, relu: bool = False) -> Tensor:
+        """Returns ``[..., out_features]``, negative numbers made 0 with ``relu``."""
+        return linear(x, self.weight.to(x.dtype), relu=relu)
 
     def flops(self, positions: int) -> int:
         """Returns the operations for so many positions."""
@@ -115,7 +115,7 @@ class FeedForward(nn.Module):
     def forward(self, x_BTD: Tensor, mask_B1F: Tensor | None = None) -> Tensor:
         """Returns ``[B, T, D]``; ``mask`` is the hidden layer's dropout."""
         if mask_B1F is None:
-            out: Tensor = self.wo(linear(x_BTD, self.wi.weight.to(x_BTD.dtype), relu=True))
+            out: Tensor = self.wo(self.wi(x_BTD, relu=True))
         else:
             # a mask is not negative, so it may as well come first; only one tensor of this size is kept for backward
             out = self.wo(functional.relu(self.wi(x_BTD) * mask_B1F))

@@ -255,7 +255,13 @@ class T5(nn.Module):
 
     @torch.no_grad()
     def start(
-        self, inputs_BS: Tensor, max_length: int, visible_BS: Tensor | None = None, copies: int = 1
+        self,
+        inputs_BS: Tensor,
+        max_length: int,
+        visible_BS: Tensor | None = None,
+        copies: int = 1,
+        *,
+        padded: bool = True,
     ) -> DecoderState:
         """Returns the state for decoding up to ``max_length`` tokens behind ``inputs``.
 
@@ -264,15 +270,14 @@ class T5(nn.Module):
             max_length: tokens that the cache has room for.
             visible_BS: bool; None: everything that is not padding.
             copies: rows of the decoding batch for each row of ``inputs``, next to one another (beams).
+            padded: whether anything is hidden; where nothing is, no layer of any step adds a mask.
         """
         seen_BS = inputs_BS != PAD_ID if visible_BS is None else visible_BS.bool()
         if self.config.decoder_only:
             return self._start_behind_prompt(inputs_BS, seen_BS, max_length, copies)
         own = self.encoder if self.config.architecture == "encoder_decoder" else self.decoder
         kernel = without_gradient(own.kernel, inputs_BS.device.type, inputs_BS.shape[1])
-        # worth one question to the device: without a mask there is nothing to add in any layer of any step
-        hidden = inputs_BS.device.type == "xla" or not bool(seen_BS.all())
-        mask_BS = seen_BS if hidden else None
+        mask_BS = seen_BS if padded else None
         source_BSD = self._encoded(ModelInputs(inputs_BS=inputs_BS, targets_BT=inputs_BS), mask_BS, kernel=kernel)
         across = Visibility(num_queries=1, num_keys=inputs_BS.shape[1], visible_BK=mask_BS)
         rows = inputs_BS.shape[0] * copies

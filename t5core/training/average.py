@@ -48,7 +48,8 @@ class Average:
             return
         passed = [step for step in self._steps if step <= earlier.step]
         if earlier.state.get(AVERAGED, []) != passed:
-            way_out = f"it has no mean of the weights behind the steps {passed}: start in a fresh folder"
+            has = earlier.state.get(AVERAGED, [])
+            way_out = f"it has the mean of the weights behind the steps {has}, not {passed}: start in a fresh folder"
             raise CheckpointError("checkpoint", str(earlier.folder), way_out)
         self._taken = passed
         if passed and device.rank == 0 and not self._ended:

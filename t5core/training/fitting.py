@@ -30,14 +30,13 @@ def fit(model: ModelConfig, train: TrainConfig, device: Device, batch: Callable[
         What was decided, and why; None where there was nothing to decide, or nothing is known of the memory.
     """
     memory = device.memory_bytes()
-    if memory is None or device.parallel not in ("auto", "shard"):
-        return None  # it holds models in the first way
+    if memory is None or len(device.layouts) == 1:
+        return None  # there is one way; what a device decides of it by itself, as on a mesh, it says itself
     inputs, targets = (ids.shape[1] for ids in (batch().inputs, batch().targets))
     taken = least = None
     for layout in device.layouts:
         least = taken_bytes(model, train, device, layout, inputs_length=inputs, targets_length=targets)
-        fits, count = (float(device.total(device.scalar(x))) for x in (least <= ROOM * memory, 1.0))
-        if fits == count:  # what does not fit in one process fits in none
+        if device.everywhere(least <= ROOM * memory) == {1.0}:  # what does not fit in one process fits in none
             taken = layout
             break
     chosen = taken or device.layouts[-1]
@@ -54,7 +53,7 @@ def fit(model: ModelConfig, train: TrainConfig, device: Device, batch: Callable[
 def taken_bytes(
     model: ModelConfig, train: TrainConfig, device: Device, layout: Layout, *, inputs_length: int, targets_length: int
 ) -> int:
-    """Returns what training takes on one of the devices, at most.
+    """Returns what training takes on one of the devices, about: activations are counted from above.
 
     Args:
         model: to be trained.

@@ -5,9 +5,10 @@
                          backward; what is computed twice to save memory counts once (``t5core.model.flops``)
     mfu                  the share of that in the peak rate of the devices together, where it is known ("model FLOPs
                          utilisation")
-    peak_memory_bytes    on a GPU what PyTorch held at most since the run's start, elsewhere what the process did
+    peak_memory_bytes    on a GPU what PyTorch held at most since the run's start, on a CPU what the process did
 
-Each is of the steps since the row before, from one fetched loss to the next, checkpoints left out; a run's first row
+Each is of the steps since the row before, from one fetched loss to the next, checkpoints left out and the averaging of
+weights not; a run's first row
 holds what is compiled at its start. They differ whenever a run is done again; everything else in a row is the same.
 """
 

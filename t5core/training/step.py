@@ -117,7 +117,7 @@ class TrainStep:
             sums.append(cross_entropy)
             row += len(part.targets_BT)
             if not last:
-                self.device.end_step()  # a device that records programs has one for the parts, not for all of them
+                self.device.end_step()  # a device that records programs has some for the parts, not one for all
         return self.device.total(torch.stack(sums).sum()), tokens
 
     @torch.no_grad()

@@ -1,12 +1,12 @@
 """What a scale can tell: two disjoint sets of seeds of the same rows, and whether they say the same.
 
-    python -m tests.benchmarks.bench_signal --store trials                       # objectives at tiny, seeds 0 1 and 2 3
-    python -m tests.benchmarks.bench_signal --store trials --changes '{"model.attention_init": "guided"}'
+    python -m tests.benchmarks.bench_signal                       # objectives at tiny, seeds 0 1 and 2 3
+    python -m tests.benchmarks.bench_signal --changes '{"model.attention_init": "guided"}'
 
-Flags are those of ``tests.benchmarks.signal_trials``, ``--seeds`` apart. The marks:
+Flags are those of ``tests.benchmarks.signal_trials``, ``--seeds`` and ``--json`` apart. The marks:
 
     orders of the two sets               Kendall's tau of what the table ranks by, at least 0.85
-    pairs that both sets call different  none of them reversed
+    pairs that both sets call different  some, and none of them reversed
     baseline against no pre-training     on every task that takes part at least 3 deviations between seeds better in
                                          bits per byte, and never told to be worse in score
     tasks that take part                 at least five, each with a signal-to-noise of at least 3
@@ -15,7 +15,6 @@ The agreement with the paper is printed with its interval, and is no mark: nothi
 code 1 below a mark.
 """
 
-import importlib
 import json
 import math
 import sys
@@ -33,10 +32,9 @@ from orchestrator.results.noise import RESAMPLES, Measured
 from orchestrator.results.rows import columns_of, row_results
 from orchestrator.results.samples import by_name, columns_of_numbers
 from orchestrator.results.signal import SIGNAL_WANTED
-from orchestrator.store import open_store
-from studies.scales import SCALES
 from t5core.devices.precision import processor_name
-from tests.benchmarks.signal_trials import parsed, plan_of_trial, run
+from t5core.errors import ConfigError
+from tests.benchmarks.signal_trials import parsed, prepared, run
 
 SETS = ((0, 1), (2, 3))
 TAU = 0.85
@@ -90,8 +88,15 @@ def verdict(results: Sequence[RowResult], tasks: Sequence[TaskColumn], baseline:
     part = [task for task, signal in whole.signals.items() if signal.takes_part]
     weak = [task for task in part if (whole.signals[task].ratio or 0) < SIGNAL_WANTED]
     marks = [
-        Mark(what="tau of the two orders", found=f"{tau or math.nan:.2f}", wanted=f"{TAU}", met=(tau or 0) >= TAU),
-        Mark(what="pairs told by both, reversed", found=f"{wrong} of {both}", wanted="0", met=wrong == 0),
+        Mark(
+            what="tau of the two orders",
+            found="not known" if tau is None else f"{tau:.2f}",
+            wanted=f"{TAU}",
+            met=tau is not None and tau >= TAU,
+        ),
+        Mark(
+            what="pairs told by both, reversed", found=f"{wrong} of {both}", wanted="0 of some", met=both > wrong == 0
+        ),
         Mark(
             what="tasks that take part",
             found=f"{len(part)} ({', '.join(part)}), {len(weak)} of them below {SIGNAL_WANTED:g}",
@@ -104,7 +109,9 @@ def verdict(results: Sequence[RowResult], tasks: Sequence[TaskColumn], baseline:
         rows = {row.name: row for row in whole.rows}
         for task in part:
             bits = columns[task].get("bits")
-            if bits is None:
+            if bits is None or NONE not in bits or baseline not in bits:
+                missing = "no bits of both rows"
+                marks.append(Mark(what=f"pre-training on {task}", found=missing, wanted=f"{BETTER_SD:g}", met=False))
                 continue
             by = (bits.samples[NONE].value - bits.samples[baseline].value) / between_seeds(bits)
             worse = rows[NONE].cells[task].mark == "▲"
@@ -119,12 +126,17 @@ def verdict(results: Sequence[RowResult], tasks: Sequence[TaskColumn], baseline:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs what is missing in the store and judges; returns the exit code."""
     started = time.monotonic()
-    mine, options = parsed(argv)
-    study = importlib.import_module(f"studies.{mine.study}").study().select(mine.rows)
     seeds = [seed for of_set in SETS for seed in of_set]
-    plan = plan_of_trial(study, options.scale_of(SCALES, study), mine.changes, seeds)
-    store = open_store(mine.store)
-    store.check_writable()
+    try:
+        mine, options = parsed(argv)
+        if mine.json or mine.seeds != [0]:
+            raise ConfigError(
+                "seeds", ",".join(map(str, mine.seeds)), f"they are {SETS}, and lines are what is printed"
+            )
+        study, plan, store = prepared(mine, options, seeds)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
     outcomes = run(plan, store, mine.processes)
     results, tasks = row_results(plan, outcomes, store), columns_of(plan, outcomes)
     for failed in (r for r in results if r.status != "done"):

@@ -34,6 +34,7 @@ from t5core.feeds.batch import Batch
 from t5core.model import T5
 from t5core.training.step import TrainStep
 
+assert __import__("t5core").__file__.startswith(sys.argv[2] + "/"), "another state of the code was imported"
 asked = int(sys.argv[1])
 device = open_device("cpu", threads=1)
 scale = SCALES["tiny"].baseline
@@ -50,40 +51,53 @@ for i in range(120):
     started = time.perf_counter()
     float(step(batch, i))
     taken.append(time.perf_counter() - started)
+try:
+    from t5core.bench.parts import shown
+except ImportError:  # an earlier state
+    pass
+else:
+    print("of a step: " + shown(lambda: float(step(batch, 120))))
 print(statistics.median(taken[20:]))
 """
 
 
-def measured_s(folder: Path) -> float:
-    """Returns the median seconds of a step of the code in a folder."""
+def measured(folder: Path) -> tuple[float, str]:
+    """Returns the median seconds of a step of the code in a folder, and what it says that a step is made of."""
     environment = os.environ | {"PYTHONPATH": str(folder)}
     code = (path.read_text(encoding="utf-8") for path in (folder / "orchestrator").rglob("*.py"))
     if any("GLIBC_TUNABLES" in text for text in code):
         environment |= ALLOCATOR
     found = subprocess.run(
-        [sys.executable, "-c", TIMED, str(ASKED)],
+        [sys.executable, "-c", TIMED, str(ASKED), str(folder)],
         cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
         check=True,
     )
-    return float(found.stdout.split()[-1])
+    *said, median_s = found.stdout.splitlines()
+    return float(median_s), " ".join(said)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", type=Path, metavar="FOLDER", help="a checkout of an earlier state")
     before = parser.parse_args().before
+    if before is not None and not (before / "t5core").is_dir():
+        print(f"before={str(before)!r}: no checkout, it has no t5core", file=sys.stderr)
+        return 2
     taken: dict[str, list[float]] = {"now": []} | ({} if before is None else {"before": []})
+    parts = ""
     for _ in range(ROUNDS):
         for name, seconds in taken.items():
-            seconds.append(measured_s(HERE if name == "now" else before.resolve()))
+            median_s, said = measured(HERE if name == "now" else before.resolve())
+            seconds.append(median_s)
+            parts = said if name == "now" else parts
     medians_s = {name: statistics.median(seconds) for name, seconds in taken.items()}
     told = ", ".join(
         f"{name} {1000 * s:.2f} ms ({1000 * min(taken[name]):.2f} at best)" for name, s in medians_s.items()
     )
-    print(f"tiny_step {told}, one thread on {processor_name()}")
+    print(f"tiny_step {told}, one thread on {processor_name()}; {parts}")
     if before is None:
         return 0
     ratio = medians_s["before"] / medians_s["now"]

@@ -1,7 +1,7 @@
 """Trials of a scale's settings, one command each: rows of a study with some fields of the baseline changed, on CPUs.
 
-    python -m tests.benchmarks.signal_trials --store trials --seeds 0,1,2 --rows no-pretraining
-    python -m tests.benchmarks.signal_trials --store trials --seeds 0,1,2 --rows no-pretraining --changes \\
+    python -m tests.benchmarks.signal_trials --seeds 0,1,2 --rows no-pretraining
+    python -m tests.benchmarks.signal_trials --seeds 0,1,2 --rows no-pretraining --changes \\
         '{"model.attention_init": "guided", "finetune.schedule.kind": "linear", "finetune.fresh_moments": true}'
 
 ``--changes`` is an object of JSON from fields of ``Experiment``, by dots, to their values. The study's rows change that
@@ -28,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestrator.commands.addresses import home
 from orchestrator.commands.flags import Options
 from orchestrator.engine.events import Event, StageFailed, StageFinished
 from orchestrator.engine.inline import run_locally
@@ -158,7 +159,7 @@ def parsed(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Options]:
     parser.add_argument("--rows", default="*", metavar="GLOB", help="only rows that match, and the baseline")
     parser.add_argument("--seeds", default="0", metavar="0,1,2", help="these seeds (default: %(default)s)")
     parser.add_argument("--changes", default="{}", metavar="JSON", help="fields of the baseline, and their values")
-    parser.add_argument("--store", required=True, metavar="FOLDER", help="where results live")
+    parser.add_argument("--store", default=str(home() / "trials"), metavar="FOLDER", help="(default: %(default)s)")
     parser.add_argument("--processes", default="2", metavar="N", help="stages at a time (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one object a line")
     mine, others = parser.parse_known_args(argv)
@@ -175,18 +176,23 @@ def parsed(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Options]:
     return mine, Options.parse("trials", list(SCALES), ["--scale", mine.scale, "--accelerator", "cpu", *others])
 
 
+def prepared(mine: argparse.Namespace, options: Options, seeds: Sequence[int]) -> tuple[Study, Plan, Store]:
+    """Returns the rows, their plan and where it is kept; raises ConfigError for what cannot be tried."""
+    try:
+        study: Study = importlib.import_module(f"studies.{mine.study}").study().select(mine.rows)
+    except (ImportError, AttributeError):
+        raise ConfigError("study", mine.study, "no study of this name in studies/") from None
+    plan = plan_of_trial(study, options.scale_of(SCALES, study), mine.changes, seeds)
+    store = open_store(mine.store)
+    store.check_writable()
+    return study, plan, store
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a trial; returns the exit code."""
     try:
         mine, options = parsed(argv)
-        try:
-            study: Study = importlib.import_module(f"studies.{mine.study}").study()
-        except (ImportError, AttributeError):
-            raise ConfigError("study", mine.study, "no study of this name in studies/") from None
-        scale = options.scale_of(SCALES, study)
-        plan = plan_of_trial(study.select(mine.rows), scale, mine.changes, mine.seeds)
-        store = open_store(mine.store)
-        store.check_writable()
+        _, plan, store = prepared(mine, options, mine.seeds)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+import pytest
 
 from orchestrator.results.compare import RowResult, TaskColumn
-from tests.benchmarks.bench_signal import verdict
+from tests.benchmarks.bench_signal import main, verdict
 
 ROWS = ("replace-spans", "no-pretraining", "bert", "drop", "mass", "span-3")
 TASKS = [TaskColumn(task=f"task{n}") for n in range(5)]
@@ -40,4 +41,17 @@ def test_rows_that_do_not_differ_miss_what_says_that_they_do() -> None:
     marks = found(verdict(results(apart=0.0, noise=0.1), TASKS, "replace-spans"))
     assert not marks["tau of the two orders"]
     assert not marks["tasks that take part"]
-    assert marks["pairs told by both, reversed"]  # nothing is told, so nothing is reversed
+    assert not marks["pairs told by both, reversed"]  # nothing is told, so there is nothing that could be the same
+
+
+def test_a_row_that_failed_is_no_proof() -> None:
+    some = [r for r in results(apart=1.0, noise=0.01) if r.name != "no-pretraining"]
+    lost = [RowResult(name="no-pretraining", label="", status="failed", reason="x", seed=seed) for seed in range(4)]
+    marks = found(verdict([*some, *lost], TASKS, "replace-spans"))
+    assert not marks["pre-training on task0"]
+
+
+@pytest.mark.parametrize("argv", [["--rows", "spam"], ["--seeds", "1"], ["--json"]])
+def test_what_cannot_be_asked_for_is_one_line(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
+    assert capsys.readouterr().err.count("\n") == 1

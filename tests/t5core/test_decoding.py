@@ -24,14 +24,17 @@ CPU = open_device("cpu")
 
 
 class CountingT5(T5):
-    """Notes the shape of its inputs, and how many rows each of its decoding steps had."""
+    """Notes the shape of its inputs, whether they were masked, and how many rows each of its decoding steps had."""
 
     rows: list[int]
     sources: list[tuple[int, ...]]
+    masked: list[bool]
 
-    def start(self, inputs, *more):
+    def start(self, inputs, *more, **named):
         self.sources.append(tuple(inputs.shape))
-        return super().start(inputs, *more)
+        state = super().start(inputs, *more, **named)
+        self.masked.append(state.source_bias_B11S is not None)
+        return state
 
     def step(self, previous, position, state):
         self.rows.append(len(previous))
@@ -54,20 +57,14 @@ class StaticDevice:
         self.ended_steps += 1
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Models this small are slower on many."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
 def model():
     model = CountingT5(ENDING_MODEL)
     model.load_state_dict(ending_model().state_dict())
-    model.rows, model.sources = [], []
+    model.rows, model.sources, model.masked = [], [], []
     return model.eval()
 
 
@@ -163,15 +160,15 @@ def test_rows_that_have_ended_leave_the_batch_where_shapes_are_free(model, input
     assert device.ended_steps == len(model.rows) + 1  # the start is a program of its own
 
 
-def test_no_mask_is_added_where_every_input_is_seen(model, inputs):
+@pytest.mark.parametrize("beams", [1, 2])
+def test_no_mask_is_added_where_every_input_is_seen(model, inputs, beams):
     full = torch.from_numpy(inputs).clamp(min=2)
-    assert model.start(full, 4).source_bias_B11S is None
     cut = full.clone()
     cut[0, -1] = 0
-    hidden = model.start(cut, 4).source_bias_B11S
-    assert hidden is not None and hidden[0, 0, 0, -1] < 0 == hidden[1, 0, 0, -1]
-    # a pad id that a mask shows is seen like any other
-    assert model.start(cut, 4, torch.ones_like(cut, dtype=torch.bool)).source_bias_B11S is None
+    for ids, mask in ((full, None), (cut, None), (cut, torch.ones_like(cut))):  # the last shows a pad id as well
+        generate(model, ids, mask, num_beams=beams, max_new_tokens=2)
+    searched(model, full.numpy(), 2, StaticDevice(), num_beams=beams)  # it is not asked where that costs a program
+    assert model.masked == [False, True, False, True]
 
 
 @pytest.mark.parametrize("beams", [1, 2])

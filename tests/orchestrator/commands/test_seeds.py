@@ -11,7 +11,7 @@ from orchestrator.commands.seeds import BASELINE_FIRST, FIRST, MOST, Seeds, outc
 from orchestrator.commands.study import main
 from orchestrator.engine.inline import run_locally
 from orchestrator.plan.plan import Plan
-from orchestrator.plan.study import plan_of
+from orchestrator.plan.study import Row, Study, plan_of
 from orchestrator.results.noise import Measured, Sample
 from orchestrator.results.sequential import decide
 from orchestrator.store import Store, open_store
@@ -46,7 +46,7 @@ def measured(**rows: tuple[float, ...]) -> Measured:
 def test_only_rows_whose_order_is_open_get_another_seed() -> None:
     seeds = Seeds.parse("auto:4")
     far = measured(base=(0.0, 0.01, -0.01), near=(0.001, 0.012), far=(9.0, 9.01), other=(20.0, 20.01))
-    decision = decide(far, "base", looks=seeds.looks)
+    decision = decide(far, ["base", "near", "far", "other"], "base", looks=seeds.looks)
     assert seeds.looks == 3
     assert decision.rows == ("near", "base")
     more = seeds.next_more(seeds.first_more("base"), decision)
@@ -54,9 +54,10 @@ def test_only_rows_whose_order_is_open_get_another_seed() -> None:
     more = seeds.next_more(more, decision)
     assert more == {"base": 2, "near": 2}  # the baseline has its 4
     assert seeds.next_more(more, decision) == more
-    assert outcome(decision, ["near"], seeds) == "open: near over base; one more seed of near"
-    assert outcome(decision, [], seeds) == "undecided after 4 seeds of each row concerned: near over base"
-    assert outcome(decision, [], seeds, late=True) == "undecided when the hours were over: near over base"
+    assert outcome(decision, ["near"], "") == "open: near over base; one more seed of near"
+    assert outcome(decision, [], "the hours are over") == "undecided, the hours are over: near over base"
+    lost = decide(far, ["far", "lost"], "far", looks=1)
+    assert outcome(lost, [], "4 seeds").endswith("lost, which lacks a number on a task that counts")
 
 
 def test_rows_may_have_more_seeds_than_others_counted_from_any_number(tmp_path: Path) -> None:
@@ -80,20 +81,30 @@ def on_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_auto_goes_on_until_the_limit_where_rows_do_not_differ(
     on_this_process: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Models of twenty steps cannot be told apart, so every round adds a seed; what has run is not run again."""
+    """Two rows that change nothing are one run: nobody can tell them apart. What has run is not run again."""
     corpus = micro_study.write_documents(tmp_path / "text.jsonl")
+    same = Study(name="same", title="Twice the same", baseline="one", rows=tuple(map(_unchanged, ("one", "other"))))
     argv = ["--store", str(tmp_path / "store"), "--tracking-uri", f"sqlite:///{tmp_path / 'mlflow.db'}"]
     argv += ["--accelerator", "cpu", "--seeds", "auto:3", "--first-seed", "5", "--json"]
-    assert main(micro_study.study(), {"micro": micro_study.scale(corpus)}, argv) == 0
+    assert main(same, {"micro": micro_study.scale(corpus)}, argv) == 0
     said = capsys.readouterr()
     table = json.loads(said.out)  # one, the last
-    assert {row["name"]: row["seeds"] for row in table["rows"]} in ({"spans": 3, "none": 3}, {"spans": 3, "none": 2})
-    assert "2 rows, from 2 seeds (baseline 3) to 3 where the order is open" in said.err
-    decided = "is told" in said.err
-    assert decided or "undecided after 3 seeds of each row concerned" in said.err
-    assert decided or "one more seed of none" in said.err
-    seeds = {(row.name, row.seed) for plan in read_plans(open_store(tmp_path / "store")) for row in plan.rows}
-    assert {seed for _, seed in seeds} == {5, 6, 7}
+    assert {row["name"]: row["seeds"] for row in table["rows"]} == {"one": 3, "other": 3}
+    assert {row["rank"] for row in table["rows"]} == {1}
+    told = " ".join(said.err.split())
+    assert "2 rows, from 2 seeds (baseline 3) to 3 where the order is open" in told
+    assert "one more seed of other" in told
+    assert "undecided, 2 tables were looked at, as many as share the level: " in told
+    rounds = [sorted((row.name, row.seed) for row in plan.rows) for plan in read_plans(open_store(tmp_path / "store"))]
+    ones = [("one", 5), ("one", 6), ("one", 7)]
+    assert sorted(rounds, key=len) == [
+        [*ones, ("other", 5), ("other", 6)],
+        [*ones, ("other", 5), ("other", 6), ("other", 7)],
+    ]
+
+
+def _unchanged(name: str) -> Row:
+    return Row(name=name, label=name, changes={})
 
 
 @pytest.mark.parametrize(
@@ -101,6 +112,7 @@ def test_auto_goes_on_until_the_limit_where_rows_do_not_differ(
     [
         (["--seeds", "auto", "--rows", "spans"], "seeds='auto': there is one row, so no order to be told"),
         (["--seeds", "auto", "--hours", "0"], "hours=0.0: give a time above 0"),
+        (["--seeds", "auto", "--hours", "nan"], "hours=nan: give a time above 0"),
         (["--seeds", "3", "--hours", "2"], "hours=2.0: give a time above 0, and --seeds auto, which it ends"),
         (["--seeds", "auto:1"], f"seeds='auto:1': the baseline begins with {BASELINE_FIRST}"),
         (["--first-seed", "-2"], "first_seed=-2: give 0 or more"),

@@ -128,15 +128,6 @@ def test_a_single_run_borrows_the_variance_of_the_others_and_says_so():
     assert column.difference("a", "base").borrowed and not column.difference("b", "base").borrowed
 
 
-def test_checkpoints_stand_in_where_no_row_has_two_runs():
-    column = Measured({n: Sample(runs={0: v}, checkpoints=(2.0, 5)) for n, v in (("a", 1.0), ("b", 9.0))})
-    between = column.difference("b", "a")
-    assert between.sd == pytest.approx(math.sqrt(2.0**2 * 2))
-    assert between.borrowed
-    with_seeds = Measured({"a": Sample(runs={0: 1.0, 1: 2.0}, checkpoints=(50.0, 5)), "b": Sample(runs={0: 9.0})})
-    assert with_seeds.difference("b", "a").sd < 2
-
-
 def test_without_any_noise_of_training_nothing_is_known_whatever_the_examples_say():
     column = Measured({"a": sampled(np.arange(100) < 90), "b": sampled(np.arange(100) < 10)})
     between = column.difference("a", "b")
@@ -165,13 +156,12 @@ def test_the_average_keeps_what_tasks_share():
     replicates_R = np.array([10.0, 20.0, 30.0])
     both = average(
         [
-            Sample(runs={0: 20.0}, replicates_R={0: replicates_R}, checkpoints=(1.0, 4)),
-            Sample(runs={0: 40.0}, replicates_R={0: replicates_R + 20}, checkpoints=(3.0, 3)),
+            Sample(runs={0: 20.0}, replicates_R={0: replicates_R}),
+            Sample(runs={0: 40.0}, replicates_R={0: replicates_R + 20}),
         ]
     )
     assert both.value == 30.0
     assert both.replicates_R[0].tolist() == [20.0, 30.0, 40.0]
-    assert both.checkpoints == (2.0, 3)
 
 
 def test_every_embedded_task_can_be_resampled():

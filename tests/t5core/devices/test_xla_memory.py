@@ -2,29 +2,9 @@ import pytest
 import torch
 
 from t5core.config import MeshConfig
-from t5core.devices.xla_memory import GIB, device_bytes, needed_bytes
+from t5core.devices.xla_memory import needed_bytes
 from t5core.model import on_meta, preset
 from t5core.sizes import device_bytes as told
-
-
-@pytest.mark.parametrize(
-    ("pjrt_device", "kind", "gib"),
-    [
-        ("TPU", "v4-32", 32),
-        ("TPU", "v5litepod-16", 16),
-        ("TPU", "V6E-8", 32),
-        ("TPU", "v99-4", None),
-        ("CPU", "v4-8", None),
-    ],
-)
-def test_a_devices_memory_is_that_of_its_kind_where_it_is_known(monkeypatch, pjrt_device, kind, gib):
-    monkeypatch.setenv("TPU_ACCELERATOR_TYPE", kind)
-    assert device_bytes(pjrt_device) == (None if gib is None else gib * GIB)
-
-
-def test_without_a_kind_it_is_not_known(monkeypatch):
-    monkeypatch.delenv("TPU_ACCELERATOR_TYPE", raising=False)
-    assert device_bytes("TPU") is None
 
 
 @pytest.mark.parametrize("name", ["small", "base", "3B"])

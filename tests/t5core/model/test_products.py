@@ -20,6 +20,10 @@ def operands(request):
 def test_a_rearranged_weight_gives_the_product_its_positive_part_and_its_sum(operands):
     dtype, given = operands
     product = RowsProduct(given["weight"].float(), dtype, 16)
+    can = torch.backends.mkldnn.is_available()
+    assert (product.packed is not None) == (
+        can and (dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    )
     exact = given["x"].double() @ given["weight"].double().T
     for found, wanted in (
         (product(given["x"]), exact),

@@ -152,7 +152,7 @@ def test_a_folder_of_a_run_that_averaged_nothing_is_not_gone_on_with(tmp_path):
     with pytest.raises(Stopped):
         run_in(tmp_path, TRAIN, feed=StoppingFeed(13)).run()
     with pytest.raises(
-        CheckpointError, match=r"no mean of the weights behind the steps \[11\]: start in a fresh folder"
+        CheckpointError, match=r"the mean of the weights behind the steps \[\], not \[11\]: start in a fresh folder"
     ):
         run_in(tmp_path, AVERAGED)
     run_in(tmp_path, AVERAGED.replace(average_last=3)).run()  # 14, 17 and 20 are yet to come

@@ -1,7 +1,5 @@
 """Which way to hold a model a run takes."""
 
-import itertools
-
 import pytest
 from small_run import MODEL, TRAIN, CopyFeed, run_in
 
@@ -20,7 +18,7 @@ def of_memory(memory, processes=1, parallel="auto"):
     device.processes = processes
     device.ask_for(parallel)
     device.memory_bytes = lambda: memory
-    device.total = lambda value: value
+    device.everywhere = lambda value: {value}
     return device
 
 
@@ -78,8 +76,8 @@ def test_several_processes_cut_weights_before_they_compute_layers_twice():
 
 
 def test_another_process_that_it_does_not_fit_in_counts():
-    device, others = of_memory(10**12), itertools.cycle([0, 1])  # fits there, and how many others there are
-    device.total = lambda value: value + next(others)
+    device = of_memory(10**12)
+    device.everywhere = lambda value: {value, 0.0}  # of the other one
     layout, decision = fitted(device)
     assert layout == Layout(recompute=True) and "may not fit" in decision.why
 
