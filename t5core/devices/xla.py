@@ -12,7 +12,7 @@ are cut as ``xla_sharding`` says, and XLA puts in what the devices must send eac
 device on the whole batch, up to the order of sums. Where a mesh spans several hosts, each runs one process that is
 given whole batches, and sends its own devices' parts to them.
 
-torch_xla is imported when a device is opened, so that t5core works without it.
+torch_xla is imported when a device is opened, so that t5core works without it. docs/torch_tpu.md says what follows it.
 """
 
 import importlib
