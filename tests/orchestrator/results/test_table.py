@@ -144,7 +144,7 @@ def test_tasks_that_tell_nothing_are_grey_and_not_in_the_standing():
     assert "signal-to-noise below 3, so shown grey and not in standing: order" in c.notes
     assert "the same in all rows, so nothing is ranked by it: summary" in c.notes
     out = io.StringIO()
-    render(c, Console(file=out, width=400, force_terminal=True, color_system="standard"))
+    render(c, Console(file=out, width=400, force_terminal=True, color_system="standard", no_color=False))
     assert "\x1b[90m" in out.getvalue() and "30.00" in out.getvalue()
     tasks = {t["task"]: t for t in json.loads(to_json(c))["tasks"]}
     assert (tasks["summary"]["takes_part"], tasks["summary"]["signal_to_noise"]) == (False, {"score": 0.0})
