@@ -47,29 +47,63 @@ def agreement(column: Measured, papers: Mapping[str, float], *, draws: int = 200
         seed: of the draws.
     """
     rows = list(papers)
-    better = column.better
-    ours = np.array([better * column.samples[row].value for row in rows])
-    tau = kendall_tau(ours.tolist(), list(papers.values()))
-    variances = [column.paired.get(row) for row in rows]
-    if tau is None or any(v is None for v in variances):
+    tau = kendall_tau(_ours(column, rows).tolist(), list(papers.values()))
+    moved_DR = None if tau is None else _moved(column, rows, draws, np.random.default_rng(seed))
+    if tau is None or moved_DR is None:
         return Agreement(tau=tau, interval=None)
+    return Agreement(tau=tau, interval=_interval(tau, _taus(moved_DR, np.array(list(papers.values())))))
+
+
+def agreement_of_two(
+    one: Measured, other: Measured, rows: Sequence[str], *, draws: int = 2000, seed: int = 0
+) -> Agreement:
+    """Returns tau between two columns of ours, each with noise of its own: the interval is over both.
+
+    Args:
+        one: some numbers of the rows.
+        other: other ones.
+        rows: that both have.
+        draws: of the noise.
+        seed: of the draws.
+    """
+    tau = kendall_tau(_ours(one, rows).tolist(), _ours(other, rows).tolist())
+    if tau is None:
+        return Agreement(tau=None, interval=None)
     rng = np.random.default_rng(seed)
-    moved_DR = np.tile(ours, (draws, 1))
-    for at, (row, variance) in enumerate(zip(rows, variances, strict=True)):
-        assert variance is not None
+    one_DR, other_DR = (_moved(column, rows, draws, rng) for column in (one, other))
+    if one_DR is None or other_DR is None:
+        return Agreement(tau=tau, interval=None)
+    return Agreement(tau=tau, interval=_interval(tau, _taus(one_DR, other_DR)))
+
+
+def _ours(column: Measured, rows: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([column.better * column.samples[row].value for row in rows])
+
+
+def _moved(column: Measured, rows: Sequence[str], draws: int, rng: np.random.Generator) -> NDArray[np.float64] | None:
+    """The rows' numbers, more is better, each draw moved by their noise [draws, rows]; None: noise not known."""
+    moved_DR = np.tile(_ours(column, rows), (draws, 1))
+    for at, row in enumerate(rows):
+        variance = column.paired.get(row)
+        if variance is None:
+            return None
         runs = len(column.samples[row].runs)
         moved_DR[:, at] += math.sqrt(variance.value / runs) * rng.standard_t(variance.degrees, size=draws)
-    moved_DR += better * _example_noise(column, rows, draws, rng)
-    taus = _taus(moved_DR, np.array(list(papers.values())))
+    moved_DR += column.better * _example_noise(column, rows, draws, rng)
+    return moved_DR
+
+
+def _interval(tau: float, taus: NDArray[np.float64]) -> tuple[float, float] | None:
+    """The middle of what tau came to, its end that is nearer to 0 mirrored at the tau found where that is farther."""
     taus = taus[np.isfinite(taus)]
     if not len(taus):
-        return Agreement(tau=tau, interval=None)
+        return None
     low, high = (float(np.quantile(taus, q)) for q in ((1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2))
     if tau >= 0:
         high = max(high, 2 * tau - low)
     else:
         low = min(low, 2 * tau - high)
-    return Agreement(tau=tau, interval=(max(-1.0, min(low, tau)), min(1.0, max(high, tau))))
+    return max(-1.0, min(low, tau)), min(1.0, max(high, tau))
 
 
 def unrelated(rows: int) -> float | None:
@@ -89,10 +123,11 @@ def _example_noise(column: Measured, rows: Sequence[str], draws: int, rng: np.ra
     return np.asarray(around_RR[rng.integers(0, len(around_RR), size=draws)])
 
 
-def _taus(ours_DR: NDArray[np.float64], papers_R: NDArray[np.float64]) -> NDArray[np.float64]:
-    one, other = np.triu_indices(len(papers_R), 1)
+def _taus(ours_DR: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Taus [D] of orders [D, R] against one [R], or each against its own [D, R]."""
+    one, other = np.triu_indices(others.shape[-1], 1)
     signs_DP = np.sign(ours_DR[:, one] - ours_DR[:, other])
-    papers_P = np.sign(papers_R[one] - papers_R[other])
-    untied = np.sqrt((signs_DP != 0).sum(axis=1) * float((papers_P != 0).sum()))
+    their_signs = np.sign(others[..., one] - others[..., other])
+    untied = np.sqrt((signs_DP != 0).sum(axis=-1) * (their_signs != 0).sum(axis=-1).astype(np.float64))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(untied > 0, (signs_DP * papers_P).sum(axis=1) / untied, np.nan))
+        return np.asarray(np.where(untied > 0, (signs_DP * their_signs).sum(axis=-1) / untied, np.nan))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from orchestrator.results.agreement import agreement, kendall_tau, unrelated
+from orchestrator.results.agreement import agreement, agreement_of_two, kendall_tau, unrelated
 from orchestrator.results.noise import Measured, Sample
 
 
@@ -51,3 +51,24 @@ def test_how_far_from_nought_unrelated_orders_come():
     taus = [kendall_tau(rng.permutation(14).tolist(), list(range(14))) for _ in range(400)]
     assert np.mean(np.abs(taus) <= unrelated(14)) == pytest.approx(0.95, abs=0.03)
     assert unrelated(2) is None
+
+
+def test_two_orders_of_ours_agree_within_the_noise_of_both():
+    rows = ["a", "b", "c", "d"]
+    clear = column({n: [10.0 * i, 10.0 * i + 0.1] for i, n in enumerate(rows)})
+    dim = column({n: [i, i + 4.0 * (-1) ** i] for i, n in enumerate(rows)})
+    assert agreement_of_two(clear, clear, rows).interval == (1.0, 1.0)
+    assert agreement_of_two(clear, column({n: [-s.value] for n, s in clear.samples.items()}, -1), rows).tau == 1.0
+    one, other = agreement_of_two(clear, dim, rows), agreement_of_two(dim, clear, rows)
+    assert one.tau == other.tau == agreement(dim, {n: float(i) for i, n in enumerate(rows)}).tau
+    for found in (one, other):
+        low, high = found.interval
+        assert low < found.tau < high and high - low > 0.6
+
+
+def test_two_orders_have_no_interval_where_either_ones_noise_is_not_known():
+    rows = ["a", "b", "c"]
+    known, single = column({n: [i, i + 0.1] for i, n in enumerate(rows)}), column({n: [i] for i, n in enumerate(rows)})
+    assert agreement_of_two(known, single, rows).interval is None
+    assert agreement_of_two(single, known, rows).interval is None
+    assert agreement_of_two(known, known, rows[:2]).tau is None
