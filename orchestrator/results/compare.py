@@ -126,6 +126,7 @@ def compare(
         + left_out
         + tuple(notes),
         standing=order,
+        columns=columns,
     )
 
 

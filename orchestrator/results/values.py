@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from orchestrator.results.agreement import Agreement
 from orchestrator.results.noise import Aggregate, Measured
-from orchestrator.results.signal import Signal
+from orchestrator.results.signal import Measure, Signal
 from orchestrator.results.significance import Difference
 
 Status = Literal["done", "failed"]
@@ -141,6 +141,7 @@ class Comparison:
         level: the chance that one of the marks of the table is false, if no row differs from the baseline.
         notes: what the table should be read with.
         standing: what the rows are ranked by, for ``orchestrator.results.sequential``.
+        columns: task -> measure -> the rows' numbers, for ``orchestrator.results.confirm``.
     """
 
     title: str
@@ -154,6 +155,7 @@ class Comparison:
     level: float
     notes: tuple[str, ...]
     standing: Measured = field(repr=False, compare=False)
+    columns: Mapping[str, Mapping[Measure, Measured]] = field(repr=False, compare=False)
 
     @property
     def tau(self) -> dict[str, float | None]:

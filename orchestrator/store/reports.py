@@ -5,6 +5,7 @@ alone the newest is found.
 """
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from orchestrator.store.store import Store
 from t5core.errors import ConfigError
 
 FOLDER = "reports"
+_KEY = re.compile("-([0-9a-f]{16})$")
+"""The key of a report's plan, at the end of its name; those of the first release have none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,49 @@ def read_report(store: Store, study: str, scale: str, key: str = "") -> Report:
             raise ConfigError("plan", key, f"{problem} of {wanted}'s plans: {keys}")
         return _read(store, fitting[0])
     return max((_read(store, name) for name in found), key=lambda report: report.written_at)
+
+
+def find_report(store: Store, study: str, wanted: str) -> Report:
+    """Returns the report of a study that a user names.
+
+    Args:
+        store: where it is kept.
+        study: name of the study.
+        wanted: a scale, for its newest report; or a plan: its key, SCALE-KEY or STUDY-SCALE-KEY, where KEY may be how
+            the key begins.
+
+    Raises:
+        ConfigError: there is none, it fits several or is another study's, or it cannot be read.
+    """
+    there = report_names(store)
+    of_study = {name: name.removeprefix(f"{study}-") for name in there if name.startswith(f"{study}-")}
+    if not of_study:
+        known = f"there are {', '.join(there)}" if there else f"run `python studies/{study}.py` first"
+        studies = {_KEY.sub("", name).rpartition("-")[0] for name in there}
+        raise ConfigError("report", study, f"none of this study in {store.shown_uri}: {known}", choices=studies)
+    scales = {_KEY.sub("", short) for short in of_study.values()}
+    short = wanted.removeprefix(f"{study}-")
+    if short in scales:
+        return read_report(store, study, short)
+    scale, _, key = short.rpartition("-")
+    fitting = [name for name in there if key and _key(name).startswith(key)]
+    ours = [name for name in fitting if name in of_study and scale in ("", _KEY.sub("", of_study[name]))]
+    if len(ours) == 1:
+        return _read(store, ours[0])
+    elsewhere = [name for name in fitting if name not in of_study]
+    if ours:
+        problem = "fits several"
+    elif elsewhere:
+        problem = f"is a plan of another study ({', '.join(elsewhere)}), and none"
+    else:
+        problem = "is neither a scale nor a plan"
+    known = ", ".join(of_study.values())
+    raise ConfigError("report", wanted, f"{problem} among the reports of {study}: {known}", choices=scales)
+
+
+def _key(name: str) -> str:
+    found = _KEY.search(name)
+    return found[1] if found else ""
 
 
 def _read(store: Store, name: str) -> Report:

@@ -18,7 +18,7 @@ from orchestrator.plan.stage import Stage
 from orchestrator.store import LocalStore, Manifest, Store, open_store
 from orchestrator.store.failures import read_failure, read_failures, write_failure
 from orchestrator.store.plans import plan_names, read_plan, read_plans, write_plan
-from orchestrator.store.reports import read_report, report_names, write_report
+from orchestrator.store.reports import find_report, read_report, report_names, write_report
 from orchestrator.store.runs import read_runs, running
 from t5core.errors import ConfigError
 from t5core.lease import STALE_AFTER_S
@@ -161,6 +161,44 @@ def test_a_report_that_is_not_there_says_which_are(store: Store) -> None:
     store.write_record(f"reports/{plan('b').name}.json", "half a rep")
     with pytest.raises(ConfigError, match="is not JSON: run the study again"):
         read_report(store, "trial", "tiny")
+
+
+def named(store: Store, *names: str) -> None:
+    for name in names:
+        store.write_record(f"reports/{name}.json", json.dumps({"title": name, "written_at": 1.0}))
+
+
+def test_a_user_names_a_report_by_its_scale_or_its_plan(store: Store) -> None:
+    tiny, mini = "trial-tiny-01aa56789abcdef0", "trial-mini-01bb56789abcdef0"
+    named(store, tiny, mini, "trial-old", "other-tiny-77aa56789abcdef0")
+    write_report(store, plan("a"), {"title": "newest"})
+    assert find_report(store, "trial", "tiny").name == plan("a").name
+    for wanted in ("01aa", "tiny-01aa", "tiny-01", "01aa56789abcdef0", tiny):
+        assert find_report(store, "trial", wanted).name == tiny
+    assert find_report(store, "trial", "mini").name == mini
+    assert find_report(store, "trial", "old").name == "trial-old"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("01", "report='01': fits several among the reports of trial: mini-01bb56789abcdef0, old, tiny-01aa5678"),
+        ("tini", "report='tini': is neither a scale nor a plan among the reports of trial: .*did you mean 'tiny'"),
+        ("ol", "report='ol': is neither a scale nor a plan"),
+        ("mini-01aa", "report='mini-01aa': is neither a scale nor a plan"),
+        ("", "report='': is neither a scale nor a plan"),
+        ("tiny-", "report='tiny-': is neither a scale nor a plan"),
+        ("77aa", "report='77aa': is a plan of another study .other-tiny-77aa56789abcdef0., and none among the "),
+    ],
+)
+def test_a_report_that_a_user_names_and_that_is_not_there_is_told(store: Store, wanted: str, message: str) -> None:
+    named(
+        store, "trial-tiny-01aa56789abcdef0", "trial-mini-01bb56789abcdef0", "trial-old", "other-tiny-77aa56789abcdef0"
+    )
+    with pytest.raises(ConfigError, match=message):
+        find_report(store, "trial", wanted)
+    with pytest.raises(ConfigError, match=r"report='trail': none of this study in .*\(did you mean 'trial'\?\)"):
+        find_report(store, "trail", wanted)
 
 
 def test_a_report_of_the_first_release_is_still_found(store: Store) -> None:

@@ -1,0 +1,80 @@
+"""A report made anew from its plan and the stages in a store: what its table holds, and the numbers behind it.
+
+A report says what a table shows; whether any two of its rows can be told apart takes every seed's and every example's
+figures, which lie with the stages. Nothing is run: what is no longer in the store is missing.
+"""
+
+from dataclasses import dataclass, replace
+
+from orchestrator.engine.outcomes import Accounting, Failed, Finished, Outcome, Outcomes, Skipped
+from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, Plan
+from orchestrator.results.compare import Comparison
+from orchestrator.results.rows import comparison_of
+from orchestrator.results.significance import LEVEL
+from orchestrator.store import Store
+from orchestrator.store.failures import read_failure
+from orchestrator.store.plans import plan_names, read_plan
+from orchestrator.store.reports import Report
+from t5core.errors import ConfigError
+
+_AGAIN = "run the study again (what is finished is not done anew)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A report, its plan and its comparison, made anew.
+
+    Attributes:
+        runs: keys of the evaluations behind it: two reports that share some share these runs.
+    """
+
+    report: str
+    plan: Plan
+    comparison: Comparison
+    runs: frozenset[str]
+
+
+def stored_comparison(store: Store, report: Report) -> Stored:
+    """Returns the comparison behind a report, held to the level that the report was.
+
+    Raises:
+        ConfigError: the report is of before plans or levels were kept, or nothing of its rows is in the store any more.
+    """
+    level = report.comparison.get("level")
+    if report.name not in plan_names(store) or not isinstance(level, int | float) or not 0 < level <= LEVEL:
+        problem = "is of an earlier release, which did not keep what a comparison takes"
+        raise ConfigError("report", report.name, f"{problem}: {_AGAIN}")
+    # a row is judged by these two alone: what it was trained from may have been removed
+    plan = read_plan(store, report.name)
+    judged = tuple(
+        replace(row, stages={role: key for role, key in row.stages.items() if role in (EVALUATED, LIKELIHOOD)})
+        for row in plan.rows
+    )
+    outcomes = stored_outcomes(plan, store)
+    runs = frozenset(row.stages[EVALUATED] for row in judged if isinstance(outcomes[row.stages[EVALUATED]], Finished))
+    if not runs:
+        raise ConfigError("report", report.name, f"nothing of its rows is in {store.shown_uri} any more: {_AGAIN}")
+    try:
+        comparison = comparison_of(replace(plan, rows=judged), outcomes, store, looks=round(LEVEL / level))
+    except FileNotFoundError as error:  # of before examples' figures were kept
+        raise ConfigError("report", report.name, f"{error.filename} is not in the store: {_AGAIN}") from None
+    return Stored(report=report.name, plan=plan, comparison=comparison, runs=runs)
+
+
+def stored_outcomes(plan: Plan, store: Store) -> Outcomes:
+    """Returns how the stages of a plan ended, as far as the store tells; nothing is run."""
+    by_key: dict[str, Outcome] = {}
+    for key, stage in plan.stages.items():  # each comes after what it reads
+        manifest = store.finished(stage)
+        if manifest is not None:
+            by_key[key] = Finished(manifest=manifest, cached=True, seconds=0.0)
+            continue
+        failure = read_failure(store, key)
+        before = next((by_key[read] for read in stage.inputs.values() if isinstance(by_key[read], Skipped)), None)
+        failed = next((read for read in stage.inputs.values() if isinstance(by_key[read], Failed)), "")
+        if failure is not None or not (before or failed):
+            error = failure.error if failure else "it is not in the store"
+            by_key[key] = Failed(error=error, attempts=failure.attempts if failure else 0)
+        else:
+            by_key[key] = before or Skipped(because=failed)
+    return Outcomes(by_key=by_key, accounting=Accounting(wall_s=0.0, lanes=0, lane_s=0.0, prepared_s=0.0))
