@@ -3,11 +3,13 @@
     t5grid status                 what lies in the store
     t5grid ui                     MLflow's pages, on this machine only
     t5grid report objectives      one HTML page with the table and its plot
+    t5grid report objectives --compare tiny mini    which pairs of rows one tells apart, and which the other confirms
     t5grid corpus c4 crawl/ --out D  a corpus by a recipe, on Ray
 
 It lives in the topmost room because it may know all others. Errors a user can act on are one line, exit code 2.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from dashboards.commands.corpus import add_corpus_to, make_corpus
 from orchestrator.commands.addresses import default_store_uri, default_tracking_uri
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
+
+DEFAULT_SCALE = "tiny"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,16 +36,34 @@ def main(argv: list[str] | None = None) -> int:
         elif args.verb == "corpus":
             return make_corpus(args)
         else:
-            from dashboards.commands.report import write_page
-
-            out = Path(args.out or f"{args.study}-{args.scale}.html")
-            print(write_page(args.store, args.study, args.scale, out, key=args.plan))
+            _report(args)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     except BrokenPipeError:  # `t5grid status | head`
         sys.stderr.close()
     return 0
+
+
+def _report(args: argparse.Namespace) -> None:
+    if args.compare is not None:
+        for name in ("scale", "plan", "out"):
+            if getattr(args, name) is not None:
+                way_out = "goes not with --compare, which names scales or plans itself and prints to the console"
+                raise ConfigError(name, getattr(args, name), way_out)
+        from dashboards.commands.compare import show_comparison
+
+        show_comparison(args.store, args.study, *args.compare, as_json=args.json)
+        return
+    if args.json:
+        raise ConfigError(
+            "json", True, "goes with --compare; a table's JSON is what the study itself prints with --json"
+        )
+    from dashboards.commands.report import write_page
+
+    scale = DEFAULT_SCALE if args.scale is None else args.scale
+    out = Path(args.out or f"{args.study}-{scale}.html")
+    print(write_page(args.store, args.study, scale, out, key=args.plan or ""))
 
 
 def _parser() -> OneLineParser:
@@ -57,11 +79,20 @@ def _parser() -> OneLineParser:
     ui.add_argument("--tracking-uri", default=default_tracking_uri(), help="where the runs are (default: %(default)s)")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
 
-    report = verbs.add_parser("report", help="one HTML page with a study's table and plot")
+    report = verbs.add_parser("report", help="one HTML page with a study's table and plot, or two reports compared")
     report.add_argument("study", metavar="STUDY", help="like objectives")
-    report.add_argument("--scale", default="tiny", help="default: %(default)s")
-    report.add_argument("--plan", default="", metavar="KEY", help="of this plan's rows (default: the newest report)")
+    report.add_argument("--scale", help=f"default: {DEFAULT_SCALE}")
+    report.add_argument("--plan", metavar="KEY", help="of this plan's rows (default: the newest report)")
     report.add_argument("--out", metavar="FILE", help="default: STUDY-SCALE.html in this folder")
+    report.add_argument(
+        "--compare",
+        nargs=2,
+        metavar=("A", "B"),
+        help="no page, but on the console: which pairs of rows report A tells apart (the smaller scale, say), and "
+        "which of them report B confirms, contradicts or leaves open. Each is a scale, for its newest report (tiny), "
+        "or a plan's key or its beginning (0123abcd, tiny-0123abcd); both lie in --store with their stages",
+    )
+    report.add_argument("--json", action="store_true", help="with --compare: as one JSON object")
 
     add_corpus_to(verbs)
 

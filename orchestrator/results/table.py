@@ -18,7 +18,8 @@ from t5core.readable import duration
 from t5core.tables import Column, Output, print_line, print_table
 
 _WHOLE_WORD = 7
-_STYLES = {"▲": "green", "▼": "red", "≈": "dim", "?": "dim"}
+MARK_STYLES = {"▲": "green", "▼": "red", "≈": "dim", "?": "dim"}
+"""By the first sign of a mark."""
 _GREY = "bright_black"
 _NO_RESULT = {"failed": "✗", "done": "–"}
 
@@ -41,7 +42,7 @@ def render(comparison: Comparison, console: Console | None = None) -> None:
 
 def footer(comparison: Comparison) -> tuple[str, ...]:
     """Returns the lines under the table: how well the orders agree, and the notes."""
-    taus = [f"{name} {_tau(found)}" for name, found in comparison.agreement.items() if found.tau is not None]
+    taus = [f"{name} {shown_tau(found)}" for name, found in comparison.agreement.items() if found.tau is not None]
     around_0 = unrelated(comparison.tau_rows)
     chance = "" if around_0 is None else f"; two unrelated orders lie within ±{around_0:.2f} in 19 of 20 cases"
     agreement = [
@@ -51,7 +52,10 @@ def footer(comparison: Comparison) -> tuple[str, ...]:
     return (*(agreement if taus else ()), *comparison.notes)
 
 
-def _tau(found: Agreement) -> str:
+def shown_tau(found: Agreement) -> str:
+    """Returns tau and its interval; "–" where there are too few rows."""
+    if found.tau is None:
+        return "–"
     interval = "?" if found.interval is None else "{:+.2f} to {:+.2f}".format(*found.interval)
     return f"{found.tau:+.2f} ({interval})"
 
@@ -122,5 +126,5 @@ def _filled(
             continue
         mark = number.mark.ljust(width)
         shown = (form.format(number.value), "bold" if row.name in bold else "")
-        out.append(Text.assemble(shown, (mark, grey or _STYLES.get(mark[0], ""))))
+        out.append(Text.assemble(shown, (mark, grey or MARK_STYLES.get(mark[0], ""))))
     return out
