@@ -88,7 +88,7 @@ def compare(
                 name=name,
                 label=of_row[0].label,
                 status=unfinished.status if unfinished else "done",
-                reason=unfinished.reason if unfinished else "",
+                reason=unfinished.reason if unfinished else next((run.reason for run in of_row if run.reason), ""),
                 seeds=sum(run.status == "done" for run in of_row),
                 cells=cells[name],
                 standing=_number(order, name, marked.get((name, "score", STANDING))) if name in order else None,

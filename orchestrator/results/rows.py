@@ -44,8 +44,12 @@ def row_results(plan: Plan, outcomes: Outcomes, store: Store) -> list[RowResult]
 
 
 def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) -> RowResult:
-    """Returns what a row came to; its reason where a stage failed or was not run."""
-    reason = _reason(plan, row, outcomes)
+    """Returns what a row came to; its reason where a stage failed or was not run.
+
+    Scores need no likelihoods: where these alone are missing the row is done, and its reason says so.
+    """
+    failed = _failed(plan, row, outcomes)
+    reason = next((why for role, why in failed.items() if role != LIKELIHOOD), "")
     if reason:
         return RowResult(name=row.name, label=row.label, seed=row.seed, paper=row.paper, status="failed", reason=reason)
     evaluated = outcomes[row.stages[EVALUATED]]
@@ -57,9 +61,10 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
         label=row.label,
         seed=row.seed,
         paper=row.paper,
+        reason=f"seed {row.seed} has its scores and no bits per byte: {failed[LIKELIHOOD]}" if failed else "",
         scores=main_scores(tasks, evaluated.manifest),
         example_scores={name: np.load(folder / f"{name}.scores.npy", allow_pickle=False) for name in tasks},
-        likelihoods=_likelihoods(plan, row, tasks, store),
+        likelihoods=None if failed else _likelihoods(plan, row, tasks, store),
         seconds=sum(_seconds(outcomes, key) for key in row.stages.values() if plan.stages[key].accelerated),
     )
 
@@ -107,17 +112,19 @@ def rejected_input(outcomes: Outcomes) -> str | None:
     return None
 
 
-def _reason(plan: Plan, row: PlannedRow, outcomes: Outcomes) -> str:
+def _failed(plan: Plan, row: PlannedRow, outcomes: Outcomes) -> dict[str, str]:
+    """Returns why stages of a row are not there, by role, in the order in which they would have run."""
+    why = {}
     for role, key in row.stages.items():
         match outcomes[key]:
             case Failed() as failed:
                 log = f" (log: {failed.log})" if failed.log else ""
-                return f"{role}: {failed.error}{log}"
+                why[role] = f"{role}: {failed.error}{log}"
             case Skipped() as skipped:
-                return f"{role} was not run because {plan.stages[skipped.because].folder} failed"
+                why[role] = f"{role} was not run because {plan.stages[skipped.because].folder} failed"
             case Finished():
                 pass
-    return ""
+    return why
 
 
 def _seconds(outcomes: Outcomes, key: str) -> float:

@@ -48,7 +48,7 @@ class RowResult:
             in nats, its bytes, normalised cross-entropy over the labels, margin of the right one; None: not taken.
         seconds: work behind this row, shared stages included or not as the caller likes; None: not known.
         paper: the paper's column -> score x100.
-        reason: why a row failed, one line.
+        reason: why a row failed, or what a finished one lacks, one line.
     """
 
     name: str
