@@ -13,7 +13,7 @@ from orchestrator.results.agreement import Agreement, agreement
 from orchestrator.results.footnotes import footnotes
 from orchestrator.results.multiple import all_pairs, shared_ranks, told
 from orchestrator.results.noise import RESAMPLES, Measured
-from orchestrator.results.samples import Columns, average_of_scores, by_name, columns_of_numbers
+from orchestrator.results.samples import Columns, average_of_scores, by_name, columns_of_numbers, label_figures
 from orchestrator.results.signal import Measure, signals, standing, with_smallest
 from orchestrator.results.significance import LEVEL, Difference
 from orchestrator.results.values import (
@@ -76,7 +76,7 @@ def compare(
     ranks = shared_ranks(best_first, all_pairs(best_first, order.difference, level))
     paper_columns = tuple(dict.fromkeys(t.paper_column for t in tasks if t.paper_column))
     paper_ranks = _paper_ranks(runs, paper_columns)
-    cells = {name: _cells(name, columns, average, marked, baseline) for name in runs}
+    cells = {name: _cells(name, of_row, columns, average, marked, baseline) for name, of_row in runs.items()}
     rows = []
     for name in [*ranks, *sorted((name for name in runs if name not in ranks), key=lambda name: not cells[name])]:
         of_row = runs[name]
@@ -154,7 +154,12 @@ def _number(column: Measured, row: str, difference: Difference | None) -> Number
 
 
 def _cells(
-    row: str, columns: Columns, average: Measured, marked: Mapping[_Key, Difference], baseline: str
+    row: str,
+    runs: Sequence[RowResult],
+    columns: Columns,
+    average: Measured,
+    marked: Mapping[_Key, Difference],
+    baseline: str,
 ) -> dict[str, Cell]:
     cells = {}
     with_average: dict[str, Mapping[Measure, Measured]] = {**columns, AVERAGE: {"score": average}}
@@ -162,11 +167,14 @@ def _cells(
         scores, bits = measures.get("score"), measures.get("bits")
         if scores is None or row not in scores:
             continue
+        label_nats, label_auc = label_figures(runs, task)
         cells[task] = Cell(
             value=scores.samples[row].value,
             sd=scores.sd(row),
             difference=marked.get((row, "score", task)),
             bits=_number(bits, row, marked.get((row, "bits", task))) if bits is not None and row in bits else None,
+            label_nats=label_nats,
+            label_auc=label_auc,
             bold=_bold(scores, row, baseline),
         )
     return cells

@@ -13,9 +13,15 @@ from orchestrator.engine.outcomes import Failed, Finished, Outcomes, Skipped
 from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, Plan, PlannedRow
 from orchestrator.results.compare import Comparison, RowResult, TaskColumn, compare
 from orchestrator.results.notes import notes_on
+from orchestrator.stages.work import pairs_in
 from orchestrator.store import Manifest, Store
 from t5core.config import TasksConfig
 from t5core.tasks import Task, judged, tasks_of
+from t5core.tasks.references import label_auc, label_set, referenced
+
+_TWO = 2
+_MARGIN = 3
+"""The column of the right label's margin in ``RowResult.likelihoods``."""
 
 
 def tasks_of_row(plan: Plan, row: PlannedRow) -> dict[str, Task]:
@@ -56,6 +62,7 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
     assert isinstance(evaluated, Finished)
     folder = store.path(plan.stages[row.stages[EVALUATED]])
     tasks = tasks_of_row(plan, row)
+    likelihoods = None if failed else _likelihoods(plan, row, tasks, store)
     return RowResult(
         name=row.name,
         label=row.label,
@@ -64,7 +71,8 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
         reason=f"seed {row.seed} has its scores and no bits per byte: {failed[LIKELIHOOD]}" if failed else "",
         scores=main_scores(tasks, evaluated.manifest),
         example_scores={name: np.load(folder / f"{name}.scores.npy", allow_pickle=False) for name in tasks},
-        likelihoods=None if failed else _likelihoods(plan, row, tasks, store),
+        likelihoods=likelihoods,
+        label_auc=_label_auc(plan, row, tasks, likelihoods, outcomes, store) if likelihoods else {},
         seconds=sum(_seconds(outcomes, key) for key in row.stages.values() if plan.stages[key].accelerated),
     )
 
@@ -78,6 +86,34 @@ def _likelihoods(
     folder = store.path(plan.stages[row.stages[LIKELIHOOD]])
     found = {name: np.load(folder / f"{name}.likelihood.npy", allow_pickle=False) for name in tasks}
     return {name: per_example_Nk for name, per_example_Nk in found.items() if len(per_example_Nk)}
+
+
+def _label_auc(
+    plan: Plan,
+    row: PlannedRow,
+    tasks: Mapping[str, Task],
+    likelihoods: Mapping[str, NDArray[np.float64]],
+    outcomes: Outcomes,
+    store: Store,
+) -> dict[str, float]:
+    """Returns how well the margins of tasks with two labels tell these apart, as far as it can be said."""
+    stage = plan.stages[row.stages[LIKELIHOOD]]
+    measured = outcomes[stage.key]
+    if isinstance(measured, Finished) and "label_auc" in measured.manifest.result:
+        return dict(measured.manifest.result["label_auc"])
+    # a stage of before it said so: which label is right lies with the tasks
+    made = outcomes[stage.inputs["tasks"]]
+    if not isinstance(made, Finished):
+        return {}
+    found = {}
+    for name, per_example_Nk in likelihoods.items():
+        if len(label_set(tasks[name])) != _TWO or per_example_Nk.shape[1] <= _MARGIN:
+            continue
+        text = store.read_text(made.manifest, f"{name}.validation.jsonl")
+        examples = referenced(tasks[name], pairs_in(text or ""))
+        if len(examples) == len(per_example_Nk):
+            found[name] = label_auc(tasks[name], examples, per_example_Nk[:, _MARGIN])
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def main_scores(tasks: Mapping[str, Task], evaluated: Manifest) -> dict[str, float]:

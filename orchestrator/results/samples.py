@@ -14,7 +14,7 @@ from orchestrator.results.values import RowResult, TaskColumn
 Columns = Mapping[str, Mapping[Measure, Measured]]
 """task -> measure -> the rows' numbers."""
 
-_NATS, _BYTES = 0, 1
+_NATS, _BYTES, _LABELS = range(3)
 
 
 def bits_per_byte(likelihoods: NDArray[np.float64]) -> Any:
@@ -78,6 +78,21 @@ def average_of_scores(columns: Columns, tasks: Sequence[str]) -> Measured:
         return Measured({})
     rows = [row for row in parts[0].samples if all(row in part for part in parts)]
     return Measured({row: average([part.samples[row] for part in parts]) for row in rows})
+
+
+def label_figures(runs: Sequence[RowResult], task: str) -> tuple[float | None, float | None]:
+    """Returns a row's cross-entropy over a task's labels and the AUC of their margin; None: not known of every run."""
+    done = [run for run in runs if run.status == "done"]
+    tables = [run.likelihoods[task] for run in done if run.likelihoods and task in run.likelihoods]
+    nats = [float(np.mean(table[:, _LABELS])) for table in tables if table.shape[1] > _LABELS and len(table)]
+    aucs = [run.label_auc[task] for run in done if task in run.label_auc]
+    return _mean_of_all(nats, len(done)), _mean_of_all(aucs, len(done))
+
+
+def _mean_of_all(values: Sequence[float], runs: int) -> float | None:
+    if not values or len(values) < runs or not all(map(math.isfinite, values)):
+        return None
+    return math.fsum(values) / len(values)
 
 
 def _scores(done: Sequence[RowResult], task: TaskColumn, resamples: int, seed: int) -> Sample | None:

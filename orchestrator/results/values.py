@@ -46,6 +46,7 @@ class RowResult:
         example_scores: task -> per-example numbers [N, k], the same examples in the same order in every row.
         likelihoods: task -> per-example [N, 2] or, with a label set, [N, 4]: negative log-likelihood of the reference
             in nats, its bytes, normalised cross-entropy over the labels, margin of the right one; None: not taken.
+        label_auc: task of two labels -> how well the margin tells them apart, x100; without those where it cannot be.
         seconds: work behind this row, shared stages included or not as the caller likes; None: not known.
         paper: the paper's column -> score x100.
         reason: why a row failed, or what a finished one lacks, one line.
@@ -59,6 +60,7 @@ class RowResult:
     scores: Mapping[str, float] = field(default_factory=dict)
     example_scores: Mapping[str, NDArray[np.float64]] | None = None
     likelihoods: Mapping[str, NDArray[np.float64]] | None = None
+    label_auc: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None
     paper: Mapping[str, float] = field(default_factory=dict)
 
@@ -89,10 +91,15 @@ class Cell(Number):
 
     Attributes:
         bits: bits per byte of the right answers, the mean over the runs; None: not known.
+        label_nats: normalised cross-entropy over the labels, the mean over examples and runs; None: no labels, or not
+            known of every run. Rows are not ranked by it.
+        label_auc: how well the margin tells two labels apart, x100, the mean over the runs; likewise.
         bold: by the paper's rule: within two standard deviations of the baseline of the best score in the column.
     """
 
     bits: Number | None = None
+    label_nats: float | None = None
+    label_auc: float | None = None
     bold: bool = False
 
     @property

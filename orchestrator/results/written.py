@@ -73,7 +73,8 @@ def _row_dict(row: ComparedRow) -> dict[str, Any]:
 
 def _cell_dict(cell: Cell) -> dict[str, Any]:
     bits = None if cell.bits is None else {"value": _rounded(cell.bits.value), **_noise(cell.bits)}
-    return {"score": _rounded(cell.score), **_noise(cell), "bold": cell.bold, "bits": bits}
+    labels = {"label_nats": _rounded(cell.label_nats), "label_auc": _rounded(cell.label_auc)}
+    return {"score": _rounded(cell.score), **_noise(cell), "bold": cell.bold, "bits": bits, **labels}
 
 
 def _noise(number: Number) -> dict[str, Any]:

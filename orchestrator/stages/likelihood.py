@@ -16,7 +16,8 @@ def likelihood(work: Work) -> dict[str, Any]:
 
     The result has, by task: ``bits_per_byte`` (None where no right answer is known), ``examples`` that were measured,
     how many answers were ``truncated``, and of tasks with labels ``label_accuracy`` x100, the share of examples whose
-    right label is the likeliest.
+    right label is the likeliest, ``label_nats``, the mean cross-entropy over the labels, and where there are two of
+    them ``label_auc`` x100.
     """
     from t5core.decoding.likelihood import task_likelihood  # importing torch costs seconds that others do not need
     from t5core.model.kernels import ReferenceKernel, without_gradient
@@ -33,7 +34,7 @@ def likelihood(work: Work) -> dict[str, Any]:
     bits: dict[str, float | None] = {}
     examples: dict[str, int] = {}
     truncated: dict[str, int] = {}
-    label_accuracy: dict[str, float] = {}
+    label_figures: dict[str, dict[str, float]] = {"label_accuracy": {}, "label_nats": {}, "label_auc": {}}
     started = time.monotonic()
     paths = sorted(work.inputs["tasks"].glob("*.validation.jsonl"))
     for done, path in enumerate(paths, start=1):
@@ -43,14 +44,16 @@ def likelihood(work: Work) -> dict[str, Any]:
         if work.device.rank == 0:  # of the processes that share the stage, which all measure the same
             np.save(work.folder / f"{name}.likelihood.npy", found.per_example_Nk, allow_pickle=False)
         bits[name], examples[name], truncated[name] = found.bits_per_byte, len(found.per_example_Nk), found.truncated
-        if found.label_accuracy is not None:
-            label_accuracy[name] = found.label_accuracy
+        for figure, by_task in label_figures.items():
+            value = getattr(found, figure)
+            if value is not None:
+                by_task[name] = value
         work.report({"step": done, "steps": len(paths)})
     return {
         "bits_per_byte": bits,
         "examples": examples,
         "truncated": truncated,
-        "label_accuracy": label_accuracy,
+        **label_figures,
         "seconds": time.monotonic() - started,
         "decisions": [asdict(decision) for decision in work.device.decisions()],
     }

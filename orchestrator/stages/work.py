@@ -55,5 +55,10 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def read_pairs(path: Path) -> list[TextPair]:
     """Reads the pairs that a tasks stage wrote."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    return pairs_in(path.read_text(encoding="utf-8"))
+
+
+def pairs_in(text: str) -> list[TextPair]:
+    """Returns the pairs in the text of such a file."""
+    rows = [json.loads(line) for line in text.split("\n") if line]
     return [TextPair(inputs=r["inputs"], targets=r["targets"], context=r["context"]) for r in rows]

@@ -90,12 +90,21 @@ def all_scores(evaluated: Manifest) -> dict[str, float]:
     return {**single, **{f"column/{name}": value for name, value in paper_columns(scores).items()}}
 
 
-def all_bits(measured: Manifest) -> dict[str, float]:
-    """Returns bits per byte of the right answers, for every task that has any: ``bits/doc_qa``."""
-    return {f"bits/{task}": bits for task, bits in measured.result["bits_per_byte"].items() if bits is not None}
+def all_likelihoods(measured: Manifest) -> dict[str, float]:
+    """Returns bits per byte of the right answers, for every task that has any, and what tells its labels apart.
+
+    As ``bits/doc_qa``, ``label_nats/doc_pair``, ``label_auc/doc_pair``; the last two since stages say them.
+    """
+    figures = {"bits": "bits_per_byte", "label_nats": "label_nats", "label_auc": "label_auc"}
+    return {
+        f"{name}/{task}": value
+        for name, of_result in figures.items()
+        for task, value in measured.result.get(of_result, {}).items()
+        if value is not None
+    }
 
 
 _NUMBERS: Mapping[str, Callable[[Manifest], dict[str, float]]] = MappingProxyType(
-    {EVALUATED: all_scores, LIKELIHOOD: all_bits}
+    {EVALUATED: all_scores, LIKELIHOOD: all_likelihoods}
 )
 """What a row comes to, by the role of the stage that says it."""

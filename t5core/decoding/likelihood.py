@@ -22,7 +22,7 @@ from t5core.devices import Device
 from t5core.feeds import marker_ids
 from t5core.model import T5
 from t5core.tasks import Task, TextPair
-from t5core.tasks.references import label_set, referenced
+from t5core.tasks.references import label_auc, label_set, referenced
 from t5core.vocabulary import EOS_ID, Vocabulary
 
 NATS, BYTES, LABELS, MARGIN = range(4)
@@ -38,10 +38,13 @@ class TaskLikelihood:
             labels in nats and the margin of the right one. Examples in their order; those of which no right answer is
             known are left out.
         truncated: of how many answers only the beginning was measured.
+        label_auc: how well the margins tell two labels apart, x100 (``t5core.tasks.references.label_auc``); None where
+            there are not two, or one of them is never right.
     """
 
     per_example_Nk: Floats
     truncated: int
+    label_auc: float | None = None
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -49,6 +52,13 @@ class TaskLikelihood:
         if not len(self.per_example_Nk):
             return None
         return float(self.per_example_Nk[:, NATS].sum() / self.per_example_Nk[:, BYTES].sum() / math.log(2))
+
+    @property
+    def label_nats(self) -> float | None:
+        """Mean cross-entropy over the labels in nats; None without labels or examples."""
+        if self.per_example_Nk.shape[1] <= LABELS or not len(self.per_example_Nk):
+            return None
+        return float(self.per_example_Nk[:, LABELS].mean())
 
     @property
     def label_accuracy(self) -> float | None:
@@ -109,7 +119,11 @@ def task_likelihood(
             row[LABELS:] = label_columns(
                 [cost[sequence] for sequence in label_ids], labels.index(example.references[0])
             )
-    return TaskLikelihood(per_example_Nk=table_Nk, truncated=sum(found.truncated for found in right))
+    return TaskLikelihood(
+        per_example_Nk=table_Nk,
+        truncated=sum(found.truncated for found in right),
+        label_auc=label_auc(task, examples, table_Nk[:, MARGIN]) if labels else None,
+    )
 
 
 def label_columns(nats_L: Sequence[float], right: int) -> tuple[float, float]:

@@ -9,11 +9,16 @@ The main metric's reading says which, so that what is likely is what is scored.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from t5core.metrics import Answers, Classes, Questions, Referents
 from t5core.metrics.metric import identity
 from t5core.tasks.pair import TextPair
 from t5core.tasks.task import Task
+
+_TWO = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,31 @@ def referenced(task: Task, pairs: Sequence[TextPair]) -> list[Referenced]:
         if references:
             out.append(Referenced(inputs=pair.inputs, references=references))
     return out
+
+
+def label_auc(task: Task, examples: Sequence[Referenced], margins_N: Any) -> float | None:
+    """Returns how well likelihoods tell a task's two labels apart: the area under the ROC curve x100, 50 by chance.
+
+    That is how often an example of the second label likes that label better than an example of the first one does,
+    whatever a model thinks of the labels by themselves.
+
+    Args:
+        task: says what its labels are.
+        examples: from ``referenced``.
+        margins_N: log-likelihood of each example's right label minus that of the wrong one.
+
+    Returns:
+        None where there are not two labels, one of them is never right, or a margin is not finite.
+    """
+    labels = label_set(task)
+    if len(labels) != _TWO or not np.isfinite(margins_N).all():
+        return None
+    second_N = np.array([one.references[0] == labels[1] for one in examples], dtype=bool)
+    if second_N.all() or not second_N.any():
+        return None
+    from sklearn.metrics import roc_auc_score  # importing it takes a second
+
+    return 100 * float(roc_auc_score(second_N, np.where(second_N, margins_N, -np.asarray(margins_N))))
 
 
 def _accepted(task: Task, pair: TextPair) -> tuple[str, ...]:

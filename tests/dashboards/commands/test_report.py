@@ -21,11 +21,13 @@ def comparison():
         for seed in (0, 1):
             examples_Nk = (np.arange(200) < right + 2 * seed).astype(np.float64)[:, None]
             scores = {"summary_line": accuracy(examples_Nk), "order": 50.0 + right / 100}
-            bits_N2 = np.stack([np.full(200, 1600 / right * (1 + 0.01 * seed)), np.full(200, 8.0)], axis=1)
+            nats = 1600 / right * (1 + 0.01 * seed)
+            bits_N4 = np.tile([nats, 8.0, 0.25 + 0.5 * seed, 1.0], (200, 1))
             rows.append(
                 RowResult(
                     name=name, label=f"Row {name}", seed=seed, scores=scores, seconds=37.5,
-                    example_scores={"summary_line": examples_Nk}, likelihoods={"summary_line": bits_N2},
+                    example_scores={"summary_line": examples_Nk}, likelihoods={"summary_line": bits_N4},
+                    label_auc={"summary_line": 75.0 + 10 * seed},
                     paper={"CNNDM": 19.24},
                 )
             )  # fmt: skip
@@ -43,7 +45,9 @@ def test_a_report_holds_the_table_the_plot_and_nothing_from_elsewhere(tmp_path, 
     assert main(["report", "objectives", "--store", str(written(tmp_path)), "--out", str(out)]) == 0
     assert capsys.readouterr().out.strip() == str(out)
     page = out.read_text(encoding="utf-8")
-    assert re.search(r'title="standard deviation [^"]*; 1.933▲ bits per byte"><b>75.50</b>▲', page)
+    assert re.search(
+        r'title="standard deviation [^"]*; 1.933▲ bits per byte; labels 0.500 nats, AUC 80.0"><b>75.50</b>▲', page
+    )
     assert "<th>standing</th>" in page and "51.00</td>" in page
     assert "19.24" in page
     assert "1:15" in page
@@ -56,7 +60,15 @@ def test_a_report_holds_the_table_the_plot_and_nothing_from_elsewhere(tmp_path, 
 def test_a_report_of_before_bits_and_standing_is_still_drawn():
     def old(values):
         new = {"bits", "bold", "borrowed", "standing", "rank_known", "takes_part", "tau_interval", "tau_unrelated"}
-        new |= {"ranked_by", "signal_to_noise", "smallest_difference", "signal_wanted", "level"}
+        new |= {
+            "label_nats",
+            "label_auc",
+            "ranked_by",
+            "signal_to_noise",
+            "smallest_difference",
+            "signal_wanted",
+            "level",
+        }
         if isinstance(values, dict):
             return {key: old(value) for key, value in values.items() if key not in new}
         return [old(value) for value in values] if isinstance(values, list) else values

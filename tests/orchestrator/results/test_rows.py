@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from stored_study import TASKS, store_study
+from stored_study import EXAMPLES, TASKS, store_study
 
 from orchestrator.engine.outcomes import Failed, Skipped
 from orchestrator.results.rows import comparison_of, row_result
@@ -58,3 +59,22 @@ def test_a_row_whose_evaluation_failed_has_failed(done):
     )
     found = row_result(plan, plan.rows[-1], both, store)
     assert (found.status, found.reason, found.scores) == ("failed", "evaluate: b", {})
+
+
+def test_how_well_two_labels_are_told_apart_is_found_anew_where_the_stage_did_not_say(done):
+    """doc_pair's labels take turns, and every third right one is less likely than the wrong one by as much."""
+    plan, outcomes, store = done
+    found = row_result(plan, plan.rows[0], outcomes, store)
+    second_N = np.arange(EXAMPLES) % 2 == 1
+    right_N = np.arange(EXAMPLES) % 3 != 0
+    liked_N = np.where(second_N, right_N, ~right_N)  # the second label, by all alike
+    hits, misses = liked_N[second_N].mean(), liked_N[~second_N].mean()
+    assert found.label_auc == {"doc_pair": pytest.approx(100 * (0.5 + 0.5 * (hits - misses)))}
+    key = plan.rows[0].stages["likelihood"]
+    measured = outcomes[key]
+    says = replace(measured.manifest, result={**measured.manifest.result, "label_auc": {"doc_pair": 12.5}})
+    told = replace(outcomes, by_key={**outcomes.by_key, key: replace(measured, manifest=says)})
+    assert row_result(plan, plan.rows[0], told, store).label_auc == {"doc_pair": 12.5}
+    gone = {**outcomes.by_key, plan.rows[0].stages["tasks"]: Failed(error="gone", attempts=0)}
+    judged = replace(plan.rows[0], stages={r: k for r, k in plan.rows[0].stages.items() if r != "tasks"})
+    assert row_result(plan, judged, replace(outcomes, by_key=gone), store).label_auc == {}

@@ -195,6 +195,39 @@ def test_bits_are_over_all_bytes_not_a_mean_of_ratios():
     assert c.rows[0].cells["t"].bits.value == pytest.approx(1.0)
 
 
+def labelled(name, right, label_nats, auc, *, seed=0, columns=4):
+    """A run with labels on one task, and with an answer alone on another."""
+    numbers = np.concatenate([likelihoods(2.0), np.full((200, 1), label_nats), np.ones((200, 1))], axis=1)
+    by_task = {"same_docstring": numbers[:, :columns], "summary": likelihoods(2.0)}
+    return row(name, right, seed=seed, likelihoods=by_task, label_auc={} if auc is None else {"same_docstring": auc})
+
+
+def test_what_tells_labels_apart_stands_beside_bits_and_ranks_nothing():
+    base = [labelled("base", 100, 0.75, 70.0), labelled("base", 102, 0.5, 72.0, seed=1)]
+    one_class = [labelled("a", 140, 0.25, None), labelled("a", 142, 0.5, 90.0, seed=1)]
+    without = [labelled("b", 50, 0.0, None, seed=s, columns=2) for s in (0, 1)]
+    c = compared(*base, *one_class, *without)
+    found = {r.name: r.cells["same_docstring"] for r in c.rows}
+    assert {name: (cell.label_nats, cell.label_auc) for name, cell in found.items()} == {
+        "a": (0.375, None),
+        "base": (0.625, 71.0),
+        "b": (None, None),
+    }
+    cells = {r["name"]: r["cells"] for r in json.loads(to_json(c))["rows"]}
+    assert [cells["base"]["same_docstring"][name] for name in ("label_nats", "label_auc")] == [0.625, 71.0]
+    assert [cells["a"]["same_docstring"][name] for name in ("label_nats", "label_auc")] == [0.375, None]
+    for name in ("summary", "average"):
+        assert (cells["base"][name]["label_nats"], cells["base"][name]["label_auc"]) == (None, None)
+    plain = compared(*(replace(run, label_auc={}) for run in (*base, *one_class, *without)))
+    assert [(r.name, r.rank, r.standing) for r in c.rows] == [(r.name, r.rank, r.standing) for r in plain.rows]
+
+
+def test_a_label_that_is_not_finite_leaves_no_number():
+    c = compared(*(labelled("base", 100 + s, np.inf if s else 0.5, 70.0, seed=s) for s in (0, 1)))
+    assert c.rows[0].cells["same_docstring"].label_nats is None
+    assert "nan" not in to_json(c).lower() and "infinity" not in to_json(c).lower()
+
+
 def test_targets_without_bytes_leave_a_clear_cell_and_a_line():
     c = bits_study(size=0.0)
     assert {r.name: r.cells["summary"].bits is None for r in c.rows} == {"a": False, "base": False, "b": True}

@@ -114,7 +114,13 @@ def test_the_result_sums_the_examples_up(done: Done) -> None:
     right = 100 * (tables["doc_acceptability"][:, 3] > 0).mean()
     assert result["label_accuracy"] == {"doc_acceptability": right}
     assert result["decisions"][0]["value"] == "cpu" and result["seconds"] > 0
-    assert set(result) == {"bits_per_byte", "examples", "truncated", "label_accuracy", "seconds", "decisions"}
+    assert result["label_nats"] == {"doc_acceptability": pytest.approx(tables["doc_acceptability"][:, 2].mean())}
+    second_N = np.array([pair["targets"] == LABELS[1] for pair in done.pairs(0, "doc_acceptability")])
+    odds_N = np.where(second_N, 1, -1) * tables["doc_acceptability"][:, 3]
+    above = odds_N[second_N][:, None] - odds_N[~second_N][None, :]
+    assert result["label_auc"] == {"doc_acceptability": pytest.approx(100 * ((above > 0) + 0.5 * (above == 0)).mean())}
+    figures = {"bits_per_byte", "label_accuracy", "label_nats", "label_auc"}
+    assert set(result) == figures | {"examples", "truncated", "seconds", "decisions"}
 
 
 def test_rows_carry_them_and_plans_of_before_have_none(done: Done) -> None:
@@ -124,6 +130,14 @@ def test_rows_carry_them_and_plans_of_before_have_none(done: Done) -> None:
         for task, table_Nk in result.likelihoods.items():
             assert np.array_equal(table_Nk, done.table(row, task))
             assert result.example_scores is not None and len(result.example_scores[task]) == len(table_Nk)
+        assert result.label_auc == done.result(row)["label_auc"]
+    key = done.plan.rows[0].stages["likelihood"]
+    told = done.outcomes[key]
+    assert isinstance(told, Finished)
+    of_before = {name: value for name, value in told.manifest.result.items() if name != "label_auc"}
+    untold = replace(told, manifest=replace(told.manifest, result=of_before))
+    anew = row_results(done.plan, replace(done.outcomes, by_key={**done.outcomes.by_key, key: untold}), done.store)
+    assert anew[0].label_auc == results[0].label_auc != {}, "measured before it was told"
     old = replace(
         done.plan,
         rows=tuple(

@@ -9,7 +9,7 @@ from orchestrator.engine.events import StageFailed, StageFinished, StageSkipped,
 from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.store import Store, open_store
-from orchestrator.tracking.live import LiveRows
+from orchestrator.tracking.live import LiveRows, all_likelihoods
 from orchestrator.tracking.writer import Tracker
 
 
@@ -73,7 +73,11 @@ def test_a_row_ends_with_the_last_of_its_evaluations_and_has_bits_beside_scores(
     stages = {role: Stage.of(role, "a", inputs={"corpus": corpus}) for role in ("evaluate", "likelihood")}
     plan, told = Plan.of("trial", "tiny", [(PlannedRow(name="a"), {"corpus": corpus, **stages})]), Told()
     results = {
-        "likelihood": {"bits_per_byte": {"doc_qa": 1.5, "super_glue_wsc": None}},
+        "likelihood": {
+            "bits_per_byte": {"doc_qa": 1.5, "super_glue_wsc": None},
+            "label_nats": {"doc_pair": 0.5},
+            "label_auc": {"doc_pair": 75.0},
+        },
         "evaluate": {"scores": {"doc_qa": {"em": 12.5}}},
     }
     with LiveRows(plan, store, told) as rows:
@@ -83,7 +87,21 @@ def test_a_row_ends_with_the_last_of_its_evaluations_and_has_bits_beside_scores(
             store.commit(stages[role], store.work(stages[role]), result)
             assert told.lines[-1].startswith("a ") is False
             rows(StageFinished(key=stages[role].key, lane="lane-1", seconds=1.0, cached=False))
-    assert told.lines[-2:] == ["evaluate of a", 'a finished {"bits/doc_qa": 1.5, "doc_qa/em": 12.5}']
+    assert told.lines[-2] == "evaluate of a"
+    assert json.loads(told.lines[-1].removeprefix("a finished ")) == {
+        "bits/doc_qa": 1.5,
+        "label_nats/doc_pair": 0.5,
+        "label_auc/doc_pair": 75.0,
+        "doc_qa/em": 12.5,
+    }
+
+
+def test_likelihoods_of_before_labels_were_told_are_bits_alone(store: Store) -> None:
+    stage = Stage.of("likelihood", "a", row="a")
+    (store.work(stage) / "x").write_text("x")
+    assert all_likelihoods(store.commit(stage, store.work(stage), {"bits_per_byte": {"doc_qa": 1.5}})) == {
+        "bits/doc_qa": 1.5
+    }
 
 
 def test_a_row_of_which_a_shared_stage_failed_has_failed_once(store: Store) -> None:

@@ -56,7 +56,7 @@ def test_an_answer_costs_its_pieces_and_its_end_over_its_bytes():
     assert found.per_example_Nk.dtype == np.float64
     nats = A + 2 * B + E_ACUTE + 3 * END
     assert found.bits_per_byte == pytest.approx(nats / 6 / math.log(2), abs=1e-6)
-    assert (found.truncated, found.label_accuracy) == (0, None)
+    assert (found.truncated, found.label_accuracy, found.label_nats, found.label_auc) == (0, None, None, None)
 
 
 def test_labels_are_weighed_against_each_other_as_whole_sequences():
