@@ -3,6 +3,7 @@
     --scale tiny --rows 'span*' --seeds 3 --accelerator xla --corpus notes/ --tasks doc_cloze,doc_pair --store s3://bucket/t5
     --tasks glue_cola,glue_sst2,my_task.yaml --data-dir data/ --pretrain-steps 5000
     --vocabulary-mix 10:corpus 1:german/ 1:french/ 1:romanian/
+    --seeds 2 --rates 0.5x,1x,2x
 
 Everything is checked here or where it is used first, before any device is taken.
 """
@@ -19,6 +20,7 @@ from orchestrator.commands.finished import FINISHED_ONLY, LEFT_TO_DO
 from orchestrator.commands.seeds import Seeds
 from orchestrator.commands.vocabulary_mix import sources_of
 from orchestrator.plan.experiment import Experiment
+from orchestrator.plan.rates import OWN_RATE, Rates
 from orchestrator.plan.study import Scale, Study
 from t5core.arguments import OneLineParser
 from t5core.config import MeshConfig, TrainConfig
@@ -52,6 +54,7 @@ class Options:
     rows: str = "*"
     seeds: str = "1"
     first_seed: int = 0
+    rates: str | None = None
     hours: float | None = None
     accelerator: str
     precision: str | None = None
@@ -110,6 +113,10 @@ class Options:
             )
             add("--hours", type=float, metavar="H", help="with auto: begin no further round of seeds after H hours")
             add("--first-seed", type=int, default=0, metavar="N", help="count the seeds from N (default: %(default)s)")
+            at_several = (
+                "train every row at these multiples of its learning rate, and rank it at its best, like 0.5x,1x,2x"
+            )
+            add("--rates", metavar="A,B", help=at_several)
             says_what = f"show the table if every stage is finished; else start nothing, exit code {LEFT_TO_DO}"
             add(FINISHED_ONLY, action="store_true", help=says_what)
         add("--accelerator", default="auto", help=f"one of {', '.join(DEVICE_NAMES)} (default: %(default)s)")
@@ -229,6 +236,16 @@ class Options:
         if self.hours is not None and not (0 < self.hours < math.inf and self.seeds.startswith("auto")):
             raise ConfigError("hours", self.hours, "give a time above 0, and --seeds auto, which it ends")
         return Seeds.parse(self.seeds)
+
+    @property
+    def learning_rates(self) -> Rates:
+        """What multiples of its learning rate each row is trained at; raises ConfigError for what are none."""
+        if self.rates is None:
+            return OWN_RATE
+        if self.number_of_seeds.most is not None:
+            way_out = "--seeds auto adds seeds by the order at one rate: give a number of --seeds with --rates"
+            raise ConfigError("rates", self.rates, way_out)
+        return Rates.parse(self.rates)
 
     def precision_at(self, scale: Scale) -> Decision:
         """Returns the precision at a scale, with its reason; raises ConfigError for none of PRECISION_CHOICES."""

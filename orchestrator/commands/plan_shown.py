@@ -1,6 +1,7 @@
 """What ``--plan`` prints: stages, what sharing saves, operations, tokens, device-hours. Starts nothing."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.console import Console
 from orchestrator.plan.cost import ASSUMED_FLOPS_PER_S, measured_flops_per_s, plan_cost
 from orchestrator.plan.kinds import KINDS
 from orchestrator.plan.plan import Plan
+from orchestrator.plan.rates import OWN, said
 from orchestrator.store import Store
 from t5core.tables import Column, print_table
 from t5core.uris import masked
@@ -20,7 +22,10 @@ def plan_json(plan: Plan, store: Store) -> dict[str, Any]:
     return {
         "study": plan.study,
         "scale": plan.scale,
-        "rows": [{"name": row.name, "seed": row.seed, "stages": dict(row.stages)} for row in plan.rows],
+        "rows": [
+            {"name": row.name, "seed": row.seed, "rate": row.rate, "stages": dict(row.stages)} for row in plan.rows
+        ],
+        "learning_rates": list(plan.rates),
         "stages": [
             {
                 "kind": c.stage.kind,
@@ -38,6 +43,7 @@ def plan_json(plan: Plan, store: Store) -> dict[str, Any]:
         "stages_distinct": distinct,
         "flops": cost.flops,
         "flops_without_sharing": cost.unshared_flops,
+        "flops_at_own_rate": plan_cost(plan.at(OWN)).flops,
         "tokens": cost.tokens,
         "checkpoint_bytes": cost.checkpoint_bytes,
         "rates": [
@@ -85,11 +91,20 @@ def render_plan(plan: Plan, store: Store, console: Console) -> None:
         *(f"data: {line}" for line in p["data"]),
         f"{p['stages_distinct']} stages; the rows name {p['stages_named']}, so sharing saves {saved} of them"
         f" ({p['flops_without_sharing']:.2e} FLOPs would be {p['flops']:.2e})",
+        *_of_rates(p),
         f"{_short(p['tokens'])} input tokens, {p['checkpoint_bytes'] / 1e9:.2f} GB of checkpoints,"
         f" {left:.2e} FLOPs still to do",
         *(f"on {r['device']}: {r['device_hours']:,.2f} device-hours ({r['from']})" for r in p["rates"]),
     ):
         console.print(line, highlight=False, soft_wrap=True)
+
+
+def _of_rates(p: Mapping[str, Any]) -> list[str]:
+    """What trying several learning rates costs."""
+    if len(p["learning_rates"]) < 2:
+        return []
+    rates = said(p["learning_rates"])
+    return [f"learning rates {rates}: {p['flops']:.2e} FLOPs, where 1x alone takes {p['flops_at_own_rate']:.2e}"]
 
 
 def _data(plan: Plan) -> list[str]:

@@ -41,6 +41,7 @@ from orchestrator.engine.events import (
     StageWaiting,
 )
 from orchestrator.plan.plan import Plan, PlannedRow
+from orchestrator.plan.rates import OWN, shown
 from orchestrator.plan.stage import Stage
 
 LINE_EVERY_S = 30.0
@@ -239,6 +240,7 @@ class Progress:
 
 def _row_name(row: PlannedRow) -> str:
     name = row.label or row.name
+    name = name if row.rate == OWN else f"{name} at {shown(row.rate)}"
     return f"{name} (seed {row.seed})" if row.seed else name
 
 

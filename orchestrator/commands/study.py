@@ -76,14 +76,14 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
     """Plans, checks, runs and compares; raises ConfigError for what cannot be run."""
     started_s = time.monotonic()
     scale = options.scale_of(scales, study)
-    seeds = options.number_of_seeds
+    seeds, rates = options.number_of_seeds, options.learning_rates
     if seeds.most is not None and len(study.rows) < 2:
         raise ConfigError("seeds", options.seeds, "there is one row, so no order to be told: give a number")
     store = open_store(options.store)
     console = plain_console(to_stderr=options.json)
     more = seeds.first_more(study.baseline)
     for looks_left in reversed(range(seeds.looks)):
-        plan = plan_of(study, scale, seeds.each, first_seed=options.first_seed, more_seeds=more)
+        plan = plan_of(study, scale, seeds.each, first_seed=options.first_seed, more_seeds=more, rates=rates)
         finished = held(plan, store)
         # what auto comes to is not known without a look at the table
         if options.finished_only and (seeds.most is not None or len(finished) < len(plan.stages)):
@@ -203,7 +203,7 @@ def _say_what_was_decided(
     places = f"{distinct} for {named} places in the rows (shared ones run once); {len(finished)} are finished already"
     say(
         console,
-        study=f"{study.title}: {options.number_of_seeds.said(len(study.rows))}",
+        study=f"{study.title}: {options.number_of_seeds.said(len(study.rows))}{options.learning_rates.said()}",
         scale=f"{scale.name}: {scale.purpose}",
         stages=places,
         precision=f"{precision.value} ({precision.why})",

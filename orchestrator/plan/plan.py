@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
+from orchestrator.plan.rates import OWN, shown
 from orchestrator.plan.stage import Stage
 
 EVALUATED = "evaluate"
@@ -29,6 +30,9 @@ EVALUATED = "evaluate"
 
 LIKELIHOOD = "likelihood"
 """The role of the stage that says how likely a row's model finds the right answers; older plans have none."""
+
+PRETRAINED = "pretrain"
+"""The role of the stage that says what a row's pre-training comes to on held-out text; not every row has one."""
 
 FORMAT = 1
 """Of the JSON; a higher one is not read."""
@@ -55,6 +59,7 @@ class PlannedRow:
     """One row of a study with one seed: the stages it needs, by role, and all that is said of it.
 
     Attributes:
+        rate: the multiple of its own learning rate that it is trained at (``orchestrator.plan.rates``).
         study: whose row it is.
         label: as a table words it.
         paper: the published scores x100 by column.
@@ -65,6 +70,7 @@ class PlannedRow:
 
     name: str
     seed: int = 0
+    rate: float = OWN
     stages: Mapping[str, str] = field(default_factory=dict)
     study: str = ""
     label: str = ""
@@ -79,9 +85,19 @@ class PlannedRow:
         return hashlib.sha256(json.dumps(sorted(self.stages.items())).encode()).hexdigest()[:16]
 
     @property
+    def called(self) -> str:
+        """Its name, and the rate where it is not its own: ``span-3``, ``span-3 at 2x``."""
+        return self.name if self.rate == OWN else f"{self.name} at {shown(self.rate)}"
+
+    @property
+    def run(self) -> str:
+        """Its name with its seed: ``span-3 seed 0``, ``span-3 at 2x seed 0``."""
+        return f"{self.called} seed {self.seed}"
+
+    @property
     def identity(self) -> tuple[str, str, int]:
-        """Study, name and seed: what makes it this row, whatever its stages are."""
-        return self.study, self.name, self.seed
+        """Study, name with its rate, and seed: what makes it this row, whatever its stages are."""
+        return self.study, self.called, self.seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +134,11 @@ class Plan:
         return cls(studies=(about,), scale=scale, rows=tuple(planned), stages=stages)
 
     @property
+    def rates(self) -> tuple[float, ...]:
+        """The multiples of their learning rates that rows are trained at, ascending."""
+        return tuple(sorted({row.rate for row in self.rows}))
+
+    @property
     def study(self) -> str:
         """The name of its study; ``all`` where there are several."""
         return self.studies[0].name if len(self.studies) == 1 else "all"
@@ -144,6 +165,12 @@ class Plan:
         known = {study.name for study in self.studies}
         studies = (*self.studies, *(study for study in other.studies if study.name not in known))
         return replace(self, studies=studies, rows=(*rows, *new.values()), stages=stages)
+
+    def at(self, rate: float) -> "Plan":
+        """Returns the rows that are trained at one multiple of their rate, with their stages."""
+        rows = tuple(row for row in self.rows if row.rate == rate)
+        wanted = {key for row in rows for key in row.stages.values()}
+        return replace(self, rows=rows, stages={k: stage for k, stage in self.stages.items() if k in wanted})
 
     def shared(self) -> tuple[int, int]:
         """Returns how many stages the rows name in all, and how many there are: the difference is saved."""

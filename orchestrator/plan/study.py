@@ -2,7 +2,7 @@
 
 An experiment comes about in this order, each step with the last word on what it sets:
 
-    the scale ─► the study's defaults ─► flags ─► the study's changes ─► the row's changes ─► the seed
+    the scale ─► the study's defaults ─► flags ─► the study's changes ─► the row's changes ─► the seed ─► the rate
 
 A study reads like the table of the paper it stands for:
 
@@ -10,7 +10,7 @@ A study reads like the table of the paper it stands for:
         Row(name="deshuffle", label="Deshuffling", changes={"objective": ObjectiveConfig(kind="deshuffling")}),
         ...))
 
-``plan_of`` expands it, at a scale and for some seeds, into a plan.
+``plan_of`` expands it, at a scale, for some seeds and learning rates, into a plan.
 """
 
 import fnmatch
@@ -20,6 +20,7 @@ from typing import Any
 
 from orchestrator.plan.experiment import Experiment, stages_of
 from orchestrator.plan.plan import Plan, PlannedRow, PlannedStudy
+from orchestrator.plan.rates import OWN, OWN_RATE, Rates, at_rate, shown
 from t5core.errors import ConfigError
 from t5core.tasks import judged, tasks_of
 
@@ -122,9 +123,15 @@ def _for(baseline: Experiment, changes: Changes) -> Mapping[str, Any]:
 
 
 def plan_of(
-    study: Study, scale: Scale, seeds: int = 1, *, first_seed: int = 0, more_seeds: Mapping[str, int] | None = None
+    study: Study,
+    scale: Scale,
+    seeds: int = 1,
+    *,
+    first_seed: int = 0,
+    more_seeds: Mapping[str, int] | None = None,
+    rates: Rates = OWN_RATE,
 ) -> Plan:
-    """Expands every row with every seed into stages.
+    """Expands every row with every seed, at every learning rate, into stages.
 
     Args:
         study: the rows.
@@ -132,9 +139,10 @@ def plan_of(
         seeds: how many each row has.
         first_seed: they are counted from here: runs from 0 and from, say, 100 have nothing but data in common.
         more_seeds: row -> how many it has beyond these, where rows differ; the paper ran its baseline ten times.
+        rates: multiples of its learning rate that each row is trained at.
 
     Raises:
-        ConfigError: for less than one seed, or seeds that are counted from below 0.
+        ConfigError: for less than one seed, seeds that are counted from below 0, or a rate that cannot be.
     """
     if seeds < 1:
         raise ConfigError("seeds", seeds, "give 1 or more")
@@ -147,7 +155,9 @@ def plan_of(
         for row in (row for row in study.rows if seed < seeds + more.get(row.name, 0)):
             changes = row.changed_fields(baseline)
             experiment = baseline.replace(**changes, seed=first_seed + seed)
-            rows.append((planned(row, experiment, tuple(changes)), stages_of(experiment, row.name)))
+            for rate in rates.multiples:
+                stages = stages_of(at_rate(experiment, rate), row.name if rate == OWN else f"{row.name}-{shown(rate)}")
+                rows.append((replace(planned(row, experiment, tuple(changes)), rate=rate), stages))
     return Plan.of(study.planned, scale.name, rows)
 
 

@@ -13,6 +13,7 @@ from orchestrator.results.agreement import Agreement, agreement
 from orchestrator.results.footnotes import footnotes
 from orchestrator.results.multiple import all_pairs, shared_ranks, told
 from orchestrator.results.noise import RESAMPLES, Measured
+from orchestrator.results.rates import rate_notes, try_rates
 from orchestrator.results.samples import Columns, average_of_scores, by_name, columns_of_numbers, label_figures
 from orchestrator.results.signal import Measure, signals, standing, with_smallest
 from orchestrator.results.significance import LEVEL, Difference
@@ -52,7 +53,7 @@ def compare(
     """Puts results beside each other, the baseline and the paper.
 
     Args:
-        results: one per row and seed.
+        results: one per row and seed, and learning rate: a row stands in the table at the best of them.
         tasks: the columns, in order.
         baseline: name of the row that the others are compared with.
         title: head of the table.
@@ -63,7 +64,8 @@ def compare(
         looks: how often, at most, seeds were added until this table showed something: its level is shared by them.
     """
     level = LEVEL / looks
-    runs = by_name(results)
+    rates = try_rates(results, tasks, resamples, seed)
+    runs = by_name(results if rates is None else rates.chosen)
     columns, left_out = columns_of_numbers(runs, tasks, resamples, seed)
     average = average_of_scores(columns, [t.task for t in tasks])
     worth = signals(columns)
@@ -72,6 +74,7 @@ def compare(
     marks = sum(d.known for d in marked.values())
     if marks:
         worth = with_smallest(worth, columns, baseline, level / marks)
+    check = None if rates is None else rates.check(columns, worth, order, level)
     best_first = sorted(order.samples, key=lambda row: -order.samples[row].value)
     ranks = shared_ranks(best_first, all_pairs(best_first, order.difference, level))
     paper_columns = tuple(dict.fromkeys(t.paper_column for t in tasks if t.paper_column))
@@ -98,6 +101,7 @@ def compare(
                 paper={c: of_row[0].paper[c] for c in paper_columns if c in of_row[0].paper},
                 paper_rank=paper_ranks.get(name),
                 seconds=math.fsum(seconds) if seconds else None,
+                rate=of_row[0].rate,
             )
         )
     agreements, tau_rows = _agreement(rows, columns, average, order, tasks, paper_columns)
@@ -123,10 +127,12 @@ def compare(
             level=level,
             looks=looks,
         )
+        + (() if check is None else rate_notes(check))
         + left_out
         + tuple(notes),
         standing=order,
         columns=columns,
+        rates=check,
     )
 
 

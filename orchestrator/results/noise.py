@@ -23,7 +23,7 @@ Legend: R resamples, N examples, k numbers per example.
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -47,10 +47,12 @@ class Sample:
     Attributes:
         runs: seed -> the number of that training run.
         replicates_R: seed -> the number on each resampled evaluation set; None: not known.
+        tries: of how many tries the row was chosen by what it is compared by.
     """
 
     runs: Mapping[int, float]
     replicates_R: Mapping[int, NDArray[np.float64]] | None = None
+    tries: int = 1
 
     @cached_property
     def value(self) -> float:
@@ -70,7 +72,8 @@ class Sample:
     def scaled(self, centre: float, by: float) -> "Sample":
         """Returns the sample of ``(number - centre) * by``."""
         replicates_R = self.replicates_R
-        return Sample(
+        return replace(
+            self,
             runs={seed: (value - centre) * by for seed, value in self.runs.items()},
             replicates_R=None if replicates_R is None else {s: (r - centre) * by for s, r in replicates_R.items()},
         )
@@ -113,7 +116,7 @@ def average(samples: Sequence[Sample]) -> Sample:
     replicates_R = None
     if len(known) == len(samples):
         replicates_R = {seed: np.mean([by_seed[seed] for by_seed in known], axis=0) for seed in seeds}
-    return Sample(runs=runs, replicates_R=replicates_R)
+    return Sample(runs=runs, replicates_R=replicates_R, tries=samples[0].tries)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,8 +178,9 @@ class Measured:
     ) -> Difference:
         a, b = self.samples[ours], self.samples[other]
         value = a.mean(our_seeds) - b.mean(other_seeds)
+        tries = a.tries * b.tries  # whichever pair of them it is
         if ours not in variances or other not in variances:
-            return Difference(value=value, better=self.better)
+            return Difference(value=value, better=self.better, tries=tries)
         ra, rb = a.replicates(our_seeds), b.replicates(other_seeds)
         examples = _spread(None if ra is None or rb is None else ra - rb)
         parts = [(variances[ours], len(our_seeds)), (variances[other], len(other_seeds))]
@@ -191,6 +195,7 @@ class Measured:
             degrees=degrees,
             borrowed=any(v.borrowed for v, _ in parts),
             better=self.better,
+            tries=tries,
         )
 
 

@@ -68,7 +68,7 @@ def unreadable_outputs(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
         evaluated = outcomes[row.stages["evaluate"]]
         if isinstance(evaluated, Finished):
             for task, count in evaluated.manifest.result["invalid"].items():
-                worst[task] = max(worst.get(task, (0, "")), (count, row.name))
+                worst[task] = max(worst.get(task, (0, "")), (count, row.called))
     told = [f"{task} {count} ({row})" for task, (count, row) in worst.items() if count]
     return (f"outputs that are no possible answer count as wrong; at most: {', '.join(told)}",) if told else ()
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.engine.outcomes import Failed, Finished, Outcomes, Skipped
-from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, Plan, PlannedRow
+from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, PRETRAINED, Plan, PlannedRow
 from orchestrator.results.compare import Comparison, RowResult, TaskColumn, compare
 from orchestrator.results.notes import notes_on
 from orchestrator.stages.work import pairs_in
@@ -57,7 +57,15 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
     failed = _failed(plan, row, outcomes)
     reason = next((why for role, why in failed.items() if role != LIKELIHOOD), "")
     if reason:
-        return RowResult(name=row.name, label=row.label, seed=row.seed, paper=row.paper, status="failed", reason=reason)
+        return RowResult(
+            name=row.name,
+            label=row.label,
+            seed=row.seed,
+            paper=row.paper,
+            status="failed",
+            reason=reason,
+            rate=row.rate,
+        )
     evaluated = outcomes[row.stages[EVALUATED]]
     assert isinstance(evaluated, Finished)
     folder = store.path(plan.stages[row.stages[EVALUATED]])
@@ -74,7 +82,15 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
         likelihoods=likelihoods,
         label_auc=_label_auc(plan, row, tasks, likelihoods, outcomes, store) if likelihoods else {},
         seconds=sum(_seconds(outcomes, key) for key in row.stages.values() if plan.stages[key].accelerated),
+        rate=row.rate,
+        held_out_loss=_held_out_loss(row, outcomes),
     )
+
+
+def _held_out_loss(row: PlannedRow, outcomes: Outcomes) -> float | None:
+    """Returns what the row's pre-training came to on text that it did not see; None without one."""
+    pretrained = outcomes[row.stages[PRETRAINED]] if PRETRAINED in row.stages else None
+    return pretrained.manifest.result.get("validation_loss") if isinstance(pretrained, Finished) else None
 
 
 def _likelihoods(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def _scores(done: Sequence[RowResult], task: TaskColumn, resamples: int, seed: i
         return None
     examples = {run.seed: run.example_scores[name] for run in done if run.example_scores and name in run.example_scores}
     scores = {run.seed: run.scores[name] for run in done}
-    return _sample(name, scores, examples, task.aggregate, resamples, seed)
+    return replace(_sample(name, scores, examples, task.aggregate, resamples, seed), tries=done[0].tries)
 
 
 def _bits(done: Sequence[RowResult], name: str, resamples: int, seed: int) -> Sample | str | None:
@@ -115,7 +116,7 @@ def _bits(done: Sequence[RowResult], name: str, resamples: int, seed: int) -> Sa
         return "a likelihood is not finite"
     if any(math.isnan(value) for value in bits.values()):
         return "its targets have no bytes"
-    return _sample(name, bits, numbers, bits_per_byte, resamples, seed)
+    return replace(_sample(name, bits, numbers, bits_per_byte, resamples, seed), tries=done[0].tries)
 
 
 def _sample(

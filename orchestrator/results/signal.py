@@ -116,19 +116,35 @@ def with_smallest(
     }
 
 
-def standing(columns: Mapping[str, Mapping[Measure, Measured]], tasks: Mapping[str, Signal]) -> Measured:
-    """Returns the rows' standing, of those that have every task that takes part; 0 for all where no task tells any."""
+def standing(
+    columns: Mapping[str, Mapping[Measure, Measured]],
+    tasks: Mapping[str, Signal],
+    scale: Mapping[str, Mapping[Measure, Measured]] | None = None,
+) -> Measured:
+    """Returns the rows' standing, of those that have every task that takes part; 0 for all where no task tells any.
+
+    Args:
+        columns: task -> measure -> the rows' numbers.
+        tasks: what each can tell.
+        scale: the columns whose means and deviations the numbers are held against; None: these.
+    """
     chosen = [task for task, signal in tasks.items() if signal.takes_part] or list(tasks)
-    parts = [columns[task][tasks[task].measure] for task in chosen]
-    rows = [row for row in parts[0].samples if all(row in part for part in parts)] if parts else []
+    parts = [columns.get(task, {}).get(tasks[task].measure, Measured({})) for task in chosen]
+    against = parts if scale is None else [scale[task][tasks[task].measure] for task in chosen]
+    rows, held_against = _complete(parts), _complete(against)
     of_row: dict[str, list[Sample]] = {row: [] for row in rows}
-    for part in parts:
-        values = [part.samples[row].value for row in rows]
+    for part, other in zip(parts, against, strict=True):
+        values = [other.samples[row].value for row in held_against]
         deviation = deviation_of(values)
         for row in rows:
             scaled = part.samples[row].scaled(math.fsum(values) / len(values), part.better / (deviation or math.inf))
             of_row[row].append(scaled)
     return Measured({row: average(samples) for row, samples in of_row.items()})
+
+
+def _complete(parts: Sequence[Measured]) -> list[str]:
+    """The rows that have all of these."""
+    return [row for row in parts[0].samples if all(row in part for part in parts)] if parts else []
 
 
 def _strong(ratio: float | None) -> bool:

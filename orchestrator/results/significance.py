@@ -23,6 +23,8 @@ class Difference:
         degrees: of freedom of ``sd``.
         borrowed: the noise of training is of other rows.
         better: 1 where more is better, -1 where less is.
+        tries: how many pairs there were of which these two were chosen by what they are compared by. The best of K is a
+            bit lucky, so it is held against a K-th of the level.
         told: whether it is more than noise, all differences of the table considered; None: not known.
     """
 
@@ -31,6 +33,7 @@ class Difference:
     degrees: float = math.inf
     borrowed: bool = False
     better: int = 1
+    tries: int = 1
     told: bool | None = None
 
     @property
@@ -45,7 +48,8 @@ class Difference:
 
         if not self.known:
             return None
-        return 2 * float(stdtr(self.degrees, -abs(self.value) / self.sd)) if self.sd else 1.0
+        of_one = 2 * float(stdtr(self.degrees, -abs(self.value) / self.sd)) if self.sd else 1.0
+        return min(1.0, self.tries * of_one)
 
     def reach(self, quantile: float) -> float:
         """Returns the deviation times a quantile of t: half the width of an interval; infinite: noise not known."""
@@ -55,7 +59,7 @@ class Difference:
 
     def smallest(self, level: float, power: float = POWER) -> float | None:
         """Returns the difference that would be told at this level with this chance; None: noise not known."""
-        return self.reach(1 - level / 2) + self.reach(power) if self.known and self.sd else None
+        return self.reach(1 - level / self.tries / 2) + self.reach(power) if self.known and self.sd else None
 
     @property
     def mark(self) -> str:

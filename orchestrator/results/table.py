@@ -4,7 +4,8 @@ A cell shows our score and a mark against the baseline: ``▲`` better, ``▼`` 
 for noise that is borrowed and ``?`` alone for noise that is not known (``orchestrator.results.significance``). Where a
 task's likelihoods are known, bits per byte stand beside its score. Rows are in the order of their standing; those
 that cannot be told from the leader of their group share its rank (``1≈``). Tasks that tell too little to take part in
-the order are grey. The paper's columns stand right of the tasks that stand for them.
+the order are grey. The paper's columns stand right of the tasks that stand for them. Where rows were trained at several
+learning rates, ``rate`` is the one that a row's numbers are of (``orchestrator.results.rates``).
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -12,6 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.plan.rates import shown
 from orchestrator.results.agreement import Agreement, unrelated
 from orchestrator.results.values import AVERAGE, ComparedRow, Comparison, Number
 from t5core.readable import duration
@@ -82,6 +84,8 @@ def _columns(c: Comparison) -> list[tuple[Column, list[Text]]]:
             papers = [f"{row.paper[paper]:.2f}" if paper in row.paper else "" for row in c.rows]
             add(f"paper {paper}", map(Text, papers), 2, "cyan")
     add("our average", _scores(c.rows, AVERAGE), 1)
+    if c.rates is not None:
+        add("rate", [Text(shown(row.rate)) for row in c.rows], 0)
     add("standing", _filled([(row, row.standing, "{:+.2f}") for row in c.rows]), 0, "bold")
     ranks = ["" if row.rank is None else f"{row.rank}{_told(row)}" for row in c.rows]
     add("our rank", map(Text, ranks), 0, "bold")

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.plan.rates import OWN
 from orchestrator.results.agreement import Agreement
 from orchestrator.results.noise import Aggregate, Measured
 from orchestrator.results.signal import Measure, Signal
@@ -50,6 +51,9 @@ class RowResult:
         seconds: work behind this row, shared stages included or not as the caller likes; None: not known.
         paper: the paper's column -> score x100.
         reason: why a row failed, or what a finished one lacks, one line.
+        rate: the multiple of its own learning rate that it was trained at.
+        held_out_loss: of its pre-training; None: it has none.
+        tries: of how many rates this one was chosen by what the row is compared by; 1 where it was by something else.
     """
 
     name: str
@@ -63,6 +67,9 @@ class RowResult:
     label_auc: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None
     paper: Mapping[str, float] = field(default_factory=dict)
+    rate: float = OWN
+    held_out_loss: float | None = None
+    tries: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +125,7 @@ class ComparedRow:
         rank, rank_shared: place by standing, and whether other rows share it; None without a standing.
         rank_known: whether the noise that would tell this rank from others is known.
         paper_rank: place by the mean of the paper's columns among the rows shown; None without them.
+        rate: the multiple of its own learning rate that these are the runs of; 1 where no others were tried.
     """
 
     name: str
@@ -133,6 +141,74 @@ class ComparedRow:
     paper: Mapping[str, float]
     paper_rank: int | None
     seconds: float | None
+    rate: float = OWN
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriedRate:
+    """A row at one multiple of its learning rate.
+
+    Attributes:
+        held_out_loss: of its pre-training, the mean over its seeds; None: it has none.
+        standing: on the table's scale; None: not on every task that takes part.
+        reason: why it is not chosen from: a run that failed; "" where all are finished.
+    """
+
+    rate: float
+    held_out_loss: float | None
+    standing: float | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowRates:
+    """Which rate a row stands in the table with.
+
+    Attributes:
+        rate: the multiple of its own.
+        by: what it was chosen by; "": by nothing, it is the row's own.
+        tried: all of them, ascending.
+    """
+
+    rate: float
+    by: Literal["held-out loss", "standing", ""]
+    tried: tuple[TriedRate, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReversedPair:
+    """Two rows whose order at one rate for both is not that at the rates they stand in the table with.
+
+    Attributes:
+        better, worse: as they stand in the table.
+        at: the multiples at which the order is the other way round.
+        told: those of them at which this order is told from noise, as that of the table is; empty: it is open whether
+            the order depends on the rate.
+        known: whether the noise of all these orders is.
+    """
+
+    better: str
+    worse: str
+    at: tuple[float, ...]
+    told: tuple[float, ...]
+    known: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateCheck:
+    """What several learning rates do to a table.
+
+    Attributes:
+        rates: the multiples that were tried, ascending.
+        rows: row -> its own.
+        pairs: the ones whose order is another at some rate, told ones first.
+        looked_at: of how many.
+    """
+
+    rates: tuple[float, ...]
+    rows: Mapping[str, RowRates]
+    pairs: tuple[ReversedPair, ...]
+    looked_at: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +225,7 @@ class Comparison:
         notes: what the table should be read with.
         standing: what the rows are ranked by, for ``orchestrator.results.sequential``.
         columns: task -> measure -> the rows' numbers, for ``orchestrator.results.confirm``.
+        rates: what other learning rates do to it; None: none was tried.
     """
 
     title: str
@@ -163,6 +240,7 @@ class Comparison:
     notes: tuple[str, ...]
     standing: Measured = field(repr=False, compare=False)
     columns: Mapping[str, Mapping[Measure, Measured]] = field(repr=False, compare=False)
+    rates: RateCheck | None = None
 
     @property
     def tau(self) -> dict[str, float | None]:

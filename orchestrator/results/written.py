@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.results.agreement import unrelated
 from orchestrator.results.signal import SIGNAL_WANTED, Signal
-from orchestrator.results.values import Cell, ComparedRow, Comparison, Number, TaskColumn
+from orchestrator.results.values import Cell, ComparedRow, Comparison, Number, RateCheck, TaskColumn
 
 _DIGITS = 4
 
@@ -35,6 +35,40 @@ def to_dict(comparison: Comparison) -> dict[str, Any]:
         "tau_unrelated": _rounded(unrelated(c.tau_rows)),
         "tau_rows": c.tau_rows,
         "notes": list(c.notes),
+        "learning_rates": None if c.rates is None else _rates_dict(c.rates),
+    }
+
+
+def _rates_dict(check: RateCheck) -> dict[str, Any]:
+    return {
+        "tried": list(check.rates),
+        "rows": {
+            name: {
+                "rate": row.rate,
+                "chosen_by": row.by or None,
+                "tried": [
+                    {
+                        "rate": t.rate,
+                        "held_out_loss": _rounded(t.held_out_loss),
+                        "standing": _rounded(t.standing),
+                        "reason": t.reason,
+                    }
+                    for t in row.tried
+                ],
+            }
+            for name, row in check.rows.items()
+        },
+        "pairs": check.looked_at,
+        "reversed": [
+            {
+                "better": pair.better,
+                "worse": pair.worse,
+                "reversed_at": list(pair.at),
+                "told_at": list(pair.told),
+                "noise_known": pair.known,
+            }
+            for pair in check.pairs
+        ],
     }
 
 
@@ -68,6 +102,7 @@ def _row_dict(row: ComparedRow) -> dict[str, Any]:
         "paper": dict(row.paper),
         "paper_rank": row.paper_rank,
         "seconds": row.seconds,
+        "rate": row.rate,
     }
 
 

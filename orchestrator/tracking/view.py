@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.plan.plan import PlannedRow
+from orchestrator.plan.rates import OWN, shown
 from orchestrator.plan.stage import Stage
 from orchestrator.store import Manifest, Store
 from orchestrator.tracking.curves import CURVE_FILE, curve_points, is_number
@@ -121,13 +122,14 @@ class MlflowView(MlflowExperiment):
                 "t5grid.kind": "row",
                 "t5grid.scale": self.scale,
                 "t5grid.label": row.label or row.name,
+                "t5grid.rate": shown(row.rate),
                 **{f"axis.{name}": _axis(value) for name, value in axes.items()},
             }
             run = client.create_run(
                 self._experiment_id,
                 start_time=_milliseconds(now or time.time()),
                 tags=tag_texts(tags),
-                run_name=f"{row.name} seed {row.seed}",
+                run_name=row.run,
             )
             parent = _Parent(run_id=run.info.run_id, complete=False)
         self._parents[_identity(row)] = parent
@@ -144,6 +146,7 @@ class MlflowView(MlflowExperiment):
                 "t5grid.study": self.study,
                 "t5grid.row": row.name,
                 "t5grid.seed": str(row.seed),
+                "t5grid.rate": shown(row.rate),
                 "t5grid.kind": stage.kind,
                 "t5grid.stage_key": stage.key,
                 "t5grid.folder": manifest.folder,
@@ -168,7 +171,8 @@ def flat(values: Mapping[str, Any], separator: str) -> dict[str, Any]:
 
 def note(row: PlannedRow, status: str, scores: Mapping[str, float], manifests: Mapping[str, Manifest]) -> str:
     """Returns the note on a row's page: its scores and where its stages lie, as Markdown."""
-    lines = [f"**{_cell(row.label or row.name)}**, seed {row.seed}: {status}", ""]
+    at_rate = "" if row.rate == OWN else f", at {shown(row.rate)} its learning rate"
+    lines = [f"**{_cell(row.label or row.name)}**, seed {row.seed}{at_rate}: {status}", ""]
     if scores:
         lines += ["| score | value |", "|:--|--:|"]
         lines += [f"| {_cell(name)} | {value:.2f} |" for name, value in scores.items()]

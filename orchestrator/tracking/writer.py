@@ -137,7 +137,7 @@ class Tracker:
         now, final = time.time(), dict(scores)
 
         def write(view: MlflowView) -> None:
-            view.row_finished(row, status, final, now, complete=_name(row) not in self._refused)
+            view.row_finished(row, status, final, now, complete=row.run not in self._refused)
 
         self._put(row, write)
 
@@ -170,7 +170,7 @@ class Tracker:
     def _put(self, row: PlannedRow, write: Callable[[MlflowView], None]) -> None:
         if self._has_all:
             return
-        name = _name(row)
+        name = row.run
         with self._lock:
             self._open_events[name] = self._open_events.get(name, 0) + 1
         self._events.put((name, write))
@@ -212,7 +212,3 @@ class Tracker:
 
 def _stage_finished(row: PlannedRow, stage: Stage, manifest: Manifest, view: MlflowView) -> None:
     view.stage_finished(row, stage, manifest)
-
-
-def _name(row: PlannedRow) -> str:
-    return f"{row.name} seed {row.seed}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.commands.study import main
+from orchestrator.plan.rates import Rates
 from orchestrator.plan.study import plan_of
 from studies.objectives import study
 from studies.paper import baseline_standard_deviation, paper_table
@@ -104,6 +105,16 @@ def test_thirteen_pre_trainings_share_one_preparation_at_every_scale(scale: str)
         "likelihood": 14,
     }
     assert plan.shared() == (13 * 8 + 6 + 14 * others, 59 + others) and others in (0, 3)
+
+
+def test_three_learning_rates_share_the_preparation_and_hold_the_study_without_them() -> None:
+    scale = SCALES["tiny"]
+    plan = plan_of(study(), scale, 2, rates=Rates.parse("0.5x,1x,2x"))
+    kinds = [stage.kind for stage in plan.stages.values()]
+    assert (kinds.count("tokens"), kinds.count("pretrain"), kinds.count("finetune")) == (1, 13 * 6, 14 * 6)
+    assert plan.at(1.0) == plan_of(study(), scale, 2)
+    without = [plan.by_role(row)["finetune"] for row in plan.rows if row.name == "no-pretraining" and row.seed == 0]
+    assert [stage.config["train"]["schedule"]["learning_rate"] for stage in without] == [0.005, 0.01, 0.02]
 
 
 @pytest.mark.parametrize("scale", SCALES)

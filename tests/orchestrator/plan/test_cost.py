@@ -102,6 +102,8 @@ def test_a_plan_as_json_says_what_it_is_and_starts_nothing(
         "stages_distinct",
         "flops",
         "flops_without_sharing",
+        "flops_at_own_rate",
+        "learning_rates",
         "tokens",
         "checkpoint_bytes",
         "rates",

@@ -93,6 +93,7 @@ def test_a_study_is_parents_per_row_and_children_per_stage(uri: str, store: Stor
         "t5grid.row": "span '3'",
         "t5grid.label": "Span '3'",
         "t5grid.seed": "0",
+        "t5grid.rate": "1x",
         "t5grid.key": plan.rows[1].key,
         "t5grid.kind": "row",
         "t5grid.status": "finished",
