@@ -9,7 +9,7 @@ from t5core.errors import ConfigError
 
 Architecture = Literal["encoder_decoder", "shared_encoder_decoder", "language_model", "prefix_lm"]
 FeedForwardKind = Literal["relu", "gated_gelu"]
-AttentionInit = Literal["paper", "guided"]
+AttentionInit = Literal["paper", "guided", "mimetic"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,8 @@ class ModelConfig(Config):
         layer_norm_epsilon: of the RMS norm.
         attention_init: "paper": attention weights are drawn as the released code draws them; "guided": the same draws,
             but equal content attracts across the stacks and each head looks at a neighbour from the start, so that a
-            small model in a short run does not have to find out (see ``t5core.model.initialise``).
+            small model in a short run does not have to find out; "mimetic": guided, and what attention looks at
+            arrives as it is (see ``t5core.model.initialise``).
     """
 
     architecture: Architecture = "encoder_decoder"

@@ -11,6 +11,13 @@ That is ``attention_init`` "paper". "guided" makes the same draws, then changes 
 - in a position bias, each head has ``GUIDED_BIAS`` more for one small offset, the heads in turn as ``GUIDED_OFFSETS``
   lists them: neighbours are seen apart from the start.
 
+"mimetic" is guided, and changes the values and outputs of every attention, each keeping the standard deviation that it
+was drawn with: values become orthonormal, by the QR decomposition of the draw, and outputs their transpose. So each
+head hands on its own part of what it looks at, unturned, and all heads together the whole: a neighbour's embedding
+arrives as that neighbour's embedding, in the encoder's sentinel as in the decoder that finds it. The feed-forward
+network and the softmax, which share that space, then learn from a word at two hops as they do from the word before.
+With the paper's draws each hop turns the space at random, and a small model first has to learn to turn it back.
+
 A stack that also decodes has the decoder's offsets: alone, it looks back only; shared with the encoder, the buckets of
 -1 and -2 are the same in both directions of use, where that of +1 would be a far offset to the decoder.
 """
@@ -39,8 +46,11 @@ def initialise(model: nn.Module, config: ModelConfig, seed: int) -> None:
         else:
             draw = torch.empty(parameter.shape).normal_(0.0, std, generator=generator)
             parameter.copy_(draw.to(parameter.device))
-    if config.attention_init == "guided":
-        _guide(dict(model.named_parameters()), config)
+    parameters = dict(model.named_parameters())
+    if config.attention_init in ("guided", "mimetic"):
+        _guide(parameters, config)
+    if config.attention_init == "mimetic":
+        _hand_on(parameters)
 
 
 def _guide(parameters: dict[str, nn.Parameter], config: ModelConfig) -> None:
@@ -50,6 +60,18 @@ def _guide(parameters: dict[str, nn.Parameter], config: ModelConfig) -> None:
             parameter.copy_(parameters[name.replace(".k.", ".q.")] * config.d_kv**0.5)
         elif name.endswith("position_bias.weight"):
             parameter[_guided_buckets(name.partition(".")[0], config), torch.arange(config.num_heads)] += GUIDED_BIAS
+
+
+def _hand_on(parameters: dict[str, nn.Parameter]) -> None:
+    """Changes freshly drawn values and outputs in place, on the CPU in float64: the same bits wherever they live."""
+    for name, parameter in parameters.items():
+        if name.endswith("attention.v.weight"):
+            inner, d_model = parameter.shape
+            drawn = parameter.detach().double().cpu()
+            tall, _ = torch.linalg.qr(drawn.T if inner <= d_model else drawn)
+            values = (tall.T if inner <= d_model else tall) * (max(inner, d_model) / d_model) ** 0.5
+            parameter.copy_(values)
+            parameters[name.replace(".v.", ".o.")].copy_(values.T * (d_model / inner) ** 0.5)
 
 
 def _guided_buckets(stack: str, config: ModelConfig) -> Tensor:

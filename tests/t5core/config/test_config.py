@@ -66,7 +66,7 @@ CONFIGS = st.one_of(
         d_model=COUNT,
         d_ff=COUNT,
         relative_attention_init_std=st.none() | REAL,
-        attention_init=st.sampled_from(["paper", "guided"]),
+        attention_init=st.sampled_from(["paper", "guided", "mimetic"]),
     ),
     OPTIMIZER,
     SCHEDULE,

@@ -1,4 +1,4 @@
-"""First weights: what "guided" changes about "paper", to the bit, and that it changes nothing else."""
+"""First weights: what "guided" changes about "paper", "mimetic" about "guided", and that it is nothing else."""
 
 import pytest
 import torch
@@ -82,6 +82,42 @@ def test_buckets_are_those_of_the_models_own_table():
     assert found == list(enumerate([1, 5, 2, 6, 2, 6, 1, 5]))  # 2 and 3 share a bucket of 8
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_mimetic_is_guided_with_other_values_and_outputs(name):
+    config = VARIANTS[name]
+    guided, mimetic = (weights(config.replace(attention_init=way)) for way in ("guided", "mimetic"))
+    changed = {n for n in guided if not torch.equal(guided[n], mimetic[n])}
+    assert changed == {n for n in guided if n.endswith(("attention.v.weight", "attention.o.weight"))} != set()
+
+
+def heads_of(d_kv: int, num_heads: int) -> tuple[torch.Tensor, torch.Tensor]:
+    config = PAPER.replace(d_kv=d_kv, num_heads=num_heads, attention_init="mimetic")
+    found = weights(config)
+    module = "decoder.blocks.1.cross_attention"
+    return found[f"{module}.v.weight"], found[f"{module}.o.weight"]
+
+
+@pytest.mark.parametrize(("d_kv", "num_heads", "gain"), [(4, 4, 1.0), (8, 4, 2.0**0.5)])
+def test_what_all_mimetic_heads_look_at_arrives_as_it_is(d_kv, num_heads, gain):
+    v, o = heads_of(d_kv, num_heads)
+    torch.testing.assert_close(o @ v, gain * torch.eye(16), atol=1e-6, rtol=0)
+
+
+def test_fewer_mimetic_heads_hand_on_their_part():
+    v, o = heads_of(2, 4)
+    torch.testing.assert_close(v @ v.T, torch.eye(8), atol=1e-6, rtol=0)
+    projection = o @ v / 2.0**0.5
+    torch.testing.assert_close(projection @ projection, projection, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("d_kv", "num_heads"), [(32, 8), (16, 8), (64, 8)])
+def test_mimetic_weights_have_the_standard_deviations_of_the_papers(d_kv, num_heads):
+    config = ModelConfig(vocab_size=10, d_model=256, d_kv=d_kv, d_ff=8, num_heads=num_heads, attention_init="mimetic")
+    attention = T5(config.replace(num_encoder_layers=1, num_decoder_layers=1)).initialise(0).encoder.blocks[0]
+    assert attention.self_attention.v.weight.std().item() == pytest.approx(256**-0.5, rel=0.01)
+    assert attention.self_attention.o.weight.std().item() == pytest.approx((d_kv * num_heads) ** -0.5, rel=0.01)
+
+
 def test_another_way_to_begin_is_refused_by_name():
-    with pytest.raises(ConfigError, match="attention_init='guide': choose one of paper, guided"):
+    with pytest.raises(ConfigError, match="attention_init='guide': choose one of paper, guided, mimetic"):
         ModelConfig(attention_init="guide")
