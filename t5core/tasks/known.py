@@ -7,10 +7,12 @@ from t5core.errors import ConfigError
 from t5core.tasks import (
     doc_acceptability,
     doc_cloze,
+    doc_completion,
     doc_pair,
     doc_qa,
     doc_similarity,
     doc_summary,
+    doc_topic,
     glue,
     squad,
     summarization,
@@ -27,6 +29,8 @@ EMBEDDED_TASKS: tuple[Task, ...] = (
     doc_summary.TASK,
     doc_qa.TASK,
     doc_cloze.TASK,
+    doc_topic.TASK,
+    doc_completion.TASK,
 )
 PAPER_TASKS: tuple[Task, ...] = (
     *glue.TASKS,

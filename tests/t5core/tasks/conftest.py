@@ -1,5 +1,6 @@
 import json
-from itertools import islice
+from dataclasses import replace
+from itertools import cycle, islice
 
 import pytest
 
@@ -7,6 +8,7 @@ from t5core.config import CorpusConfig
 from t5core.corpora import build_corpus
 from t5core.corpora.embedded import harvest
 from t5core.tasks import load_documents
+from t5core.tasks.doc_topic import TOPICS
 
 
 def _parameters(i):
@@ -31,4 +33,8 @@ def splits(tmp_path_factory):
     (folder / "some.jsonl").write_text("\n".join(rows), encoding="utf-8")
     config = CorpusConfig(source="files", paths=(str(folder / "some.jsonl"),), validation_fraction=0.3)
     build_corpus(config, folder)
-    return [list(load_documents(folder / f"{name}.jsonl")) for name in ("train", "validation")]
+    # a file's lines are of no library: here they are said to be of each in turn
+    return [
+        [replace(document, source=f"{library}:module:name") for document, library in zip(documents, cycle(TOPICS))]
+        for documents in (load_documents(folder / f"{name}.jsonl") for name in ("train", "validation"))
+    ]

@@ -21,7 +21,7 @@ def test_tasks_of_classes_have_their_labels_and_others_none():
     assert label_set(get_task("doc_acceptability")) == ("unacceptable", "acceptable")
     labelled = {name for name in BUILT_IN if label_set(get_task(name))}
     assert {"glue_stsb", "squad", "cnn_dailymail", "super_glue_wsc", "doc_similarity", "dpr"} & labelled == set()
-    assert len(labelled) == 22  # 11 of GLUE, 9 of SuperGLUE, 2 embedded
+    assert len(labelled) == 23  # 11 of GLUE, 9 of SuperGLUE, 3 embedded
 
 
 def test_all_accepted_answers_are_right_and_a_target_where_none_are_given():

@@ -21,6 +21,8 @@ def test_the_families_stand_in_for_the_papers_columns():
         "doc_summary": "CNNDM",
         "doc_qa": "SQuAD",
         "doc_cloze": "SGLUE",
+        "doc_topic": "GLUE",
+        "doc_completion": "SGLUE",
     }
 
 
@@ -36,7 +38,7 @@ def test_examples_are_a_function_of_documents_and_seed(task, splits):
     first = list(task.examples(documents, seed=3, limit=60))
     assert first == list(task.examples(iter(documents), seed=3, limit=60))
     assert len(first) == 60
-    assert list(task.examples(documents, seed=3, limit=20)) == first[:20]
+    assert list(task.examples(documents, seed=3, limit=24)) == first[:24]
     if task.name != "doc_summary":  # which has nothing to draw
         assert first != list(task.examples(documents, seed=4, limit=60))
 
@@ -152,6 +154,34 @@ def test_scrambled_sentences_hold_the_same_words_without_their_tells(splits):
             assert not words[-1].endswith(".")
 
 
+def test_a_completion_asks_for_the_last_words_of_a_sentence(splits):
+    known = {sentence for document in splits[0] for sentence in sentences(document.text)}
+    for pair in get_task("doc_completion").examples(splits[0], seed=0, limit=200):
+        sentence = f"{pair.inputs.removeprefix('complete: ')} {pair.targets}"
+        assert sentence in known
+        assert len(pair.targets.split()) == min(5, max(3, len(sentence.split()) // 3))
+
+
+def test_topics_come_in_turns_and_no_sentence_names_its_library():
+    sources = {"networkx": "graphs", "scikit-learn": "learning", "scipy": "science", "torch": "tensors"}
+    sources |= {"SQLAlchemy": "databases", "sympy": "algebra"}
+    said = "The number {} stands for a thing of {} and nothing else."
+    documents = [
+        Document(
+            text=f"{said.format(n, topic)}\n\nThis sentence is about {source} and is left out.", source=f"{source}:m:f"
+        )
+        for n in range(3)
+        for source, topic in sources.items()
+    ]
+    documents.insert(0, Document(text=said.format(9, "any other sort"), source="click:m:f"))
+    pairs = list(get_task("doc_topic").examples(documents, seed=0))
+    assert len(pairs) == 18
+    for pair in pairs:
+        assert f"a thing of {pair.targets} and" in pair.inputs and "left out" not in pair.inputs
+    for turn in range(3):
+        assert {pair.targets for pair in pairs[6 * turn : 6 * turn + 6]} == set(sources.values())
+
+
 def test_no_answer_becomes_a_good_guess():
     cap = Cap(0.1, start=2)
     admitted = [answer for i in range(500) for answer in ("int", f"other {i}") if cap.admits(answer)]
@@ -189,7 +219,13 @@ def test_text_of_another_script_gives_examples_of_every_task_for_any_text(script
         for n in range(0, 60, 3)
     ]
     assert len(sentences(documents[0].text)) == 6
-    for name in ("doc_acceptability", "doc_pair", "doc_similarity", "doc_cloze"):
+    for name in (
+        "doc_acceptability",
+        "doc_pair",
+        "doc_similarity",
+        "doc_cloze",
+        "doc_completion",
+    ):
         pairs = list(get_task(name).examples(documents, seed=0, limit=10))
         assert len(pairs) >= 8, name
         assert not any(pair.inputs.isascii() for pair in pairs)
