@@ -39,7 +39,7 @@ def test_all_rows_but_the_baseline_train_on_text_and_tasks_at_once_for_the_steps
             assert not trained and "finetune" in kinds
             continue
         assert "pretrain" not in kinds and "finetune" not in kinds
-        assert [stage.config["train"]["steps"] for stage in trained] == [666, 667, 667]
+        assert [stage.config["train"]["steps"] for stage in trained] == [700, 700, 700]
         assert [stage.inputs.get("earlier") for stage in trained[1:]] == [stage.key for stage in trained[:-1]]
     assert len({row.stages["evaluate"] for row in plan.rows}) == 11
 

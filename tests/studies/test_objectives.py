@@ -114,7 +114,7 @@ def test_three_learning_rates_share_the_preparation_and_hold_the_study_without_t
     assert (kinds.count("tokens"), kinds.count("pretrain"), kinds.count("finetune")) == (1, 13 * 6, 14 * 6)
     assert plan.at(1.0) == plan_of(study(), scale, 2)
     without = [plan.by_role(row)["finetune"] for row in plan.rows if row.name == "no-pretraining" and row.seed == 0]
-    assert [stage.config["train"]["schedule"]["learning_rate"] for stage in without] == [0.005, 0.01, 0.02]
+    assert [stage.config["train"]["schedule"]["learning_rate"] for stage in without] == [0.01, 0.02, 0.04]
 
 
 @pytest.mark.parametrize("scale", SCALES)
