@@ -107,16 +107,26 @@ def _scores(done: Sequence[RowResult], task: TaskColumn, resamples: int, seed: i
 
 def _bits(done: Sequence[RowResult], name: str, resamples: int, seed: int) -> Sample | str | None:
     """Returns bits per byte; why there are none, though likelihoods are; or None without likelihoods."""
-    likelihoods = {run.seed: run.likelihoods[name] for run in done if run.likelihoods and name in run.likelihoods}
-    if len(likelihoods) < len(done):
+    numbers = {run.seed: found for run in done if (found := _nats_and_bytes(run, name)) is not None}
+    if len(numbers) < len(done):
         return None
-    numbers = {s: np.asarray(of_run, dtype=np.float64)[:, : _BYTES + 1] for s, of_run in likelihoods.items()}
     bits = {s: float(bits_per_byte(numbers_Nk)) for s, numbers_Nk in numbers.items()}
     if not all(np.isfinite(numbers_Nk).all() for numbers_Nk in numbers.values()):
         return "a likelihood is not finite"
     if any(math.isnan(value) for value in bits.values()):
         return "its targets have no bytes"
     return replace(_sample(name, bits, numbers, bits_per_byte, resamples, seed), tries=done[0].tries)
+
+
+def _nats_and_bytes(run: RowResult, name: str) -> NDArray[np.float64] | None:
+    """Returns a run's per-example numbers [N, 2], nats the mean over its checkpoints; None without likelihoods.
+
+    Bytes are the same at all checkpoints, so bits per byte of these are the mean of the checkpoints' bits.
+    """
+    if not run.likelihoods or name not in run.likelihoods:
+        return None
+    tables = [run.likelihoods] if run.checkpoints is None else list(run.checkpoints.likelihoods.values())
+    return np.asarray(np.mean([of_step[name][:, : _BYTES + 1] for of_step in tables], axis=0, dtype=np.float64))
 
 
 def _sample(

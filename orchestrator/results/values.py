@@ -39,6 +39,20 @@ class TaskColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checkpoints:
+    """What the last checkpoints of one run came to.
+
+    Attributes:
+        likelihoods: step -> task -> per-example numbers, as ``RowResult.likelihoods``; ascending, the end the last one.
+        steady: whether the learning rate is kept up to the end. Where it falls to nothing the weights come to rest, and
+            how far these checkpoints lie apart says nothing of how far other runs would.
+    """
+
+    likelihoods: Mapping[int, Mapping[str, NDArray[np.float64]]]
+    steady: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class RowResult:
     """What one row came to with one seed. Rows of the same name are runs of one row with several seeds.
 
@@ -47,6 +61,7 @@ class RowResult:
         example_scores: task -> per-example numbers [N, k], the same examples in the same order in every row.
         likelihoods: task -> per-example [N, 2] or, with a label set, [N, 4]: negative log-likelihood of the reference
             in nats, its bytes, normalised cross-entropy over the labels, margin of the right one; None: not taken.
+        checkpoints: the same at several checkpoints, of which bits per byte are the mean; None: at the end alone.
         label_auc: task of two labels -> how well the margin tells them apart, x100; without those where it cannot be.
         seconds: work behind this row, shared stages included or not as the caller likes; None: not known.
         paper: the paper's column -> score x100.
@@ -64,6 +79,7 @@ class RowResult:
     scores: Mapping[str, float] = field(default_factory=dict)
     example_scores: Mapping[str, NDArray[np.float64]] | None = None
     likelihoods: Mapping[str, NDArray[np.float64]] | None = None
+    checkpoints: Checkpoints | None = None
     label_auc: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None
     paper: Mapping[str, float] = field(default_factory=dict)
