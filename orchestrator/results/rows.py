@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.engine.outcomes import Failed, Finished, Outcomes, Skipped
 from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, PRETRAINED, Plan, PlannedRow
+from orchestrator.plan.stage import Stage
 from orchestrator.results.compare import Comparison, RowResult, TaskColumn, compare
 from orchestrator.results.notes import notes_on
 from orchestrator.results.values import Checkpoints
@@ -118,12 +119,23 @@ def _checkpoints(
     steps = stage.settings["likelihood"].get("also_at", ())  # plans of before say nothing of it
     if not steps:
         return None
-    train = TrainConfig.from_dict(dict(plan.stages[stage.inputs["trained"]].settings["train"]))
+    trained = plan.stages[stage.inputs["trained"]]
+    train = _train(trained)
     folder = store.path(stage)
     return Checkpoints(
         likelihoods={**{step: _tables(folder, at_the_end, step) for step in steps}, train.steps: at_the_end},
-        steady=not train.schedule.over_the_run,
+        steady=train.schedule.kept_up(_steps_before(plan, trained), train.steps),
     )
+
+
+def _train(trained: Stage) -> TrainConfig:
+    return TrainConfig.from_dict(dict(trained.settings["train"]))
+
+
+def _steps_before(plan: Plan, trained: Stage) -> int:
+    """Where the step counter of a training starts: behind the steps of those that it goes on from."""
+    key = trained.inputs.get("pretrain") or trained.inputs.get("earlier")
+    return 0 if key is None else _train(plan.stages[key]).steps + _steps_before(plan, plan.stages[key])
 
 
 def _label_auc(

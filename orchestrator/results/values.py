@@ -44,7 +44,7 @@ class Checkpoints:
 
     Attributes:
         likelihoods: step -> task -> per-example numbers, as ``RowResult.likelihoods``; ascending, the end the last one.
-        steady: whether the learning rate is kept up to the end. Where it falls to nothing the weights come to rest, and
+        steady: whether the learning rate is kept up to the end. Where it falls the weights come to rest, and
             how far these checkpoints lie apart says nothing of how far other runs would.
     """
 
@@ -104,7 +104,7 @@ class Number:
 
     @property
     def mark(self) -> str:
-        """``▲``, ``▼`` or ``≈``, with ``?`` for borrowed noise; ``?`` where it is not known; "" without a baseline."""
+        """``▲``, ``▼`` or ``≈``, with ``?`` for noise not of its own seeds, alone for none; "" without a baseline."""
         return self.difference.mark if self.difference else ""
 
 
@@ -117,12 +117,15 @@ class Cell(Number):
         label_nats: normalised cross-entropy over the labels, the mean over examples and runs; None: no labels, or not
             known of every run. Rows are not ranked by it.
         label_auc: how well the margin tells two labels apart, x100, the mean over the runs; likewise.
+        bits_checkpoint_sd: deviation between the checkpoints that ``bits`` are the mean of, within a run; None: of the
+            end alone.
         bold: by the paper's rule: within two standard deviations of the baseline of the best score in the column.
     """
 
     bits: Number | None = None
     label_nats: float | None = None
     label_auc: float | None = None
+    bits_checkpoint_sd: float | None = None
     bold: bool = False
 
     @property
@@ -140,6 +143,7 @@ class ComparedRow:
         standing: what rows are ranked by (``orchestrator.results.signal``); None: not on every task that takes part.
         rank, rank_shared: place by standing, and whether other rows share it; None without a standing.
         rank_known: whether the noise that would tell this rank from others is known.
+        rank_within_run: whether that noise is what moves within runs, which is a lower bound.
         paper_rank: place by the mean of the paper's columns among the rows shown; None without them.
         rate: the multiple of its own learning rate that these are the runs of; 1 where no others were tried.
     """
@@ -158,6 +162,7 @@ class ComparedRow:
     paper_rank: int | None
     seconds: float | None
     rate: float = OWN
+    rank_within_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,14 @@ class ScheduleConfig(Config):
         """Whether it is laid over one run's own steps; others go on with the counter after an earlier run."""
         return self.kind in ("triangular", "linear")
 
+    def kept_up(self, begin: int, steps: int) -> bool:
+        """Whether a run of so many steps from the counter's ``begin`` ends at half its first rate or more."""
+        if self.over_the_run:
+            return False
+        if self.kind == "constant":
+            return True
+        return max(begin + steps, self.warmup_steps) <= 4 * max(begin, self.warmup_steps)  # by the root of it
+
 
 TrainableKind = Literal["all", "adapters_and_norms", "adapters", "gradual"]
 LossDenominator = Literal["targets", "tokens"]
