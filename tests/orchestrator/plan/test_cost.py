@@ -111,6 +111,7 @@ def test_a_plan_as_json_says_what_it_is_and_starts_nothing(
         "flops_without_sharing",
         "flops_at_own_rate",
         "learning_rates",
+        "checkpoints",
         "tokens",
         "checkpoint_bytes",
         "rates",
