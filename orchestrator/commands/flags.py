@@ -3,7 +3,7 @@
     --scale tiny --rows 'span*' --seeds 3 --accelerator xla --corpus notes/ --tasks doc_cloze,doc_pair --store s3://bucket/t5
     --tasks glue_cola,glue_sst2,my_task.yaml --data-dir data/ --pretrain-steps 5000
     --vocabulary-mix 10:corpus 1:german/ 1:french/ 1:romanian/
-    --seeds 2 --rates 0.5x,1x,2x
+    --seeds 2 --rates 0.5x,1x,2x --checkpoints 5
 
 Everything is checked here or where it is used first, before any device is taken.
 """
@@ -19,6 +19,7 @@ from orchestrator.commands.addresses import default_store_uri, default_tracking_
 from orchestrator.commands.finished import FINISHED_ONLY, LEFT_TO_DO
 from orchestrator.commands.seeds import Seeds
 from orchestrator.commands.vocabulary_mix import sources_of
+from orchestrator.plan.checkpoints import Checkpoints
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.rates import OWN_RATE, Rates
 from orchestrator.plan.study import Scale, Study
@@ -55,6 +56,7 @@ class Options:
     seeds: str = "1"
     first_seed: int = 0
     rates: str | None = None
+    checkpoints: str | None = None
     hours: float | None = None
     accelerator: str
     precision: str | None = None
@@ -117,6 +119,8 @@ class Options:
                 "train every row at these multiples of its learning rate, and rank it at its best, like 0.5x,1x,2x"
             )
             add("--rates", metavar="A,B", help=at_several)
+            at_last = "take bits per byte at the last K checkpoints of each row, and their mean; K:N: N steps apart"
+            add("--checkpoints", metavar="K", help=f"{at_last} (default: the end alone)")
             says_what = f"show the table if every stage is finished; else start nothing, exit code {LEFT_TO_DO}"
             add(FINISHED_ONLY, action="store_true", help=says_what)
         add("--accelerator", default="auto", help=f"one of {', '.join(DEVICE_NAMES)} (default: %(default)s)")
@@ -284,6 +288,8 @@ class Options:
             pretrain, finetune = (train.replace(microbatch=self.microbatch) for train in (pretrain, finetune))
         if self.profile:
             pretrain, finetune = (train.replace(profile_steps=PROFILED_STEPS) for train in (pretrain, finetune))
+        if self.checkpoints is not None:
+            finetune = Checkpoints.parse(self.checkpoints).kept_by(finetune)
         decode = baseline.decode
         if self.targets_length is not None:
             finetune = finetune.replace(targets_length=self.targets_length)

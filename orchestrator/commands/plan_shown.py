@@ -8,7 +8,7 @@ from rich.console import Console
 
 from orchestrator.plan.cost import ASSUMED_FLOPS_PER_S, measured_flops_per_s, plan_cost
 from orchestrator.plan.kinds import KINDS
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import LIKELIHOOD, Plan
 from orchestrator.plan.rates import OWN, said
 from orchestrator.store import Store
 from t5core.tables import Column, print_table
@@ -26,6 +26,7 @@ def plan_json(plan: Plan, store: Store) -> dict[str, Any]:
             {"name": row.name, "seed": row.seed, "rate": row.rate, "stages": dict(row.stages)} for row in plan.rows
         ],
         "learning_rates": list(plan.rates),
+        "checkpoints": _checkpoints(plan),
         "stages": [
             {
                 "kind": c.stage.kind,
@@ -92,6 +93,7 @@ def render_plan(plan: Plan, store: Store, console: Console) -> None:
         f"{p['stages_distinct']} stages; the rows name {p['stages_named']}, so sharing saves {saved} of them"
         f" ({p['flops_without_sharing']:.2e} FLOPs would be {p['flops']:.2e})",
         *_of_rates(p),
+        *_of_checkpoints(p),
         f"{_short(p['tokens'])} input tokens, {p['checkpoint_bytes'] / 1e9:.2f} GB of checkpoints,"
         f" {left:.2e} FLOPs still to do",
         *(f"on {r['device']}: {r['device_hours']:,.2f} device-hours ({r['from']})" for r in p["rates"]),
@@ -105,6 +107,22 @@ def _of_rates(p: Mapping[str, Any]) -> list[str]:
         return []
     rates = said(p["learning_rates"])
     return [f"learning rates {rates}: {p['flops']:.2e} FLOPs, where 1x alone takes {p['flops_at_own_rate']:.2e}"]
+
+
+def _checkpoints(plan: Plan) -> list[int]:
+    """How many checkpoints of a row are judged, the end counted: one number if all rows are alike."""
+    judged = {row.stages[LIKELIHOOD] for row in plan.rows if LIKELIHOOD in row.stages}
+    return sorted({1 + len(plan.stages[key].settings["likelihood"].get("also_at", ())) for key in judged})
+
+
+def _of_checkpoints(p: Mapping[str, Any]) -> list[str]:
+    """What judging several checkpoints takes."""
+    if not p["checkpoints"] or p["checkpoints"][-1] < 2:
+        return []
+    counts = " or ".join(map(str, p["checkpoints"]))
+    return [
+        f"likelihoods at {counts} checkpoints of each row; fine-tunings that keep them are not those of a study without"
+    ]
 
 
 def _data(plan: Plan) -> list[str]:

@@ -25,6 +25,7 @@ from orchestrator.engine.events import Event
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.engine.outcomes import Accounting, Outcomes
 from orchestrator.engine.steering import held
+from orchestrator.plan.checkpoints import said_of_checkpoints
 from orchestrator.plan.cost import bytes_left
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.study import Scale, Study, plan_of
@@ -203,7 +204,8 @@ def _say_what_was_decided(
     places = f"{distinct} for {named} places in the rows (shared ones run once); {len(finished)} are finished already"
     say(
         console,
-        study=f"{study.title}: {options.number_of_seeds.said(len(study.rows))}{options.learning_rates.said()}",
+        study=f"{study.title}: {options.number_of_seeds.said(len(study.rows))}{options.learning_rates.said()}"
+        f"{said_of_checkpoints(scale.baseline.finetune)}",
         scale=f"{scale.name}: {scale.purpose}",
         stages=places,
         precision=f"{precision.value} ({precision.why})",

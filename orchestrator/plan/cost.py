@@ -30,10 +30,13 @@ BYTES_PER_PARAMETER = 8
 BYTES_PER_AVERAGED = 4
 """Of a checkpoint on the way, per parameter, besides: the mean of the last weights, where one is taken."""
 
+BYTES_PER_KEPT = 4
+"""Of each checkpoint that is kept beside the last one, per parameter: its weights."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageCost:
-    """What one stage costs; ``on_the_way_bytes`` is a checkpoint's before the last."""
+    """What one stage costs; ``checkpoint_bytes`` of all that it leaves, ``on_the_way_bytes`` of one before the last."""
 
     stage: Stage
     parameters: int
@@ -89,7 +92,7 @@ def stage_cost(stage: Stage) -> StageCost:
         parameters=parameters,
         tokens=train.steps * train.batch_size * train.inputs_length,
         flops=stage.cost,
-        checkpoint_bytes=BYTES_PER_PARAMETER * parameters,
+        checkpoint_bytes=(BYTES_PER_PARAMETER + BYTES_PER_KEPT * len(train.kept_steps)) * parameters,
         on_the_way_bytes=(BYTES_PER_PARAMETER + averaged) * parameters,
     )
 

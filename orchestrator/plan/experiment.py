@@ -50,6 +50,8 @@ class Experiment(Config):
             what they train on is read, nothing that they hold out.
         tasks_corpus: what embedded tasks are made of, likewise. Nothing that they are judged by is trained on as long
             as both are variants of one source, which hold out the same text.
+        finetune: where it keeps its last weights (``keep_last``), likelihoods are taken of all of them, and bits per
+            byte are the mean; in multi-task training those of the end of the whole.
         mixture: how often each task is drawn in fine-tuning.
         multitask: train on the unlabeled text and all tasks at once in this mixture, from random weights, for the steps
             of pre-training and fine-tuning together, and evaluate without fine-tuning (section 3.5.2); None: one after
@@ -93,6 +95,9 @@ class Experiment(Config):
         if self.pretrain.fresh_moments:
             way_out = "there are none to carry over into pre-training or multi-task training: set it in finetune"
             raise ConfigError("pretrain.fresh_moments", True, way_out)
+        if self.pretrain.keep_last is not None:
+            way_out = "likelihoods are of what is trained last, also in multi-task training: set it in finetune"
+            raise ConfigError("pretrain.keep_last", self.pretrain.keep_last, way_out)
         if self.mixture.unsupervised is not None:
             way_out = "unlabeled text takes part in multi-task training: set it in multitask"
             raise ConfigError("mixture.unsupervised", self.mixture.unsupervised, way_out)
@@ -130,6 +135,8 @@ class Experiment(Config):
             inputs_length=max(pretrain.inputs_length, finetune.inputs_length),
             targets_length=finetune.targets_length,
             packed=finetune.packed,
+            keep_last=finetune.keep_last,
+            keep_every=finetune.keep_every,
             seed=pretrain.seed + self.seed,
         )
 
@@ -231,11 +238,16 @@ def _likelihood(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name
         "likelihood",
         name,
         inputs={"trained": trained, "tasks": stages["tasks"], "vocabulary": stages["vocabulary"]},
-        likelihood=LikelihoodConfig(batch_size=e.decode.batch_size),
+        likelihood=LikelihoodConfig(batch_size=e.decode.batch_size, also_at=_kept_steps(trained)),
         tasks=e.tasks,
         inputs_length=_evaluated_length(e),
         **e.computed,
     )
+
+
+def _kept_steps(trained: Stage) -> tuple[int, ...]:
+    """The steps of which a stage leaves weights beside its last ones."""
+    return TrainConfig.from_dict(dict(trained.settings["train"])).kept_steps
 
 
 def _evaluated_length(e: Experiment) -> int:
@@ -283,10 +295,11 @@ def _multitask(e: Experiment, stages: Mapping[str, Stage], name: str) -> dict[st
     assert e.objective is not None
     whole = e.multitask_train
     ends = [whole.steps * part // e.parts for part in range(e.parts + 1)]
+    early = whole.replace(keep_last=None, keep_every=None)  # only what is judged in the end is kept
     out: dict[str, Stage] = {}
     earlier: dict[str, Stage] = {}
     for part, (begin, end) in enumerate(pairwise(ends), start=1):
-        train = whole.replace(steps=end - begin)
+        train = whole.replace(steps=end - begin) if part == e.parts else early.replace(steps=end - begin)
         role = "multitask" if e.parts == 1 else f"multitask{part}"
         out[role] = Stage.of(
             "multitask",

@@ -8,13 +8,21 @@ Pure: takes results as values, returns values; knows no store, no Ray and no stu
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from orchestrator.results.agreement import Agreement, agreement
-from orchestrator.results.footnotes import footnotes
+from orchestrator.results.footnotes import checkpoint_notes, footnotes
 from orchestrator.results.multiple import all_pairs, shared_ranks, told
 from orchestrator.results.noise import RESAMPLES, Measured
 from orchestrator.results.rates import rate_notes, try_rates
-from orchestrator.results.samples import Columns, average_of_scores, by_name, columns_of_numbers, label_figures
+from orchestrator.results.samples import (
+    Columns,
+    average_of_scores,
+    by_name,
+    checkpoint_deviation,
+    columns_of_numbers,
+    label_figures,
+)
 from orchestrator.results.signal import Measure, signals, standing, with_smallest
 from orchestrator.results.significance import LEVEL, Difference
 from orchestrator.results.values import (
@@ -76,7 +84,9 @@ def compare(
         worth = with_smallest(worth, columns, baseline, level / marks)
     check = None if rates is None else rates.check(columns, worth, order, level)
     best_first = sorted(order.samples, key=lambda row: -order.samples[row].value)
-    ranks = shared_ranks(best_first, all_pairs(best_first, order.difference, level))
+    pairs = all_pairs(best_first, partial(order.difference, within_runs=True), level)
+    ranks = shared_ranks(best_first, pairs)
+    within = {row for pair, difference in pairs.items() if difference.within_run for row in pair}
     paper_columns = tuple(dict.fromkeys(t.paper_column for t in tasks if t.paper_column))
     paper_ranks = _paper_ranks(runs, paper_columns)
     cells = {name: _cells(name, of_row, columns, average, marked, baseline) for name, of_row in runs.items()}
@@ -102,6 +112,7 @@ def compare(
                 paper_rank=paper_ranks.get(name),
                 seconds=math.fsum(seconds) if seconds else None,
                 rate=of_row[0].rate,
+                rank_within_run=known and name in within,
             )
         )
     agreements, tau_rows = _agreement(rows, columns, average, order, tasks, paper_columns)
@@ -128,6 +139,7 @@ def compare(
             looks=looks,
         )
         + (() if check is None else rate_notes(check))
+        + checkpoint_notes(runs)
         + left_out
         + tuple(notes),
         standing=order,
@@ -145,7 +157,7 @@ def _differences(
         numbers |= {(measure, task): column for measure, column in measures.items()}
     return told(
         {
-            (row, measure, task): column.difference(row, baseline)
+            (row, measure, task): column.difference(row, baseline, within_runs=True)
             for (measure, task), column in numbers.items()
             if baseline in column
             for row in column.samples
@@ -181,6 +193,7 @@ def _cells(
             bits=_number(bits, row, marked.get((row, "bits", task))) if bits is not None and row in bits else None,
             label_nats=label_nats,
             label_auc=label_auc,
+            bits_checkpoint_sd=checkpoint_deviation(runs, task) if bits is not None and row in bits else None,
             bold=_bold(scores, row, baseline),
         )
     return cells

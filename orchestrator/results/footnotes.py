@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from orchestrator.results.signal import SIGNAL_WANTED, Measure, Signal
-from orchestrator.results.values import ComparedRow, Number, TaskColumn
+from orchestrator.results.values import ComparedRow, Number, RowResult, TaskColumn
 
 _DIGITS: Mapping[Measure, str] = {"score": ".2f", "bits": ".3f"}
 _UNITS: Mapping[Measure, str] = {"score": "", "bits": " bits"}
@@ -58,9 +58,18 @@ def _marks(rows: Sequence[ComparedRow], baseline: str, compared: bool, level: fl
         return (f"the baseline ({baseline}) has no result yet, so nothing is compared with it",)
     differences = [number.difference for number in _numbers(rows) if number.difference]
     tested = sum(d.known for d in differences)
-    marks = f"against the baseline ({baseline}): ▲ better, ▼ worse, ≈ within the noise"
     lines = []
-    if tested:
+    if any(d.within_run for d in differences):  # then all that are known are
+        lines.append(
+            f"against the baseline ({baseline}): ▲? better, ▼? worse, ≈? within the noise, which is how far the last "
+            f"checkpoints of each row's own run lie apart (Holm's correction over all {tested} marks at {level:.4g})"
+        )
+        lines.append(
+            "such noise is a lower bound: what another initialisation or order of the data would move is not in it, so "
+            "rows that do not differ may well have an arrow; --seeds 2 or more tells"
+        )
+    elif tested:
+        marks = f"against the baseline ({baseline}): ▲ better, ▼ worse, ≈ within the noise"
         shared = f", shared by up to {looks} looks at growing data" if looks > 1 else ""
         lines.append(
             f"{marks} (Holm's correction over all {tested} marks: a table of equal rows, about alike in noise, has any "
@@ -109,10 +118,35 @@ def _ranks(rows: Sequence[ComparedRow], signals: Mapping[str, Signal], labels: M
         )
     else:
         lines.append("standing 0: all rows are the same on every task")
-    if any(row.rank_shared and row.rank_known for row in rows):
+    within = any(row.rank_within_run for row in rows)
+    if within:
+        lines.append(
+            "rank n≈?: cannot be told from the first row of that rank even by the noise within runs, corrected for all "
+            "pairs of rows; n?: can, but that noise is a lower bound, or is not known"
+        )
+    elif any(row.rank_shared and row.rank_known for row in rows):
         lines.append("rank n≈: cannot be told from the first row of that rank, corrected for all pairs of rows")
-    if any(row.rank is not None and not row.rank_known for row in rows):
+    if not within and any(row.rank is not None and not row.rank_known for row in rows):
         lines.append("rank n?: in this order as it came out; the noise that would tell the rows apart is not known")
+    return tuple(lines)
+
+
+def checkpoint_notes(rows: Mapping[str, Sequence[RowResult]]) -> tuple[str, ...]:
+    """Returns lines about rows that were judged at several checkpoints: what is a mean, and what it does not tell."""
+    judged = {name: [run for run in runs if run.checkpoints] for name, runs in rows.items()}
+    counts = sorted({len(run.checkpoints.likelihoods) for runs in judged.values() for run in runs if run.checkpoints})
+    if not counts:
+        return ()
+    some = "" if all(judged.values()) else f" (not of {', '.join(name for name, runs in judged.items() if not runs)})"
+    number = " or ".join(map(str, counts))
+    lines = [f"bits per byte: the mean over the last {number} checkpoints of a run{some}; scores are of its end"]
+    alone = all(sum(run.status == "done" for run in runs) < 2 for runs in rows.values())
+    resting = [n for n, runs in judged.items() if any(r.checkpoints and not r.checkpoints.steady for r in runs)]
+    if alone and resting:
+        lines.append(
+            f"no noise within runs of {', '.join(resting)}: the learning rate falls, and with it how far the last "
+            "checkpoints lie apart, while runs lie apart as ever"
+        )
     return tuple(lines)
 
 

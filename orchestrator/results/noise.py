@@ -16,13 +16,18 @@ The same seed is the same order of data in every row, and what it does to all ro
 rows that share seeds are compared seed by seed, with what the seeds do to all rows taken out.
 
 A row with one run *borrows* the variance of the others. Where no row has two runs the noise of training is not known.
+Then marks and ranks may rest on what moves *within runs*: how far the last checkpoints of each row's own run lie apart,
+rows compared step by step. Other weights to begin with and another order of the data move nothing in it, so it is a
+lower bound, and whoever takes it has to ask for it and to say so. The number of a row is the mean of its checkpoints,
+but their variance is not divided by how many they are: that is what the mean moves by within its run, and only the
+whole of it comes near to what another run would move it by (docs/significance.md has the simulation).
 
 Legend: R resamples, N examples, k numbers per example.
 """
 
 import math
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -48,11 +53,14 @@ class Sample:
         runs: seed -> the number of that training run.
         replicates_R: seed -> the number on each resampled evaluation set; None: not known.
         tries: of how many tries the row was chosen by what it is compared by.
+        checkpoints: of a row with one run: step -> the number at that step of it, of which its number is the mean;
+            None: the number is of the end alone, or what moves within the run says nothing of it.
     """
 
     runs: Mapping[int, float]
     replicates_R: Mapping[int, NDArray[np.float64]] | None = None
     tries: int = 1
+    checkpoints: Mapping[int, float] | None = None
 
     @cached_property
     def value(self) -> float:
@@ -71,9 +79,10 @@ class Sample:
 
     def scaled(self, centre: float, by: float) -> "Sample":
         """Returns the sample of ``(number - centre) * by``."""
-        replicates_R = self.replicates_R
+        replicates_R, checkpoints = self.replicates_R, self.checkpoints
         return replace(
             self,
+            checkpoints=None if checkpoints is None else {k: (v - centre) * by for k, v in checkpoints.items()},
             runs={seed: (value - centre) * by for seed, value in self.runs.items()},
             replicates_R=None if replicates_R is None else {s: (r - centre) * by for s, r in replicates_R.items()},
         )
@@ -116,7 +125,11 @@ def average(samples: Sequence[Sample]) -> Sample:
     replicates_R = None
     if len(known) == len(samples):
         replicates_R = {seed: np.mean([by_seed[seed] for by_seed in known], axis=0) for seed in seeds}
-    return Sample(runs=runs, replicates_R=replicates_R, tries=samples[0].tries)
+    by_step = [s.checkpoints for s in samples if s.checkpoints is not None]
+    checkpoints = None
+    if len(by_step) == len(samples) and all(one.keys() == by_step[0].keys() for one in by_step):
+        checkpoints = {step: math.fsum(one[step] for one in by_step) / len(by_step) for step in by_step[0]}
+    return Sample(runs=runs, replicates_R=replicates_R, tries=samples[0].tries, checkpoints=checkpoints)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,9 +152,14 @@ class Measured:
     def __init__(self, samples: Mapping[str, Sample], *, better: int = 1) -> None:
         self.samples = dict(samples)
         self.better = better
-        self.own, self.own_degrees = _moderated(self.samples, shared_seeds=False)
-        paired, degrees = _moderated(self.samples, shared_seeds=True)
+        several = {row: s.runs for row, s in self.samples.items() if len(s.runs) > 1}
+        self.own, self.own_degrees = _moderated(several, self.samples, shared=False)
+        paired, degrees = _moderated(several, self.samples, shared=True)
         self.paired, self.paired_degrees = (paired, degrees) if paired else (self.own, self.own_degrees)
+        by_step = {row: s.checkpoints for row, s in self.samples.items() if s.checkpoints and not several}
+        self._within = _moderated(by_step, by_step, shared=False)
+        steps_paired = _moderated(by_step, by_step, shared=True)
+        self._within_paired = steps_paired if steps_paired[0] else self._within
 
     def __contains__(self, row: object) -> bool:
         return row in self.samples
@@ -155,8 +173,13 @@ class Measured:
             return None
         return math.sqrt(_spread(examples) + (runs.value / len(one.runs) if runs else 0.0))
 
-    def difference(self, ours: str, other: str) -> Difference:
-        """Returns ``ours - other``: over the seeds that both have, or over all, whichever is known more precisely."""
+    def difference(self, ours: str, other: str, *, within_runs: bool = False) -> Difference:
+        """Returns ``ours - other``: over the seeds that both have, or over all, whichever is known more precisely.
+
+        With ``within_runs`` what moves within runs is taken where no row has two; without, nothing is known there.
+        """
+        if within_runs and not self.own:
+            return self._within_difference(ours, other)
         a, b = self.samples[ours], self.samples[other]
         shared = [seed for seed in a.runs if seed in b.runs]
         over_all = self._difference(ours, list(a.runs), other, list(b.runs), self.own, self.own_degrees)
@@ -166,6 +189,12 @@ class Measured:
         if len(shared) == len(a.runs) == len(b.runs) or not by_seed.known or not over_all.known:
             return by_seed
         return min(by_seed, over_all, key=lambda d: d.reach(_USUAL_QUANTILE))
+
+    def _within_difference(self, ours: str, other: str) -> Difference:
+        a, b = list(self.samples[ours].runs), list(self.samples[other].runs)
+        variances, degrees = self._within_paired if a == b else self._within
+        found = self._difference(ours, a, other, b, variances, degrees)
+        return replace(found, within_run=found.known)
 
     def _difference(
         self,
@@ -207,16 +236,23 @@ def _spread(replicates_R: NDArray[np.float64] | None) -> float:
     return float(np.var(known, ddof=1)) if len(known) > 1 else 0.0
 
 
-def _moderated(samples: Mapping[str, Sample], *, shared_seeds: bool) -> tuple[dict[str, Variance], float]:
-    """Returns each row's moderated variance and the degrees of freedom of all rows together."""
-    several = [row for row, s in samples.items() if len(s.runs) > 1]
-    squares, degrees = _residuals({row: samples[row].runs for row in several}, shared_seeds=shared_seeds)
+def _moderated(
+    several: Mapping[str, Mapping[int, float]], rows: Iterable[str], *, shared: bool
+) -> tuple[dict[str, Variance], float]:
+    """Returns the moderated variance of one number, and the degrees of freedom of all rows together.
+
+    Args:
+        several: the numbers of each row that has several, by seed, or by step.
+        rows: that are to have a variance.
+        shared: whether what a seed or step does to all rows is taken out.
+    """
+    squares, degrees = _residuals(several, shared=shared)
     total = math.fsum(degrees.values())
     if total < 1e-6:
         return {}, 0.0
     pooled = math.fsum(squares.values()) / total
     out = {}
-    for row in samples:
+    for row in rows:
         own = degrees.get(row, 0.0)
         out[row] = Variance(
             value=(PRIOR_DEGREES * pooled + squares.get(row, 0.0)) / (PRIOR_DEGREES + own),
@@ -226,19 +262,17 @@ def _moderated(samples: Mapping[str, Sample], *, shared_seeds: bool) -> tuple[di
     return out, total
 
 
-def _residuals(
-    runs: Mapping[str, Mapping[int, float]], *, shared_seeds: bool
-) -> tuple[dict[str, float], dict[str, float]]:
+def _residuals(runs: Mapping[str, Mapping[int, float]], *, shared: bool) -> tuple[dict[str, float], dict[str, float]]:
     """Returns each row's sum of squares around its mean, and its degrees of freedom.
 
-    With ``shared_seeds`` what a seed does to all rows that have it is taken out as well, by least squares; each row
+    With ``shared`` what a seed (or step) does to all rows that have it is taken out as well, by least squares; each row
     keeps the degrees of freedom that its own runs leave.
     """
     cells = [(row, seed) for row, by_seed in runs.items() for seed in by_seed]
     if not cells:
         return {}, {}
     columns = [[float(row == name) for row, _ in cells] for name in runs]
-    if shared_seeds:
+    if shared:
         counts: dict[int, int] = {}
         for _, seed in cells:
             counts[seed] = counts.get(seed, 0) + 1

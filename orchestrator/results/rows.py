@@ -5,17 +5,20 @@ are those of all rows, and a row has no cell where a task is not its own.
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.engine.outcomes import Failed, Finished, Outcomes, Skipped
 from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, PRETRAINED, Plan, PlannedRow
+from orchestrator.plan.stage import Stage
 from orchestrator.results.compare import Comparison, RowResult, TaskColumn, compare
 from orchestrator.results.notes import notes_on
-from orchestrator.stages.work import pairs_in
+from orchestrator.results.values import Checkpoints
+from orchestrator.stages.work import likelihood_file, pairs_in
 from orchestrator.store import Manifest, Store
-from t5core.config import TasksConfig
+from t5core.config import TasksConfig, TrainConfig
 from t5core.tasks import Task, judged, tasks_of
 from t5core.tasks.references import label_auc, label_set, referenced
 
@@ -80,6 +83,7 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
         scores=main_scores(tasks, evaluated.manifest),
         example_scores={name: np.load(folder / f"{name}.scores.npy", allow_pickle=False) for name in tasks},
         likelihoods=likelihoods,
+        checkpoints=None if likelihoods is None else _checkpoints(plan, row, likelihoods, store),
         label_auc=_label_auc(plan, row, tasks, likelihoods, outcomes, store) if likelihoods else {},
         seconds=sum(_seconds(outcomes, key) for key in row.stages.values() if plan.stages[key].accelerated),
         rate=row.rate,
@@ -99,9 +103,39 @@ def _likelihoods(
     """Returns the per-example numbers of the tasks that have any; None for plans of before they were taken."""
     if LIKELIHOOD not in row.stages:
         return None
-    folder = store.path(plan.stages[row.stages[LIKELIHOOD]])
-    found = {name: np.load(folder / f"{name}.likelihood.npy", allow_pickle=False) for name in tasks}
+    return _tables(store.path(plan.stages[row.stages[LIKELIHOOD]]), tasks)
+
+
+def _tables(folder: Path, tasks: Iterable[str], step: int | None = None) -> dict[str, NDArray[np.float64]]:
+    found = {name: np.load(folder / likelihood_file(name, step), allow_pickle=False) for name in tasks}
     return {name: per_example_Nk for name, per_example_Nk in found.items() if len(per_example_Nk)}
+
+
+def _checkpoints(
+    plan: Plan, row: PlannedRow, at_the_end: Mapping[str, NDArray[np.float64]], store: Store
+) -> Checkpoints | None:
+    """Returns what was measured at several checkpoints; None where it was at the end alone."""
+    stage = plan.stages[row.stages[LIKELIHOOD]]
+    steps = stage.settings["likelihood"].get("also_at", ())  # plans of before say nothing of it
+    if not steps:
+        return None
+    trained = plan.stages[stage.inputs["trained"]]
+    train = _train(trained)
+    folder = store.path(stage)
+    return Checkpoints(
+        likelihoods={**{step: _tables(folder, at_the_end, step) for step in steps}, train.steps: at_the_end},
+        steady=train.schedule.kept_up(_steps_before(plan, trained), train.steps),
+    )
+
+
+def _train(trained: Stage) -> TrainConfig:
+    return TrainConfig.from_dict(dict(trained.settings["train"]))
+
+
+def _steps_before(plan: Plan, trained: Stage) -> int:
+    """Where the step counter of a training starts: behind the steps of those that it goes on from."""
+    key = trained.inputs.get("pretrain") or trained.inputs.get("earlier")
+    return 0 if key is None else _train(plan.stages[key]).steps + _steps_before(plan, plan.stages[key])
 
 
 def _label_auc(

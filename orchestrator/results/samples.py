@@ -41,16 +41,18 @@ def columns_of_numbers(
 ) -> tuple[dict[str, dict[Measure, Measured]], tuple[str, ...]]:
     """Returns task -> measure -> the finished runs' numbers, and lines about those that cannot be shown.
 
-    A row has a number where all its finished runs have it.
+    A row has a number where all its finished runs have it. Where no row has two runs, those judged at several
+    checkpoints say how far their bits lie apart.
     """
+    finished = {name: [run for run in runs if run.status == "done"] for name, runs in rows.items()}
+    alone = all(len(done) < 2 for done in finished.values())
     columns: dict[str, dict[Measure, Measured]] = {}
     notes = []
     for task in tasks:
         scores: dict[str, Sample] = {}
         bits: dict[str, Sample] = {}
         refused = []
-        for name, runs in rows.items():
-            done = [run for run in runs if run.status == "done"]
+        for name, done in finished.items():
             scored = _scores(done, task, resamples, seed)
             if scored is None:
                 if any(not math.isfinite(run.scores.get(task.task, 0.0)) for run in done):
@@ -59,7 +61,7 @@ def columns_of_numbers(
             scores[name] = scored
             found = _bits(done, task.task, resamples, seed)
             if isinstance(found, Sample):
-                bits[name] = found
+                bits[name] = replace(found, checkpoints=bits_at(done[0], task.task)) if alone else found
             elif found:
                 refused.append(f"{name} ({found})")
         columns[task.task] = {}
@@ -79,6 +81,28 @@ def average_of_scores(columns: Columns, tasks: Sequence[str]) -> Measured:
         return Measured({})
     rows = [row for row in parts[0].samples if all(row in part for part in parts)]
     return Measured({row: average([part.samples[row] for part in parts]) for row in rows})
+
+
+def bits_at(run: RowResult, task: str) -> dict[int, float] | None:
+    """Returns bits per byte by step, as far as they say something of a run's noise; None: they do not."""
+    if run.checkpoints is None or not run.checkpoints.steady:
+        return None
+    return {
+        step: float(bits_per_byte(of_step[task][:, : _BYTES + 1]))
+        for step, of_step in run.checkpoints.likelihoods.items()
+    }
+
+
+def checkpoint_deviation(runs: Sequence[RowResult], task: str) -> float | None:
+    """Returns how far bits per byte of a run's checkpoints lie apart, over all runs; None: not known of every run."""
+    done = [run for run in runs if run.status == "done"]
+    squares = [
+        float(np.var([bits_per_byte(of_step[task]) for of_step in run.checkpoints.likelihoods.values()], ddof=1))
+        for run in done
+        if run.checkpoints is not None and run.likelihoods and task in run.likelihoods
+    ]
+    mean = _mean_of_all(squares, len(done))
+    return None if mean is None else math.sqrt(mean)
 
 
 def label_figures(runs: Sequence[RowResult], task: str) -> tuple[float | None, float | None]:
@@ -107,16 +131,26 @@ def _scores(done: Sequence[RowResult], task: TaskColumn, resamples: int, seed: i
 
 def _bits(done: Sequence[RowResult], name: str, resamples: int, seed: int) -> Sample | str | None:
     """Returns bits per byte; why there are none, though likelihoods are; or None without likelihoods."""
-    likelihoods = {run.seed: run.likelihoods[name] for run in done if run.likelihoods and name in run.likelihoods}
-    if len(likelihoods) < len(done):
+    numbers = {run.seed: found for run in done if (found := _nats_and_bytes(run, name)) is not None}
+    if len(numbers) < len(done):
         return None
-    numbers = {s: np.asarray(of_run, dtype=np.float64)[:, : _BYTES + 1] for s, of_run in likelihoods.items()}
     bits = {s: float(bits_per_byte(numbers_Nk)) for s, numbers_Nk in numbers.items()}
     if not all(np.isfinite(numbers_Nk).all() for numbers_Nk in numbers.values()):
         return "a likelihood is not finite"
     if any(math.isnan(value) for value in bits.values()):
         return "its targets have no bytes"
     return replace(_sample(name, bits, numbers, bits_per_byte, resamples, seed), tries=done[0].tries)
+
+
+def _nats_and_bytes(run: RowResult, name: str) -> NDArray[np.float64] | None:
+    """Returns a run's per-example numbers [N, 2], nats the mean over its checkpoints; None without likelihoods.
+
+    Bytes are the same at all checkpoints, so bits per byte of these are the mean of the checkpoints' bits.
+    """
+    if not run.likelihoods or name not in run.likelihoods:
+        return None
+    tables = [run.likelihoods] if run.checkpoints is None else list(run.checkpoints.likelihoods.values())
+    return np.asarray(np.mean([of_step[name][:, : _BYTES + 1] for of_step in tables], axis=0, dtype=np.float64))
 
 
 def _sample(

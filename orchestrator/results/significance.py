@@ -22,6 +22,7 @@ class Difference:
         sd: its standard deviation; None: the noise of training is not known.
         degrees: of freedom of ``sd``.
         borrowed: the noise of training is of other rows.
+        within_run: the noise of training is that between the last checkpoints of each row's own run: at least so much.
         better: 1 where more is better, -1 where less is.
         tries: how many pairs there were of which these two were chosen by what they are compared by. The best of K is a
             bit lucky, so it is held against a K-th of the level.
@@ -32,6 +33,7 @@ class Difference:
     sd: float | None = None
     degrees: float = math.inf
     borrowed: bool = False
+    within_run: bool = False
     better: int = 1
     tries: int = 1
     told: bool | None = None
@@ -63,8 +65,8 @@ class Difference:
 
     @property
     def mark(self) -> str:
-        """``▲`` better, ``▼`` worse, ``≈`` not told from noise; ``?`` behind it for borrowed noise, alone for none."""
+        """``▲`` better, ``▼`` worse, ``≈`` not told from noise; ``?`` behind it: of other rows, or within runs."""
         if self.told is None:
             return "?"
         arrow = ("▲" if self.value * self.better > 0 else "▼") if self.told else "≈"
-        return arrow + ("?" if self.borrowed else "")
+        return arrow + ("?" if self.borrowed or self.within_run else "")

@@ -1,11 +1,12 @@
 """The table: a comparison as people read it.
 
 A cell shows our score and a mark against the baseline: ``▲`` better, ``▼`` worse, ``≈`` no telling, with ``?`` behind
-for noise that is borrowed and ``?`` alone for noise that is not known (``orchestrator.results.significance``). Where a
-task's likelihoods are known, bits per byte stand beside its score. Rows are in the order of their standing; those
-that cannot be told from the leader of their group share its rank (``1≈``). Tasks that tell too little to take part in
-the order are grey. The paper's columns stand right of the tasks that stand for them. Where rows were trained at several
-learning rates, ``rate`` is the one that a row's numbers are of (``orchestrator.results.rates``).
+for noise that is borrowed or from within runs and ``?`` alone for noise that is not known
+(``orchestrator.results.significance``). Where a task's likelihoods are known, bits per byte stand beside its score.
+Rows are in the order of their standing; those that cannot be told from the leader of their group share its rank
+(``1≈``), with ``?`` behind where that rests on noise within runs. Tasks that tell too little to take part in the order
+are grey. The paper's columns stand right of the tasks that stand for them. Where rows were trained at several learning
+rates, ``rate`` is the one that a row's numbers are of (``orchestrator.results.rates``).
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -87,7 +88,8 @@ def _columns(c: Comparison) -> list[tuple[Column, list[Text]]]:
     if c.rates is not None:
         add("rate", [Text(shown(row.rate)) for row in c.rows], 0)
     add("standing", _filled([(row, row.standing, "{:+.2f}") for row in c.rows]), 0, "bold")
-    ranks = ["" if row.rank is None else f"{row.rank}{_told(row)}" for row in c.rows]
+    width = max([1, *(len(_told(row)) for row in c.rows)])
+    ranks = ["" if row.rank is None else f"{row.rank}{_told(row).ljust(width)}" for row in c.rows]
     add("our rank", map(Text, ranks), 0, "bold")
     add("paper rank", [Text("" if row.paper_rank is None else str(row.paper_rank)) for row in c.rows], 2, "cyan")
     add("time", [Text(duration(row.seconds)) for row in c.rows], 3)
@@ -105,7 +107,9 @@ def _label(row: ComparedRow, baseline: str) -> Text:
 
 
 def _told(row: ComparedRow) -> str:
-    return "?" if not row.rank_known else "≈" if row.rank_shared else " "
+    if not row.rank_known:
+        return "?"
+    return ("≈" if row.rank_shared else "") + ("?" if row.rank_within_run else "")
 
 
 def _scores(rows: Sequence[ComparedRow], column: str, grey: str = "") -> list[Text]:

@@ -39,6 +39,20 @@ class TaskColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checkpoints:
+    """What the last checkpoints of one run came to.
+
+    Attributes:
+        likelihoods: step -> task -> per-example numbers, as ``RowResult.likelihoods``; ascending, the end the last one.
+        steady: whether the learning rate is kept up to the end. Where it falls the weights come to rest, and
+            how far these checkpoints lie apart says nothing of how far other runs would.
+    """
+
+    likelihoods: Mapping[int, Mapping[str, NDArray[np.float64]]]
+    steady: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class RowResult:
     """What one row came to with one seed. Rows of the same name are runs of one row with several seeds.
 
@@ -47,6 +61,7 @@ class RowResult:
         example_scores: task -> per-example numbers [N, k], the same examples in the same order in every row.
         likelihoods: task -> per-example [N, 2] or, with a label set, [N, 4]: negative log-likelihood of the reference
             in nats, its bytes, normalised cross-entropy over the labels, margin of the right one; None: not taken.
+        checkpoints: the same at several checkpoints, of which bits per byte are the mean; None: at the end alone.
         label_auc: task of two labels -> how well the margin tells them apart, x100; without those where it cannot be.
         seconds: work behind this row, shared stages included or not as the caller likes; None: not known.
         paper: the paper's column -> score x100.
@@ -64,6 +79,7 @@ class RowResult:
     scores: Mapping[str, float] = field(default_factory=dict)
     example_scores: Mapping[str, NDArray[np.float64]] | None = None
     likelihoods: Mapping[str, NDArray[np.float64]] | None = None
+    checkpoints: Checkpoints | None = None
     label_auc: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None
     paper: Mapping[str, float] = field(default_factory=dict)
@@ -88,7 +104,7 @@ class Number:
 
     @property
     def mark(self) -> str:
-        """``▲``, ``▼`` or ``≈``, with ``?`` for borrowed noise; ``?`` where it is not known; "" without a baseline."""
+        """``▲``, ``▼`` or ``≈``, with ``?`` for noise not of its own seeds, alone for none; "" without a baseline."""
         return self.difference.mark if self.difference else ""
 
 
@@ -101,12 +117,15 @@ class Cell(Number):
         label_nats: normalised cross-entropy over the labels, the mean over examples and runs; None: no labels, or not
             known of every run. Rows are not ranked by it.
         label_auc: how well the margin tells two labels apart, x100, the mean over the runs; likewise.
+        bits_checkpoint_sd: deviation between the checkpoints that ``bits`` are the mean of, within a run; None: of the
+            end alone.
         bold: by the paper's rule: within two standard deviations of the baseline of the best score in the column.
     """
 
     bits: Number | None = None
     label_nats: float | None = None
     label_auc: float | None = None
+    bits_checkpoint_sd: float | None = None
     bold: bool = False
 
     @property
@@ -124,6 +143,7 @@ class ComparedRow:
         standing: what rows are ranked by (``orchestrator.results.signal``); None: not on every task that takes part.
         rank, rank_shared: place by standing, and whether other rows share it; None without a standing.
         rank_known: whether the noise that would tell this rank from others is known.
+        rank_within_run: whether that noise is what moves within runs, which is a lower bound.
         paper_rank: place by the mean of the paper's columns among the rows shown; None without them.
         rate: the multiple of its own learning rate that these are the runs of; 1 where no others were tried.
     """
@@ -142,6 +162,7 @@ class ComparedRow:
     paper_rank: int | None
     seconds: float | None
     rate: float = OWN
+    rank_within_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

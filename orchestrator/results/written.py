@@ -99,6 +99,7 @@ def _row_dict(row: ComparedRow) -> dict[str, Any]:
         "rank": row.rank,
         "rank_shared": row.rank_shared,
         "rank_known": row.rank_known,
+        "rank_within_run": row.rank_within_run,
         "paper": dict(row.paper),
         "paper_rank": row.paper_rank,
         "seconds": row.seconds,
@@ -109,6 +110,8 @@ def _row_dict(row: ComparedRow) -> dict[str, Any]:
 def _cell_dict(cell: Cell) -> dict[str, Any]:
     bits = None if cell.bits is None else {"value": _rounded(cell.bits.value), **_noise(cell.bits)}
     labels = {"label_nats": _rounded(cell.label_nats), "label_auc": _rounded(cell.label_auc)}
+    if bits is not None:
+        bits["checkpoint_sd"] = _rounded(cell.bits_checkpoint_sd)
     return {"score": _rounded(cell.score), **_noise(cell), "bold": cell.bold, "bits": bits, **labels}
 
 
@@ -116,7 +119,8 @@ def _noise(number: Number) -> dict[str, Any]:
     out: dict[str, Any] = {"sd": _rounded(number.sd), "mark": number.mark}
     d = number.difference
     if d:
-        out |= {"difference": _rounded(d.value), "difference_sd": _rounded(d.sd), "borrowed": d.borrowed}
+        out |= {"difference": _rounded(d.value), "difference_sd": _rounded(d.sd)}
+        out |= {"borrowed": d.borrowed, "within_run": d.within_run}
     return out
 
 

@@ -9,9 +9,9 @@ left there is taken up again.
     tokens      {train,validation}.{tokens,offsets}.npy
     tasks       {task}.{train,validation}.jsonl
     pretrain    final/ (a checkpoint), metrics.jsonl
-    finetune, multitask    the same
+    finetune, multitask    the same, and kept/step-*/ where other weights than the last are judged too
     evaluate    {task}.predictions.jsonl, {task}.scores.npy
-    likelihood  {task}.likelihood.npy
+    likelihood  {task}.likelihood.npy, and step-*/{task}.likelihood.npy of kept weights
 """
 
 from collections.abc import Mapping

@@ -1,14 +1,24 @@
-"""The stage that measures how likely a trained model finds the right answers: one forward pass, nothing decoded."""
+"""The stage that measures how likely a trained model finds the right answers: one forward pass, nothing decoded.
 
+Where the training kept the weights of some of its last steps, it is measured with these too. The row's bits per byte
+are then the mean: they move less than those of the end alone, and how far they lie apart is kept.
+"""
+
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.stages.work import Work, read_pairs
+from orchestrator.stages.work import Work, likelihood_file, read_pairs
 from t5core.config import LikelihoodConfig, TasksConfig
 from t5core.tasks import tasks_of
+
+if TYPE_CHECKING:  # importing torch costs seconds that others do not need
+    from t5core.decoding.likelihood import TaskLikelihood
 
 
 def likelihood(work: Work) -> dict[str, Any]:
@@ -18,42 +28,85 @@ def likelihood(work: Work) -> dict[str, Any]:
     how many answers were ``truncated``, and of tasks with labels ``label_accuracy`` x100, the share of examples whose
     right label is the likeliest, ``label_nats``, the mean cross-entropy over the labels, and where there are two of
     them ``label_auc`` x100.
+
+    With several checkpoints ``bits_per_byte`` is the mean over them, ``bits_per_byte_at`` has those of each, by its
+    step, and ``bits_per_byte_sd`` how far they lie apart; all else is of the end.
     """
-    from t5core.decoding.likelihood import task_likelihood  # importing torch costs seconds that others do not need
-    from t5core.model.kernels import ReferenceKernel, without_gradient
-    from t5core.training import checkpoint
+    from t5core.training.kept import kept_folder
+    from t5core.training.loop import FINAL
 
     config = LikelihoodConfig.from_dict(work.setting("likelihood"))
-    vocabulary = work.vocabulary()
-    length = work.stage.settings["inputs_length"]
-    device = work.device.torch_device
-    model = checkpoint.load(work.inputs["trained"] / "final").model().to(device)
-    model.compute_dtype = work.device.compute_dtype
-    model.use_kernel(without_gradient(ReferenceKernel(), device.type, length))
-    tasks = tasks_of(TasksConfig.from_dict(work.setting("tasks")))
-    bits: dict[str, float | None] = {}
-    examples: dict[str, int] = {}
-    truncated: dict[str, int] = {}
-    label_figures: dict[str, dict[str, float]] = {"label_accuracy": {}, "label_nats": {}, "label_auc": {}}
     started = time.monotonic()
-    paths = sorted(work.inputs["tasks"].glob("*.validation.jsonl"))
-    for done, path in enumerate(paths, start=1):
-        name = path.name.split(".")[0]
-        pairs = read_pairs(path)
-        found = task_likelihood(model, vocabulary, tasks[name], pairs, config, work.device, inputs_length=length)
-        if work.device.rank == 0:  # of the processes that share the stage, which all measure the same
-            np.save(work.folder / f"{name}.likelihood.npy", found.per_example_Nk, allow_pickle=False)
-        bits[name], examples[name], truncated[name] = found.bits_per_byte, len(found.per_example_Nk), found.truncated
-        for figure, by_task in label_figures.items():
-            value = getattr(found, figure)
-            if value is not None:
-                by_task[name] = value
-        work.report({"step": done, "steps": len(paths)})
+    trained = work.inputs["trained"]
+    places: dict[int | None, Path] = {step: kept_folder(trained, step) for step in config.also_at}
+    places[None] = trained / FINAL  # last, so that its step is the one known below
+    at: dict[int, dict[str, float | None]] = {}
+    for done, (step, folder) in enumerate(places.items()):
+        behind, found = _measured(work, config, folder, step, (done, len(places)))
+        at[behind] = {name: of_task.bits_per_byte for name, of_task in found.items()}
+    label_figures: dict[str, dict[str, float]] = {"label_accuracy": {}, "label_nats": {}, "label_auc": {}}
+    for figure, by_task in label_figures.items():
+        by_task |= {name: value for name, task in found.items() if (value := getattr(task, figure)) is not None}
     return {
-        "bits_per_byte": bits,
-        "examples": examples,
-        "truncated": truncated,
+        **(_several(at) if config.also_at else {"bits_per_byte": at[behind]}),
+        "examples": {name: len(of_task.per_example_Nk) for name, of_task in found.items()},
+        "truncated": {name: of_task.truncated for name, of_task in found.items()},
         **label_figures,
         "seconds": time.monotonic() - started,
         "decisions": [asdict(decision) for decision in work.device.decisions()],
     }
+
+
+def _measured(
+    work: Work, config: LikelihoodConfig, folder: Path, step: int | None, part: tuple[int, int]
+) -> tuple[int, dict[str, "TaskLikelihood"]]:
+    """Measures all tasks with the weights of one checkpoint and writes their tables.
+
+    Args:
+        work: the stage.
+        config: how it is measured.
+        folder: the checkpoint.
+        step: of which its files are; None: the end's.
+        part: the checkpoints that are done, of how many.
+
+    Returns:
+        The checkpoint's step, and task -> what was found.
+    """
+    from t5core.decoding.likelihood import task_likelihood
+    from t5core.model.kernels import ReferenceKernel, without_gradient
+    from t5core.training import checkpoint
+
+    vocabulary = work.vocabulary()
+    length = work.stage.settings["inputs_length"]
+    device = work.device.torch_device
+    loaded = checkpoint.load(folder)
+    model = loaded.model().to(device)
+    model.compute_dtype = work.device.compute_dtype
+    model.use_kernel(without_gradient(ReferenceKernel(), device.type, length))
+    tasks = tasks_of(TasksConfig.from_dict(work.setting("tasks")))
+    found: dict[str, TaskLikelihood] = {}
+    paths = sorted(work.inputs["tasks"].glob("*.validation.jsonl"))
+    for path in paths:
+        name = path.name.split(".")[0]
+        pairs = read_pairs(path)
+        found[name] = task_likelihood(model, vocabulary, tasks[name], pairs, config, work.device, inputs_length=length)
+        if work.device.rank == 0:  # of the processes that share the stage, which all measure the same
+            written = work.folder / likelihood_file(name, step)
+            written.parent.mkdir(exist_ok=True)
+            np.save(written, found[name].per_example_Nk, allow_pickle=False)
+        done, of = part
+        work.report({"step": done * len(paths) + len(found), "steps": of * len(paths)})
+    return loaded.step, found
+
+
+def _several(at: Mapping[int, Mapping[str, float | None]]) -> dict[str, Any]:
+    """Sums the bits up that were measured behind several steps."""
+    tasks = next(iter(at.values()))
+    by_task = {name: {str(step): of_step[name] for step, of_step in at.items()} for name in tasks}
+    mean: dict[str, float | None] = {}
+    apart: dict[str, float | None] = {}
+    for name, by_step in by_task.items():
+        known = [value for value in by_step.values() if value is not None]
+        mean[name] = math.fsum(known) / len(known) if known else None  # a task has bits at all steps or at none
+        apart[name] = float(np.std(known, ddof=1)) if known else None
+    return {"bits_per_byte": mean, "bits_per_byte_at": by_task, "bits_per_byte_sd": apart}

@@ -43,6 +43,11 @@ class Work:
         return Vocabulary.load(self.inputs["vocabulary"] / "vocabulary.model")
 
 
+def likelihood_file(task: str, step: int | None = None) -> str:
+    """The file of a task's likelihoods in their stage's folder: at the end of training, or behind a step of it."""
+    return f"{task}.likelihood.npy" if step is None else f"step-{step:08d}/{task}.likelihood.npy"
+
+
 def marker(model: ModelConfig, vocabulary: Vocabulary) -> tuple[int, ...] | None:
     """The ids that join inputs and targets for a decoder-only model; None for others."""
     return marker_ids(vocabulary) if model.decoder_only else None

@@ -93,9 +93,15 @@ def all_scores(evaluated: Manifest) -> dict[str, float]:
 def all_likelihoods(measured: Manifest) -> dict[str, float]:
     """Returns bits per byte of the right answers, for every task that has any, and what tells its labels apart.
 
-    As ``bits/doc_qa``, ``label_nats/doc_pair``, ``label_auc/doc_pair``; the last two since stages say them.
+    As ``bits/doc_qa``, ``label_nats/doc_pair``, ``label_auc/doc_pair``; the last two since stages say them. Of several
+    checkpoints the bits are the mean, and ``bits_checkpoint_sd/doc_qa`` is how far they lie apart.
     """
-    figures = {"bits": "bits_per_byte", "label_nats": "label_nats", "label_auc": "label_auc"}
+    figures = {
+        "bits": "bits_per_byte",
+        "bits_checkpoint_sd": "bits_per_byte_sd",
+        "label_nats": "label_nats",
+        "label_auc": "label_auc",
+    }
     return {
         f"{name}/{task}": value
         for name, of_result in figures.items()

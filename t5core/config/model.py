@@ -129,12 +129,17 @@ class LikelihoodConfig(Config):
 
     Attributes:
         max_target_tokens: answers are measured whole up to so many tokens, EOS counted; of a longer one its beginning.
+        also_at: steps of the training behind which it is taken too, beside its end; their weights have to be kept
+            (``TrainConfig.keep_last``). Bits per byte are then the mean over these steps and the end.
         batch_size: rows at a time where they are no longer than inputs are, fewer of longer ones; does not count
             towards the identity of a run.
     """
 
     max_target_tokens: int = 1024
+    also_at: tuple[int, ...] = added(())
     batch_size: int = unhashed(128)
 
     def __post_init__(self) -> None:
         self._positive("max_target_tokens", "batch_size")
+        if any(step < 1 for step in self.also_at) or list(self.also_at) != sorted(set(self.also_at)):
+            raise ConfigError("also_at", self.also_at, "give steps from 1 on, ascending, each once")

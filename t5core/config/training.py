@@ -51,6 +51,14 @@ class ScheduleConfig(Config):
         """Whether it is laid over one run's own steps; others go on with the counter after an earlier run."""
         return self.kind in ("triangular", "linear")
 
+    def kept_up(self, begin: int, steps: int) -> bool:
+        """Whether a run of so many steps from the counter's ``begin`` ends at half its first rate or more."""
+        if self.over_the_run:
+            return False
+        if self.kind == "constant":
+            return True
+        return max(begin + steps, self.warmup_steps) <= 4 * max(begin, self.warmup_steps)  # by the root of it
+
 
 TrainableKind = Literal["all", "adapters_and_norms", "adapters", "gradual"]
 LossDenominator = Literal["targets", "tokens"]
@@ -81,6 +89,9 @@ class TrainConfig(Config):
         average_last, average_every: the run leaves the mean of the weights behind so many of its steps, the last one
             and others before it, so many steps apart (see ``t5core.training.average``); None: the last weights, as in
             the paper. Moments are those of the last step.
+        keep_last, keep_every: the run leaves, beside its last weights, those behind so many of its last steps, the last
+            one counted, so many steps apart (see ``t5core.training.kept``); None: its last ones alone. What is trained
+            is the same; where it is asked for it counts, since a run that was stored without them has not got them.
         seed: of initialisation, feed order, noise and dropout.
         log_every, checkpoint_every: in steps; do not count towards the identity of the run.
         profile_steps: write a trace of so many steps behind the first ones (``t5core.training.profiling``); None: of
@@ -103,6 +114,8 @@ class TrainConfig(Config):
     fresh_moments: bool = added(False)
     average_last: int | None = added(None)
     average_every: int | None = added(None)
+    keep_last: int | None = added(None)
+    keep_every: int | None = added(None)
     seed: int = 0
     log_every: int = unhashed(20)
     checkpoint_every: int = unhashed(5_000)
@@ -111,23 +124,37 @@ class TrainConfig(Config):
     def __post_init__(self) -> None:
         self._positive("steps", "batch_size", "inputs_length", "targets_length", "log_every", "checkpoint_every")
         self._positive("unfreezing_episodes", "average_last", "average_every", "profile_steps", "microbatch")
+        self._positive("keep_last", "keep_every")
         self._one_of("loss_denominator", "trainable")
         if not 0 <= self.dropout_rate < 1:
             raise ConfigError("dropout_rate", self.dropout_rate, "give a rate from 0 up to, not including, 1")
         if self.microbatch is not None and self.batch_size % self.microbatch:
             way_out = f"give a number that divides {self.batch_size}, the batch_size"
             raise ConfigError("microbatch", self.microbatch, way_out)
-        self._check_average()
+        self._check_last("average")
+        self._check_last("keep")
+        if self.keep_last is not None and self.average_last is not None:
+            way_out = "the run leaves a mean, which is no checkpoint like those before it: keep some or average them"
+            raise ConfigError("keep_last", self.keep_last, way_out)
 
-    def _check_average(self) -> None:
-        last, every = self.average_last, self.average_every
+    @property
+    def kept_steps(self) -> tuple[int, ...]:
+        """The steps behind which weights are kept, counted from 1, ascending, without the run's last one."""
+        if self.keep_last is None or self.keep_every is None:
+            return ()
+        return tuple(self.steps - back * self.keep_every for back in reversed(range(1, self.keep_last)))
+
+    def _check_last(self, what: str) -> None:
+        """Checks how many last weights are averaged, or kept, and how far apart they are."""
+        names = (f"{what}_last", f"{what}_every")
+        last, every = (getattr(self, name) for name in names)
         if last is None or every is None:
-            for name in ("average_last", "average_every"):
+            for name in names:
                 if last != every and getattr(self, name) is None:
                     raise ConfigError(name, None, "how many weights and how many steps apart: give both or neither")
             return
         if last < 2:
-            raise ConfigError("average_last", last, "give 2 or more, or None for the last weights alone")
+            raise ConfigError(names[0], last, "give 2 or more, or None for the last weights alone")
         if (last - 1) * every >= self.steps:
             way_out = f"weights {every} steps apart: a run of {self.steps} steps has {(self.steps - 1) // every + 1}"
-            raise ConfigError("average_last", last, way_out)
+            raise ConfigError(names[0], last, way_out)

@@ -64,19 +64,21 @@ def save(
     step: int,
     model: ModelConfig,
     weights: Mapping[str, Tensor],
-    moments: Mapping[str, Tensor],
+    moments: Mapping[str, Tensor] | None,
     extra: Mapping[str, Any],
     average: Mapping[str, Tensor] | None = None,
 ) -> Checkpoint:
     """Writes a checkpoint as ``folder`` in one rename; an existing one there is replaced.
 
     ``weights``, ``moments`` and ``average``, a mean that is being taken, are whole float32 tensors on the CPU by name,
-    as ``Device.gathered`` gives them.
+    as ``Device.gathered`` gives them. Without ``moments`` it is for judging alone.
     """
     temporary = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    files = {MODEL_FILE: weights, OPTIMIZER_FILE: moments, **({AVERAGE_FILE: average} if average else {})}
+    files = {MODEL_FILE: weights}
+    files |= {OPTIMIZER_FILE: moments} if moments is not None else {}
+    files |= {AVERAGE_FILE: average} if average else {}
     for name, tensors in files.items():
         save_file(dict(tensors), temporary / name)
     checksums = {name: _sha256(temporary / name) for name in files}
@@ -95,7 +97,7 @@ def load(folder: Path) -> Checkpoint:
     """Reads a checkpoint; raises CheckpointError if it is missing, cut short or altered."""
     try:
         state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
-        names = {MODEL_FILE, OPTIMIZER_FILE, *({AVERAGE_FILE} & set(state["sha256"]))}
+        names = {MODEL_FILE, *({OPTIMIZER_FILE, AVERAGE_FILE} & set(state["sha256"]))}
         digests = {folder / name: (_sha256(folder / name), state["sha256"][name]) for name in sorted(names)}
         digests[folder / STATE_FILE] = (_state_digest(state), state.get("state_sha256", _state_digest(state)))
     except (OSError, ValueError, KeyError, TypeError) as error:  # ValueError: neither JSON nor UTF-8

@@ -34,6 +34,7 @@ from t5core.feeds.batch import Batch
 from t5core.model import T5, ModelInputs
 from t5core.training import checkpoint, fitting, kernel_choice, remembered
 from t5core.training.average import Average
+from t5core.training.kept import Kept
 from t5core.training.measures import Measures
 from t5core.training.prefetch import ahead
 from t5core.training.profiling import TRACE_FILE, StepEnded, traced
@@ -72,7 +73,7 @@ class TrainResult:
 
 
 class TrainingRun:
-    """One run in one folder: ``checkpoints/``, ``metrics.jsonl`` and, at the end, ``final/``.
+    """One run in one folder: ``checkpoints/``, ``metrics.jsonl``, ``kept/`` if asked for and, at the end, ``final/``.
 
     Args:
         model: freshly initialised, or loaded from an earlier run.
@@ -111,7 +112,10 @@ class TrainingRun:
         self.checkpoints = folder / "checkpoints"
         self.metrics_path = folder / "metrics.jsonl"
         self.checkpoints.mkdir(parents=True, exist_ok=True)
+        self.kept = Kept(config, device, folder)
         earlier = self._finished() or checkpoint.newest(self.checkpoints)
+        if earlier is not None and not self.kept.whole(earlier.step):
+            earlier = None
         if earlier is not None:
             model, moments = earlier.model(), earlier.optimizer()
         self.begin = earlier.step if earlier is not None else 0
@@ -189,6 +193,7 @@ class TrainingRun:
             log = save or done % self.config.log_every == 0 or done == self.config.steps
             pending.append((i, self.step(batch, i, inputs, measured=log)))
             self.average.take(done, self.step.model)
+            self.kept.take(done, self.step.model, self._state(done))
             measures.add(batch)
             if i - self.begin == self.WARMUP_STEPS:
                 compiled = self.device.compilations()
@@ -259,8 +264,11 @@ class TrainingRun:
                 )
         raise NonFiniteLoss(i, value, str(saved if self.show is None else readable), what)
 
+    def _state(self, done: int) -> dict[str, Any]:
+        return {"train": self.config.to_dict(), "total_step": self.step.first_step + done}
+
     def _save(self, folder: Path, done: int) -> None:
-        extra = {"train": self.config.to_dict(), "total_step": self.step.first_step + done, **self.average.state}
+        extra = {**self._state(done), **self.average.state}
         ended = self.average.complete  # then what was averaged is what the run leaves
         weights = self.average.mean if ended else self.device.gathered(self.step.model.state_dict())
         moments = self.device.gathered(self.step.optimizer.moments)

@@ -49,6 +49,13 @@ def test_pre_training_base_on_the_papers_baseline_takes_3_3e19_operations() -> N
     assert least < cost.flops < 1.3 * least
 
 
+def test_kept_weights_take_four_bytes_a_parameter_each() -> None:
+    study, scale = objectives().select("replace-spans"), SCALES["paper"]
+    finetune = scale.baseline.finetune.replace(keep_last=5, keep_every=1000)
+    plan = plan_of(study, replace(scale, baseline=scale.baseline.replace(finetune=finetune)))
+    assert plan_cost(plan).checkpoint_bytes == (8 + 8 + 4 * 4) * BASE_PARAMETERS
+
+
 def test_longer_targets_and_more_steps_cost_more() -> None:
     model, train = ModelConfig(), TrainConfig()
     baseline = pretrain_flops(model, ObjectiveConfig(), train)
@@ -104,6 +111,7 @@ def test_a_plan_as_json_says_what_it_is_and_starts_nothing(
         "flops_without_sharing",
         "flops_at_own_rate",
         "learning_rates",
+        "checkpoints",
         "tokens",
         "checkpoint_bytes",
         "rates",

@@ -17,6 +17,8 @@ from orchestrator.plan.stage import Stage
 from t5core.config import (
     CorpusConfig,
     DecodeConfig,
+    LikelihoodConfig,
+    MixtureConfig,
     ModelConfig,
     ObjectiveConfig,
     ScheduleConfig,
@@ -168,6 +170,10 @@ def test_the_same_experiment_has_the_same_keys_through_json_and_from_any_row() -
         (lambda e: e.replace(finetune=e.finetune.replace(dropout_rate=0.0)), {"finetune", "evaluate", "likelihood"}),
         (lambda e: e.replace(finetune=e.finetune.replace(inputs_length=64)), {"finetune", "evaluate", "likelihood"}),
         (lambda e: e.replace(finetune=e.finetune.replace(fresh_moments=True)), {"finetune", "evaluate", "likelihood"}),
+        (
+            lambda e: e.replace(finetune=e.finetune.replace(keep_last=3, keep_every=9)),
+            {"finetune", "evaluate", "likelihood"},
+        ),
         (lambda e: e.replace(decode=e.decode.replace(max_new_tokens=3)), {"evaluate"}),
     ],
 )
@@ -188,6 +194,30 @@ def test_moments_that_nothing_was_carried_into_cannot_be_asked_to_be_fresh() -> 
         ConfigError, match=r"^pretrain\.fresh_moments=True: there are none to carry over into pre-train"
     ):
         baseline().replace(pretrain=baseline().pretrain.replace(fresh_moments=True))
+
+
+def test_likelihoods_are_taken_of_all_weights_that_the_last_training_keeps() -> None:
+    kept = baseline().replace(finetune=baseline().finetune.replace(steps=700, keep_last=3, keep_every=35))
+    stages = stages_of(kept, "row")
+    assert stages["likelihood"].config["likelihood"] == {"max_target_tokens": 1024, "also_at": [630, 665]}
+    assert stages["finetune"].config["train"]["keep_last"] == 3
+    assert "keep_last" not in stages["pretrain"].config["train"]
+    together = kept.replace(pretrain=TrainConfig(steps=300), multitask=MixtureConfig(unsupervised=9.0))
+    for parts, ends in ((1, [930, 965]), (2, [430, 465])):  # of its own steps
+        stages = stages_of(together.replace(parts=parts), "row")
+        assert stages["likelihood"].settings["likelihood"]["also_at"] == ends
+        assert [s.settings["train"]["keep_last"] for s in stages.values() if s.trains] == [None] * (parts - 1) + [3]
+
+
+def test_weights_of_a_pre_training_are_not_kept() -> None:
+    with pytest.raises(ConfigError, match=r"^pretrain\.keep_last=3: likelihoods are of what is trained last, also in"):
+        baseline().replace(pretrain=baseline().pretrain.replace(keep_last=3, keep_every=9))
+
+
+@pytest.mark.parametrize("steps", [(0, 5), (5, 5), (9, 5)])
+def test_steps_that_likelihoods_are_taken_at_ascend(steps: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"^also_at=.*: give steps from 1 on, ascending, each once$"):
+        LikelihoodConfig(also_at=steps)
 
 
 @pytest.mark.parametrize(

@@ -67,3 +67,19 @@ def test_behind_another_run_a_line_begins_anew_and_the_inverse_root_goes_on(kind
     model, device = T5(MODEL), open_device("cpu")
     runs = [TrainStep(model, config, device, first_step=first) for first in (4, 24)]
     assert [run.learning_rate(i) for i, run in enumerate(runs)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "begin", "steps", "kept_up"),
+    [
+        (ScheduleConfig(kind="constant"), 0, 700, True),
+        (ScheduleConfig(kind="linear"), 0, 700, False),
+        (ScheduleConfig(kind="triangular"), 0, 700, False),
+        (ScheduleConfig(), 0, 10_000, True),  # warming up
+        (ScheduleConfig(), 0, 40_000, True),  # ends at half
+        (ScheduleConfig(), 0, 40_001, False),
+        (ScheduleConfig(), 2**19, 2**18, True),  # behind the paper's pre-training
+    ],
+)
+def test_a_rate_is_kept_up_that_ends_at_half_of_what_it_began_with(schedule, begin, steps, kept_up):
+    assert schedule.kept_up(begin, steps) is kept_up
