@@ -37,7 +37,9 @@ def show_comparison(store_uri: str, study: str, first: str, second: str, *, as_j
     one, other = (stored_comparison(store, report) for report in reports)
     names = _names(one, other)
     try:
-        found = confirm(one.comparison, other.comparison, names, shared_runs=len(one.runs & other.runs))
+        shared_runs = len(one.runs & other.runs)
+        remarks = (one.remarks, other.remarks)
+        found = confirm(one.comparison, other.comparison, names, shared_runs=shared_runs, remarks=remarks)
     except ValueError:
         rows = [
             ", ".join(row.name for row in s.comparison.rows if row.name in s.comparison.standing) for s in (one, other)

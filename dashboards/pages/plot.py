@@ -35,7 +35,8 @@ def _draw_panel(panel: Any, task: dict[str, str], rows: list[dict[str, Any]], ba
             continue
         if row["name"] == baseline:
             panel.axvline(cell["score"], color="#888", linewidth=0.8, zorder=0)
-        color = {"▲": "#1a7f37", "▼": "#c0362c"}.get(cell["mark"][:1], "#57606a")
+        found = "" if cell.get("within_run") else cell["mark"][:1]
+        color = {"▲": "#1a7f37", "▼": "#c0362c"}.get(found, "#57606a")
         bar = THRESHOLD_SD * cell["sd"] if cell["sd"] is not None else None
         panel.errorbar(cell["score"], y, xerr=bar, fmt="o", markersize=4, linewidth=1, color=color)
     panel.set_title(task["label"].replace("_", " "), fontsize=9)

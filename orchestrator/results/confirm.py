@@ -104,6 +104,7 @@ class Confirmation:
         levels: that each table's pairs are held to.
         seeds: the fewest and the most of a compared row, in each table.
         shared_runs: trainings that are behind both tables.
+        remarks: on each table, how its rows were come to.
     """
 
     names: tuple[str, str]
@@ -114,9 +115,17 @@ class Confirmation:
     levels: tuple[float, float]
     seeds: tuple[tuple[int, int], tuple[int, int]]
     shared_runs: int
+    remarks: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 
-def confirm(first: Comparison, second: Comparison, names: tuple[str, str], *, shared_runs: int = 0) -> Confirmation:
+def confirm(
+    first: Comparison,
+    second: Comparison,
+    names: tuple[str, str],
+    *,
+    shared_runs: int = 0,
+    remarks: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
+) -> Confirmation:
     """Holds what the first table tells apart against the second one.
 
     Args:
@@ -124,6 +133,7 @@ def confirm(first: Comparison, second: Comparison, names: tuple[str, str], *, sh
         second: says what it makes of them.
         names: of the two.
         shared_runs: trainings that are behind both.
+        remarks: on each, for the notes.
 
     Raises:
         ValueError: fewer than two rows have a standing in both.
@@ -150,6 +160,7 @@ def confirm(first: Comparison, second: Comparison, names: tuple[str, str], *, sh
         levels=(first.level, second.level),
         seeds=_two([(min(counts), max(counts)) for counts in seeds]),
         shared_runs=shared_runs,
+        remarks=remarks,
     )
 
 

@@ -84,12 +84,14 @@ def notes(found: Confirmation) -> tuple[str, ...]:
             f"unrelated orders of {len(found.standing.rows)} rows lie within ±{around_0:.2f} in 19 of 20 cases"
         )
     if found.shared_runs:
-        runs = f"{found.shared_runs} runs are" if found.shared_runs > 1 else "1 run is"
+        runs = f"{found.shared_runs} trainings are" if found.shared_runs > 1 else "1 training is"
         out.append(f"{runs} behind both tables, so of their rows {second} is no independent word")
     for name, rows in zip(found.names, found.only, strict=True):
         out += [f"only in {name}: {', '.join(rows)}"] if rows else []
     for name, rows in zip(found.names, found.unranked, strict=True):
         out += [f"without a standing in {name}: {', '.join(rows)}"] if rows else []
+    for name, remarks in zip(found.names, found.remarks, strict=True):
+        out += [f"{name}: {remark}" for remark in remarks]
     return tuple(out)
 
 

@@ -109,6 +109,8 @@ def _ranks(rows: Sequence[ComparedRow], signals: Mapping[str, Signal], labels: M
         frozenset({"score"}): "scores",
         frozenset({"bits", "score"}): "bits per byte, or scores where a row has no bits",
     }.get(frozenset(measures), "")
+    if measures == {"score"} and any(cell.bits for row in rows for cell in row.cells.values()):
+        what = "scores (not of bits per byte, since some row has none)"
     lines = []
     if parts:
         over = ", ".join(labels[task] for task in parts)

@@ -5,11 +5,12 @@
 A row stands at the rate with the lowest held-out loss of its pre-training, the mean over its seeds: the losses of one
 row at several rates are of the same batches, and they are not what rows are ranked by, so the choice does not make the
 numbers luckier than they are (but where luck of a pre-training shows in both). A row without such a loss (no
-pre-training, or text and tasks at once) stands at the rate with its best standing, and the best of K tries is luckier
-than one. So its differences are held against a K-th of the level (``Sample.tries``), by Bonferroni: whichever of K was
-taken, the chance that any of them would be told is no more than without a choice; for two such rows it is K times K.
+pre-training, or text and tasks at once) stands at the rate with its best standing among all rows at all rates, which
+has means and deviations of its own, and the best of K tries is luckier than one. So its differences are held against a
+K-th of the level (``Sample.tries``), by Bonferroni: whichever of K was taken, the chance that any of them would be
+told is no more than without a choice; for two such rows it is K times K.
 
-A rate at which one of a row's runs failed is not chosen from.
+A rate at which one of a row's runs failed, or has no likelihoods, is not chosen from.
 
 The order at one rate for all is that of the rows' standings at this rate, held against the table's own means and
 deviations, so that a row's standings at all rates are on one scale. The orders at each rate and that of the table are
@@ -135,7 +136,7 @@ def _key(name: str, rate: float) -> str:
 
 def _reason(runs: Sequence[RowResult]) -> str:
     """Why a rate is not chosen from; "" where it may be."""
-    return next((run.reason or run.status for run in runs if run.status != "done"), "")
+    return next((run.reason or run.status for run in runs if run.status != "done" or run.reason), "")
 
 
 def _held_out_loss(runs: Sequence[RowResult]) -> float | None:
@@ -238,7 +239,7 @@ def _failed(check: RateCheck) -> tuple[str, ...]:
         (f"{name} at {shown(t.rate)}", t.reason) for name, row in check.rows.items() for t in row.tried if t.reason
     ]
     names = ", ".join(name for name, _ in failed)
-    return (f"not chosen from, since a run failed: {names} ({failed[0][1]})",) if failed else ()
+    return (f"not chosen from, since a run failed or is not whole: {names} ({failed[0][1]})",) if failed else ()
 
 
 def _orders(check: RateCheck) -> tuple[str, ...]:
@@ -247,7 +248,8 @@ def _orders(check: RateCheck) -> tuple[str, ...]:
     if not check.looked_at:
         return ()
     if not check.pairs:
-        return (f"at no one rate for all do two rows stand the other way round ({check.looked_at} pair(s))",)
+        where = f"({check.looked_at} pair(s), where both are finished)"
+        return (f"at no one rate for all do two rows stand the other way round {where}",)
     lines = []
     if certain:
         which = "; ".join(_turned(pair, pair.told) for pair in certain)

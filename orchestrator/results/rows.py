@@ -124,7 +124,7 @@ def _checkpoints(
     folder = store.path(stage)
     return Checkpoints(
         likelihoods={**{step: _tables(folder, at_the_end, step) for step in steps}, train.steps: at_the_end},
-        steady=train.schedule.kept_up(_steps_before(plan, trained), train.steps),
+        steady=train.schedule.kept_up(*_whole_run(plan, trained)),
     )
 
 
@@ -132,10 +132,15 @@ def _train(trained: Stage) -> TrainConfig:
     return TrainConfig.from_dict(dict(trained.settings["train"]))
 
 
-def _steps_before(plan: Plan, trained: Stage) -> int:
-    """Where the step counter of a training starts: behind the steps of those that it goes on from."""
-    key = trained.inputs.get("pretrain") or trained.inputs.get("earlier")
-    return 0 if key is None else _train(plan.stages[key]).steps + _steps_before(plan, plan.stages[key])
+def _whole_run(plan: Plan, trained: Stage) -> tuple[int, int]:
+    """Returns where the step counter of a training starts and its steps; of one in parts, of all parts together."""
+    steps = _train(trained).steps
+    if "earlier" in trained.inputs:
+        begin, before = _whole_run(plan, plan.stages[trained.inputs["earlier"]])
+        return begin, before + steps
+    if "pretrain" in trained.inputs:
+        return sum(_whole_run(plan, plan.stages[trained.inputs["pretrain"]])), steps
+    return 0, steps
 
 
 def _label_auc(

@@ -132,6 +132,8 @@ def standing(
     parts = [columns.get(task, {}).get(tasks[task].measure, Measured({})) for task in chosen]
     against = parts if scale is None else [scale[task][tasks[task].measure] for task in chosen]
     rows, held_against = _complete(parts), _complete(against)
+    if not held_against:
+        return Measured({})
     of_row: dict[str, list[Sample]] = {row: [] for row in rows}
     for part, other in zip(parts, against, strict=True):
         values = [other.samples[row].value for row in held_against]

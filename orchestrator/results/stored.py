@@ -4,10 +4,12 @@ A report says what a table shows; whether any two of its rows can be told apart 
 figures, which lie with the stages. Nothing is run: what is no longer in the store is missing.
 """
 
+import json
 from dataclasses import dataclass, replace
 
 from orchestrator.engine.outcomes import Accounting, Failed, Finished, Outcome, Outcomes, Skipped
-from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, Plan
+from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, PRETRAINED, Plan, PlannedRow
+from orchestrator.plan.rates import OWN, shown
 from orchestrator.results.compare import Comparison
 from orchestrator.results.rows import comparison_of
 from orchestrator.results.significance import LEVEL
@@ -25,40 +27,79 @@ class Stored:
     """A report, its plan and its comparison, made anew.
 
     Attributes:
-        runs: keys of the evaluations behind it: two reports that share some share these runs.
+        runs: what was trained for its rows: two reports that share some of it are no independent words.
+        remarks: how its rows were come to, where that is not by one run of a seed at its own rate.
     """
 
     report: str
     plan: Plan
     comparison: Comparison
     runs: frozenset[str]
+    remarks: tuple[str, ...] = ()
 
 
 def stored_comparison(store: Store, report: Report) -> Stored:
     """Returns the comparison behind a report, held to the level that the report was.
 
     Raises:
-        ConfigError: the report is of before plans or levels were kept, or nothing of its rows is in the store any more.
+        ConfigError: the report is of before plans or levels were kept, or nothing of its rows is in the store any more,
+            or not that by which a learning rate was chosen for them.
     """
     level = report.comparison.get("level")
     if report.name not in plan_names(store) or not isinstance(level, int | float) or not 0 < level <= LEVEL:
         problem = "is of an earlier release, which did not keep what a comparison takes"
         raise ConfigError("report", report.name, f"{problem}: {_AGAIN}")
-    # a row is judged by these two alone: what it was trained from may have been removed
     plan = read_plan(store, report.name)
-    judged = tuple(
-        replace(row, stages={role: key for role, key in row.stages.items() if role in (EVALUATED, LIKELIHOOD)})
-        for row in plan.rows
-    )
     outcomes = stored_outcomes(plan, store)
-    runs = frozenset(row.stages[EVALUATED] for row in judged if isinstance(outcomes[row.stages[EVALUATED]], Finished))
-    if not runs:
+    rates = {row.rate for row in plan.rows}
+    # a row is judged by these two alone: what it was trained from may have been removed, unless its rate hangs on it
+    roles = (EVALUATED, LIKELIHOOD) if len(rates) == 1 else (EVALUATED, LIKELIHOOD, PRETRAINED)
+    judged = tuple(
+        replace(row, stages={role: key for role, key in row.stages.items() if role in roles}) for row in plan.rows
+    )
+    finished = [row for row in judged if isinstance(outcomes[row.stages[EVALUATED]], Finished)]
+    for row in finished if len(rates) > 1 else ():
+        if PRETRAINED in row.stages and not isinstance(outcomes[row.stages[PRETRAINED]], Finished):
+            problem = f"the pre-training of {row.name} at {shown(row.rate)}, by which its rate is chosen, is gone"
+            raise ConfigError("report", report.name, f"{problem}: {_AGAIN}")
+    if not finished:
         raise ConfigError("report", report.name, f"nothing of its rows is in {store.shown_uri} any more: {_AGAIN}")
     try:
         comparison = comparison_of(replace(plan, rows=judged), outcomes, store, looks=round(LEVEL / level))
     except FileNotFoundError as error:  # of before examples' figures were kept
         raise ConfigError("report", report.name, f"{error.filename} is not in the store: {_AGAIN}") from None
-    return Stored(report=report.name, plan=plan, comparison=comparison, runs=runs)
+    chosen = {} if comparison.rates is None else {name: row.rate for name, row in comparison.rates.rows.items()}
+    done = {(row.name, row.seed, row.rate) for row in finished}
+    runs = frozenset(
+        _trained(plan, row)
+        for row in plan.rows
+        if (row.name, row.seed, row.rate) in done and row.rate == chosen.get(row.name, row.rate)
+    )
+    return Stored(report=report.name, plan=plan, comparison=comparison, runs=runs, remarks=_remarks(plan, comparison))
+
+
+def _trained(plan: Plan, row: PlannedRow) -> str:
+    """Names what is behind a row's figures: its pre-training, else its training, whatever it keeps of its weights."""
+    if PRETRAINED in row.stages:
+        return row.stages[PRETRAINED]
+    trained = plan.stages[plan.stages[row.stages[EVALUATED]].inputs["trained"]]
+    train = {k: v for k, v in trained.config["train"].items() if k not in ("keep_last", "keep_every")}
+    return json.dumps([trained.kind, {**trained.config, "train": train}, dict(trained.inputs)], sort_keys=True)
+
+
+def _remarks(plan: Plan, comparison: Comparison) -> tuple[str, ...]:
+    out = []
+    if comparison.rates is not None:
+        rates = [f"{name} {shown(row.rate)}" for name, row in comparison.rates.rows.items() if row.rate != OWN]
+        out.append(f"rows at the best of several learning rates: {', '.join(rates) or 'all at their own'}")
+    steps = {
+        1 + len(plan.stages[row.stages[LIKELIHOOD]].settings["likelihood"].get("also_at", ()))
+        for row in plan.rows
+        if LIKELIHOOD in row.stages
+    }
+    if max(steps, default=1) > 1:
+        out.append(f"bits per byte are means of {max(steps)} checkpoints")
+    return (*out, *(f"{row.name}: {row.reason}" for row in comparison.rows if row.reason))
 
 
 def stored_outcomes(plan: Plan, store: Store) -> Outcomes:

@@ -117,6 +117,12 @@ def _scores(rows: Sequence[ComparedRow], column: str, grey: str = "") -> list[Te
     return _filled([(row, row.cells.get(column), "{:.2f}") for row in rows], bold, grey)
 
 
+def mark_style(number: Number) -> str:
+    """Returns the style of a number's mark; noise within a run is a lower bound, so what rests on it is no finding."""
+    within_run = number.difference is not None and number.difference.within_run
+    return "dim" if within_run else MARK_STYLES.get(number.mark[:1], "")
+
+
 def _bits(rows: Sequence[ComparedRow], column: str, grey: str) -> list[Text]:
     cells = [row.cells.get(column) for row in rows]
     return _filled([(row, cell and cell.bits, "{:.3f}") for row, cell in zip(rows, cells, strict=True)], (), grey)
@@ -134,5 +140,5 @@ def _filled(
             continue
         mark = number.mark.ljust(width)
         shown = (form.format(number.value), "bold" if row.name in bold else "")
-        out.append(Text.assemble(shown, (mark, grey or MARK_STYLES.get(mark[0], ""))))
+        out.append(Text.assemble(shown, (mark, grey or mark_style(number))))
     return out

@@ -63,7 +63,7 @@ def _guide(parameters: dict[str, nn.Parameter], config: ModelConfig) -> None:
 
 
 def _hand_on(parameters: dict[str, nn.Parameter]) -> None:
-    """Changes freshly drawn values and outputs in place, on the CPU in float64: the same bits wherever they live."""
+    """Changes freshly drawn values and outputs, in float64 on the CPU: the same bits on each device of a machine."""
     for name, parameter in parameters.items():
         if name.endswith("attention.v.weight"):
             inner, d_model = parameter.shape

@@ -119,7 +119,8 @@ def trials_of(plan: Plan, outcomes: Outcomes, store: Store) -> list[Trial]:
             figures |= {f"{task} score": score for task, score in ended.scores.items()}
             bits = _result(row.stages, "likelihood", outcomes).get("bits_per_byte", {})
             figures |= {f"{task} bits": value for task, value in bits.items() if value is not None}
-        out.append(Trial(row=row.name, seed=row.seed, figures=figures, reason=ended.reason))
+        failed = ended.reason if ended.status != "done" else ""
+        out.append(Trial(row=row.name, seed=row.seed, figures=figures, reason=failed))
     return out
 
 
@@ -173,7 +174,11 @@ def parsed(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Options]:
         raise ConfigError("changes", mine.changes, 'give an object, like {"model.attention_init": "guided"}')
     mine.changes = changes
     # on the CPU whatever there is, as a study with --accelerator cpu: its stages are the same ones
-    return mine, Options.parse("trials", list(SCALES), ["--scale", mine.scale, "--accelerator", "cpu", *others])
+    options = Options.parse("trials", list(SCALES), ["--scale", mine.scale, "--accelerator", "cpu", *others])
+    for name in ("rates", "hours", "first_seed", "finished_only"):
+        if getattr(options, name):
+            raise ConfigError(name, getattr(options, name), "a study has this flag, a trial has not: leave it out")
+    return mine, options
 
 
 def prepared(mine: argparse.Namespace, options: Options, seeds: Sequence[int]) -> tuple[Study, Plan, Store]:

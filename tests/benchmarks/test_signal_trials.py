@@ -96,6 +96,8 @@ def test_a_table_has_a_line_a_trial_and_what_seeds_differ_by():
         (["--processes", "0"], "processes='0': give a whole number from 1 up"),
         (["--study", "nothing"], "study='nothing': no study of this name"),
         (["--rows", "spam"], "rows='spam': matches none of"),
+        (["--rates", "1x,2x"], "rates='1x,2x': a study has this flag, a trial has not"),
+        (["--first-seed", "3"], "first_seed=3: a study has this flag, a trial has not"),
         (["--changes", '{"model.d_kw": 1}'], "changes='model.d_kw': no such field"),
     ],
 )

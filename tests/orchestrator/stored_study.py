@@ -3,10 +3,12 @@
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 
 from orchestrator.plan.plan import Plan, PlannedRow, PlannedStudy
+from orchestrator.plan.rates import OWN
 from orchestrator.plan.stage import Stage
 from orchestrator.results.compare import to_dict
 from orchestrator.results.rows import comparison_of
@@ -33,6 +35,8 @@ def store_study(
     looks: int = 1,
     study: str = "trial",
     failed: Sequence[str] = (),
+    rates: Mapping[float, tuple[float, float]] | None = None,
+    train: Mapping[str, int] | None = None,
 ) -> Plan:
     """Writes plan, stages and report of a finished study.
 
@@ -46,22 +50,30 @@ def store_study(
         looks: that the table's level is shared by.
         study: its name.
         failed: rows of which no evaluation is there.
+        rates: learning rate -> held-out loss of pre-training there, and what it adds to the levels; None: there is no
+            pre-training, and one rate.
+        train: the config of fine-tuning.
     """
     known = [get_task(name) for name in tasks]
     config = TasksConfig(names=tuple(tasks), validation_examples=EXAMPLES)
     made = Stage.of("tasks", f"{study}-{scale}", tasks=config)
     rows = []
     for name in levels:
-        for seed in seeds:
-            about = {"row": name, "scale": scale, "seed": seed, "tasks": config}
+        for seed, rate in product(seeds, rates or (OWN,)):
+            about = {"row": name, "scale": scale, "seed": seed, "rate": rate}
+            pretrain = {} if rates is None else {"pretrain": Stage.of("pretrain", name, **about)}
+            trained = Stage.of("finetune", name, inputs={"tasks": made, **pretrain}, train=dict(train or {}), **about)
+            inputs = {"tasks": made, "trained": trained}
             stages = {
                 "tasks": made,
-                "evaluate": Stage.of("evaluate", name, inputs={"tasks": made}, **about),
+                **pretrain,
+                "finetune": trained,
+                "evaluate": Stage.of("evaluate", name, inputs=inputs, tasks=config),
                 "likelihood": Stage.of(
-                    "likelihood", name, inputs={"tasks": made}, likelihood={"max_target_tokens": 64}, **about
+                    "likelihood", name, inputs=inputs, tasks=config, likelihood={"max_target_tokens": 64}
                 ),
             }
-            rows.append((PlannedRow(name=name, label=name, seed=seed, tasks=tuple(tasks)), stages))
+            rows.append((PlannedRow(name=name, label=name, seed=seed, tasks=tuple(tasks), rate=rate), stages))
     plan = Plan.of(PlannedStudy(name=study, title=study, baseline=next(iter(levels))), scale, rows)
     write_plan(store, plan)
     _tasks(store, made, known)
@@ -69,7 +81,11 @@ def store_study(
         if row.name not in failed:
             rng = np.random.default_rng([row.seed, zlib.crc32(f"{scale} {row.name}".encode())])
             by_role = plan.by_role(row)
-            level = levels[row.name] + noise * float(rng.normal())
+            loss, more = (rates or {}).get(row.rate, (0.0, 0.0))
+            level = levels[row.name] + more + noise * float(rng.normal())
+            for role in ("pretrain", "finetune"):
+                if role in by_role:
+                    store.commit(by_role[role], store.work(by_role[role]), {"validation_loss": loss})
             _evaluate(store, by_role["evaluate"], known, level)
             _likelihood(store, by_role["likelihood"], known, level)
     write_report(store, plan, to_dict(comparison_of(plan, stored_outcomes(plan, store), store, looks=looks)))

@@ -71,7 +71,7 @@ def test_plans_of_one_scale_go_by_their_keys_and_runs_of_both_are_told(stored, c
     out = capsys.readouterr().out
     assert f"what tiny-{tiny.key[:8]} tells apart, and what tiny-{one.key[:8]} says of it" in out
     assert "can say nothing of them: the noise of its training is not known (use --seeds 2 or more)" in out
-    assert "4 runs are behind both tables" in out
+    assert "4 trainings are behind both tables" in out
     assert compared(stored, one.name, tiny.name) == 0
     assert f"tiny-{one.key[:8]} tells no two of the 4 rows apart" in capsys.readouterr().out
 

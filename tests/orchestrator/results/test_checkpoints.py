@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from orchestrator.plan.plan import Plan, PlannedRow
+from orchestrator.plan.stage import Stage
 from orchestrator.results.compare import RowResult, TaskColumn, compare, to_json
 from orchestrator.results.noise import Measured, Sample, average
+from orchestrator.results.rows import _whole_run
 from orchestrator.results.sequential import decide
-from orchestrator.results.table import render
+from orchestrator.results.table import mark_style, render
 from orchestrator.results.values import Checkpoints
+from t5core.config import ScheduleConfig, TrainConfig
 
 TASKS = (TaskColumn(task="qa", paper_column="SQuAD"),)
 BASE = {630: 2.0, 665: 2.2, 700: 2.1}
@@ -126,6 +130,32 @@ def test_a_rate_that_falls_tells_no_noise_and_the_mark_stays_a_question_mark():
     assert any(note.startswith("no noise within runs of falls: the learning rate falls") for note in c.notes)
     of_all = compared(run("base", BASE, steady=False), run("better", BETTER, steady=False))
     assert bits_of(of_all, "better").mark == "?" and not any("lower bound" in note for note in of_all.notes)
+
+
+def test_what_rests_on_noise_within_a_run_has_the_colour_of_no_finding():
+    c = compared(run("base", BASE), run("better", BETTER))
+    assert bits_of(c, "better").mark == "▲?"
+    assert mark_style(bits_of(c, "better")) == "dim"
+    moved = (0.0, 0.01, -0.01, 0.02, -0.02)
+    base = [run("base", 2.1 + by, seed=seed) for seed, by in enumerate(moved)]
+    better = [run("better", 1.1 + by, seed=seed) for seed, by in enumerate(moved[::-1])]
+    between = compared(*base, *better)
+    assert bits_of(between, "better").mark == "▲" and mark_style(bits_of(between, "better")) == "green"
+
+
+@pytest.mark.parametrize(("kind", "steady"), [("constant", True), ("inverse_sqrt", False), ("linear", False)])
+def test_a_training_in_parts_is_steady_as_the_whole_of_it_is(kind, steady):
+    """By its last part alone, the rate of the third of three falls by a fifth; by all of them, to a ninth."""
+    train = TrainConfig(steps=700, schedule=ScheduleConfig(kind=kind, warmup_steps=25))
+    parts = []
+    for number in range(3):
+        inputs = {"earlier": parts[-1]} if parts else {}
+        parts.append(Stage.of("multitask", f"part-{number}", inputs=inputs, train=train))
+    plan = Plan.of("trial", "tiny", [(PlannedRow(name="row"), {p.name: p for p in parts})])
+    assert _whole_run(plan, parts[-1]) == (0, 2100)
+    assert train.schedule.kept_up(*_whole_run(plan, parts[-1])) is steady
+    tuned = Stage.of("finetune", "after", inputs={"pretrain": parts[-1]}, train=train)
+    assert _whole_run(plan, tuned) == (2100, 700)
 
 
 def test_nothing_but_marks_and_ranks_rests_on_it():

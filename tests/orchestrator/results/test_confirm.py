@@ -178,7 +178,7 @@ def test_other_tasks_of_one_of_the_papers_columns_are_compared_by_their_means():
 def test_runs_behind_both_tables_are_told():
     levels = {"a": 10.0, "b": 20.0}
     found = confirm(table(levels), table(levels), NAMES, shared_runs=4)
-    assert "4 runs are behind both tables, so of their rows desk is no independent word" in notes(found)
+    assert "4 trainings are behind both tables, so of their rows desk is no independent word" in notes(found)
 
 
 def test_fewer_than_two_rows_in_common_are_refused():

@@ -108,7 +108,15 @@ def test_a_rate_at_which_a_run_failed_is_not_chosen_from_and_said():
     c = compared(BASE, mad)
     assert chosen(c)["mad"] == (1.0, "held-out loss")
     assert next(r for r in c.rows if r.name == "mad").status == "done"
-    assert "not chosen from, since a run failed: mad at 2x (pretrain: loss=nan at step 3)" in c.notes
+    assert "not chosen from, since a run failed or is not whole: mad at 2x (pretrain: loss=nan at step 3)" in c.notes
+
+
+def test_a_rate_at_which_a_run_has_no_likelihoods_is_not_chosen_from_and_said():
+    why = "seed 2 has its scores and no bits per byte: likelihood: no memory"
+    other = row("other", {0.5: 10.0, 1.0: 20.0}, {0.5: 5.0, 1.0: 6.0})
+    c = compared(BASE, [replace(r, reason=why) if (r.rate, r.seed) == (0.5, 2) else r for r in other])
+    assert chosen(c)["other"] == (1.0, "held-out loss")
+    assert any(note.endswith(f"is not whole: other at 0.5x ({why})") for note in c.notes)
 
 
 def test_a_row_that_failed_at_all_rates_is_a_failed_row():
@@ -154,7 +162,9 @@ def test_an_order_of_single_runs_is_not_known():
 def test_an_order_that_is_the_same_at_every_rate_is_said_to_be():
     c = compared(BASE, row("worse", {0.5: 30.0, 1.0: 40.0, 2.0: 20.0}, {0.5: 3.0, 1.0: 2.0, 2.0: 2.5}))
     assert (c.rates.pairs, c.rates.looked_at) == ((), 1)
-    assert "at no one rate for all do two rows stand the other way round (1 pair(s))" in c.notes
+    assert (
+        "at no one rate for all do two rows stand the other way round (1 pair(s), where both are finished)" in c.notes
+    )
 
 
 def test_a_best_rate_at_the_end_of_those_tried_is_said():

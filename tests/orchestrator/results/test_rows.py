@@ -45,6 +45,7 @@ def test_a_row_whose_likelihoods_failed_keeps_its_scores_and_says_so(done, why, 
     row = next(row for row in c.rows if row.name == "a")
     assert (row.status, row.seeds, row.reason, row.rank is None) == ("done", 2, found.reason, False)
     assert row.cells["doc_cloze"].score > 0 and row.cells["doc_cloze"].bits is None
+    assert any("of scores (not of bits per byte, since some row has none)" in note for note in c.notes)
     render(c)
     assert f"– a: {found.reason}" in capsys.readouterr().out
 

@@ -13,7 +13,7 @@ from orchestrator.results.compare import to_dict
 from orchestrator.results.stored import stored_comparison, stored_outcomes
 from orchestrator.store import open_store
 from orchestrator.store.failures import write_failure
-from orchestrator.store.reports import read_report
+from orchestrator.store.reports import find_report, read_report
 from t5core.errors import ConfigError
 
 LEVELS = {"base": 0.5, "better": 1.0, "worse": 0.1}
@@ -35,7 +35,38 @@ def test_a_report_made_anew_is_the_report_but_for_times(tmp_path):
 
     assert timeless(anew) == timeless(report.comparison)
     assert [row["status"] for row in anew["rows"]] == ["done", "done", "failed"]
-    assert len(found.runs) == 6
+    assert len(found.runs) == 6 and found.remarks[0].startswith("worse: ")
+
+
+def test_rows_stand_at_the_rates_of_the_report_and_only_those_runs_are_behind_them(tmp_path):
+    store = open_store(tmp_path)
+    plan = store_study(store, "tiny", LEVELS, rates={0.5: (3.0, 0.9), 1.0: (2.0, 0.0), 2.0: (1.5, 0.4)})
+    report = read_report(store, "trial", "tiny")
+    found = stored_comparison(store, report)
+    chosen = {name: (row.rate, row.by) for name, row in found.comparison.rates.rows.items()}
+    assert chosen == dict.fromkeys(LEVELS, (2.0, "held-out loss"))
+    assert to_dict(found.comparison)["rows"] == report.comparison["rows"]
+    assert found.runs == {row.stages["pretrain"] for row in plan.rows if row.rate == 2.0} and len(found.runs) == 9
+    assert found.remarks == ("rows at the best of several learning rates: base 2x, better 2x, worse 2x",)
+
+
+def test_without_the_pre_trainings_that_chose_the_rates_a_report_is_not_made_anew(tmp_path):
+    store = open_store(tmp_path)
+    plan = store_study(store, "tiny", LEVELS, rates={1.0: (2.0, 0.0), 2.0: (1.5, 0.4)})
+    shutil.rmtree(store.path(plan.stages[plan.rows[0].stages["pretrain"]]))
+    problem = r"the pre-training of base at 1x, by which its rate is chosen, is gone: run the study again"
+    with pytest.raises(ConfigError, match=problem):
+        stored_comparison(store, read_report(store, "trial", "tiny"))
+
+
+def test_a_training_that_keeps_weights_is_the_same_training(tmp_path):
+    store = open_store(tmp_path)
+    runs = []
+    for train in ({"steps": 5}, {"steps": 5, "keep_last": 2, "keep_every": 1}, {"steps": 6}):
+        plan = store_study(store, "tiny", LEVELS, train=train)
+        runs.append(stored_comparison(store, find_report(store, "trial", plan.key)).runs)
+    assert [len(of) for of in runs] == [9, 9, 9]
+    assert runs[0] == runs[1] and not runs[0] & runs[2]
 
 
 def test_what_rows_were_trained_from_may_be_gone(tmp_path):
