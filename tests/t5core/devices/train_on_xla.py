@@ -162,7 +162,7 @@ def low_precision(folder):
 def whole_weights():
     """Losses of the first steps, what lies on each device, and what they send each other."""
     runtime.use_spmd()
-    xla.device_bytes = lambda pjrt_device: xla.GIB
+    xla.XlaDevice.memory_bytes = lambda self: xla.GIB
     device = open_device("xla")
     config = CONFIG.replace(steps=4, batch_size=8)
     step, feed, losses = (

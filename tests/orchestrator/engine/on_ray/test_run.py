@@ -146,7 +146,10 @@ def test_settings_that_cannot_be_used_are_refused_before_ray_is_there(tmp_path: 
 @pytest.mark.timeout(400)
 def test_ctrl_c_leaves_no_process_and_no_lease_behind(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
+    # what a shell without a terminal runs in its background is deaf to Ctrl-C, and so is what that starts: these tests
     code = f"""
+        import signal
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         import small_stages
         from orchestrator.engine.on_ray.run import run_plan
         from orchestrator.store import open_store
