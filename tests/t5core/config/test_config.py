@@ -158,6 +158,8 @@ def test_lists_of_json_become_tuples_and_nested_configs_come_back():
                 "fresh_moments",
                 "average_last",
                 "average_every",
+                "keep_last",
+                "keep_every",
                 "profile_steps",
                 "microbatch",
             },
