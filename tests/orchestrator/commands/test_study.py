@@ -173,6 +173,8 @@ def test_mlflow_has_one_experiment_a_parent_per_row_and_a_child_per_stage(first:
             "final/doc_cloze/em",
             "final/doc_cloze/f1",
             *(f"final/bits/{task}" for task in micro_study.TASK_NAMES),
+            "final/label_nats/doc_acceptability",
+            "final/label_auc/doc_acceptability",
         }
         assert all(math.isfinite(value) for value in final.values())
     assert not any(name.startswith("final/") for name in parents["diverges"].data.metrics)

@@ -125,7 +125,7 @@ def test_the_demo_trains_some_rows_often_enough_to_know_their_noise():
     options = Options.parse("the demo", list(SCALES), flags)
     assert (ROOT / script).is_file()
     rows = [row.name for row in study().select(options.rows).rows]
-    assert rows == ["replace-spans", "prefix-lm", "span-3", "no-pretraining"]
+    assert rows == ["replace-spans", "span-3", "no-pretraining"]
     assert options.number_of_seeds.each == 3
 
 
