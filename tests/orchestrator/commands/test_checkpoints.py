@@ -1,58 +1,27 @@
 """``--checkpoints`` from a command line to the table, the report, its page and MLflow."""
 
 import json
-from pathlib import Path
-from typing import Any
+import re
 
 import micro_study
 import pytest
+from micro_place import RUN_PLAN, Place, finished, only_what_is_there
 
 from dashboards.commands.report import write_page
 from orchestrator.commands.search import main as search
-from orchestrator.commands.study import main
-from orchestrator.engine.inline import run_locally
-from orchestrator.plan.plan import Plan
-from orchestrator.store import Store
 
 THREE = ["--checkpoints", "3:2"]
 
 
-def locally(plan: Plan, store: Store, *, events: Any, **_: Any) -> Any:
-    return run_locally(plan, store, events=events)
-
-
-class Place:
-    """A study of two rows that was run with three checkpoints of each."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.scales = {"micro": micro_study.scale(micro_study.write_documents(folder / "text.jsonl"))}
-        self.tracking_uri = f"sqlite:///{folder / 'mlflow.db'}"
-
-    def run(self, *argv: str) -> int:
-        places = ["--store", str(self.folder / "store"), "--tracking-uri", self.tracking_uri]
-        return main(micro_study.study(), self.scales, [*places, "--accelerator", "cpu", *argv])
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = Place(tmp_path_factory.mktemp("checkpoints"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("orchestrator.commands.study.run_plan", locally)
-        assert place.run(*THREE) == 0
-    return place
+    return finished(tmp_path_factory.mktemp("checkpoints"), *THREE)
 
 
 @pytest.fixture(autouse=True)
 def nothing_runs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes beginning anything else an error."""
-
-    def refuse(plan: Plan, store: Store, *, events: Any, **_: Any) -> Any:
-        missing = [stage.folder for stage in plan.stages.values() if store.finished(stage) is None]
-        assert not missing
-        return run_locally(plan, store, events=events)
-
-    monkeypatch.setattr("orchestrator.commands.study.run_plan", refuse)
+    monkeypatch.setattr(RUN_PLAN, only_what_is_there)
 
 
 def test_the_table_has_the_means_and_marks_by_noise_within_runs(
@@ -86,11 +55,14 @@ def test_the_plan_says_so_and_what_the_weights_take(place: Place, capsys: pytest
     assert kinds[0] - kinds[1] == {"finetune", "evaluate", "likelihood"}, "the pre-training is the same one"
 
 
-def test_a_report_made_anew_and_its_page_have_it(place: Place) -> None:
-    assert place.run(*THREE, "--finished-only") == 0
+def test_a_report_made_anew_and_its_page_have_it(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.run(*THREE, "--finished-only", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
     page = write_page(str(place.folder / "store"), "trial", "micro", place.folder / "page.html").read_text()
     assert "such noise is a lower bound" in page
-    assert "<td>1?</td>" in page or "<td>1≈?</td>" in page
+    assert [row["rank_within_run"] for row in rows] == [True, True]
+    ranks = [f"{row['rank']}{'≈' if row['rank_shared'] else ''}?" for row in rows]
+    assert re.findall(r"<td>(\d≈?\?)</td>", page) == ranks
 
 
 def test_another_number_of_checkpoints_is_another_study(place: Place) -> None:

@@ -17,10 +17,10 @@ from typing import Any
 
 import micro_study
 import pytest
+from micro_place import RUN_PLAN, locally
 
 from orchestrator.commands.finished import shown_if_finished
 from orchestrator.commands.study import FREE_BYTES_WANTED, main
-from orchestrator.engine.inline import run_locally
 from orchestrator.plan.cost import bytes_left
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.plan import Plan
@@ -70,7 +70,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """The baseline, finished."""
     place = Place(tmp_path_factory.mktemp("ledger"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("orchestrator.commands.study.run_plan", locally)
+        patch.setattr(RUN_PLAN, locally)
         code, _, err = place.run(micro_study.study(), "--rows", "spans")
     assert code == 0, err
     return place
@@ -84,12 +84,8 @@ def place(made: Place, tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def locally(plan: Plan, store: Store, *, events: Any, **_: Any) -> Any:
-    return run_locally(plan, store, events=events)
-
-
 def use(monkeypatch: pytest.MonkeyPatch, run_plan: RunPlan) -> None:
-    monkeypatch.setattr("orchestrator.commands.study.run_plan", run_plan)
+    monkeypatch.setattr(RUN_PLAN, run_plan)
 
 
 def test_the_plan_is_kept_before_anything_runs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

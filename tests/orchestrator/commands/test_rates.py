@@ -2,58 +2,26 @@
 
 import json
 import re
-from pathlib import Path
-from typing import Any
 
 import micro_study
 import pytest
+from micro_place import RUN_PLAN, Place, finished, locally, only_what_is_there
 
 from dashboards.commands.report import write_page
 from orchestrator.commands.search import main as search
-from orchestrator.commands.study import main
-from orchestrator.engine.inline import run_locally
-from orchestrator.plan.plan import Plan
-from orchestrator.store import Store
 
 AT_TWO = ["--rates", "1x,2x"]
 
 
-def locally(plan: Plan, store: Store, *, events: Any, **_: Any) -> Any:
-    return run_locally(plan, store, events=events)
-
-
-class Place:
-    """A study of two rows that was run at two rates."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.scales = {"micro": micro_study.scale(micro_study.write_documents(folder / "text.jsonl"))}
-        self.tracking_uri = f"sqlite:///{folder / 'mlflow.db'}"
-
-    def run(self, *argv: str) -> int:
-        places = ["--store", str(self.folder / "store"), "--tracking-uri", self.tracking_uri]
-        return main(micro_study.study(), self.scales, [*places, "--accelerator", "cpu", *argv])
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = Place(tmp_path_factory.mktemp("rates"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("orchestrator.commands.study.run_plan", locally)
-        assert place.run(*AT_TWO) == 0
-    return place
+    return finished(tmp_path_factory.mktemp("rates"), *AT_TWO)
 
 
 @pytest.fixture(autouse=True)
 def nothing_runs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes beginning anything else an error."""
-
-    def refuse(plan: Plan, store: Store, *, events: Any, **_: Any) -> Any:
-        missing = [stage.folder for stage in plan.stages.values() if store.finished(stage) is None]
-        assert not missing
-        return run_locally(plan, store, events=events)
-
-    monkeypatch.setattr("orchestrator.commands.study.run_plan", refuse)
+    monkeypatch.setattr(RUN_PLAN, only_what_is_there)
 
 
 def test_rows_stand_at_their_best_rate_in_table_and_json(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,10 +71,12 @@ def test_finished_only_asks_for_all_rates_and_1x_is_the_study_without_them(
     assert place.run(*AT_TWO, "--rows", "spans", "--finished-only") == 0
 
 
-def test_the_page_of_a_report_has_the_rates(place: Place) -> None:
-    assert place.run(*AT_TWO, "--finished-only") == 0
+def test_the_page_of_a_report_has_the_rates(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.run(*AT_TWO, "--finished-only", "--json") == 0
+    rates = {row["name"]: row["rate"] for row in json.loads(capsys.readouterr().out)["rows"]}
     page = write_page(str(place.folder / "store"), "trial", "micro", place.folder / "page.html").read_text()
-    assert "<th>rate</th>" in page and ("<td>2x</td>" in page or "<td>1x</td>" in page)
+    assert "<th>rate</th>" in page and len(rates) == 2
+    assert sorted(re.findall(r"<td>(\dx)</td>", page)) == sorted(f"{rate:g}x" for rate in rates.values())
     assert "rate: the one with the lowest held-out loss of pre-training" in page
 
 
@@ -130,7 +100,7 @@ def test_runs_in_mlflow_tell_their_rate(place: Place) -> None:
 def test_a_rate_that_diverges_leaves_the_row_its_others(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("orchestrator.commands.study.run_plan", locally)
+    monkeypatch.setattr(RUN_PLAN, locally)
     mad = "1" + 32 * "0" + "x"
     assert place.run("--rates", f"1x,{mad}", "--rows", "spans", "--json") == 1
     values = json.loads(capsys.readouterr().out)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from small_run import curve
 
 from t5core.devices import CpuDevice
 from t5core.devices.processes import Group, SharedBatch, join
 from t5core.errors import ConfigError
-from t5core.training.measures import repeatable
 
 HERE = Path(__file__).parent
 STEPS = 20
@@ -51,10 +51,6 @@ def alone(tmp_path_factory):
     """What one process finds, and its folder."""
     folder = tmp_path_factory.mktemp("alone")
     return folder, trained(folder, 1)[0]
-
-
-def curve(folder):
-    return [repeatable(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def final(folder):

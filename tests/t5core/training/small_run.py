@@ -17,6 +17,7 @@ from t5core.feeds.batch import Batch
 from t5core.model import T5
 from t5core.training import TrainingRun
 from t5core.training.kernel_choice import kernel_named
+from t5core.training.measures import repeatable
 from t5core.training.step import TrainStep
 
 MODEL = ModelConfig(vocab_size=48, d_model=32, d_kv=8, d_ff=64, num_heads=4, num_encoder_layers=2, num_decoder_layers=2)
@@ -52,6 +53,31 @@ class CopyFeed:
             array[places[None, :] == lengths[:, None] - 1] = 1
             array[places[None, :] >= lengths[:, None]] = 0
         return Batch(inputs=inputs, targets=targets)
+
+
+class Stopped(Exception):
+    """What ends a run at a ``StoppingFeed``'s batch."""
+
+
+class StoppingFeed(CopyFeed):
+    """Ends the run when batch ``at`` is asked for; ``asked`` holds what was."""
+
+    def __init__(self, at: int, config: TrainConfig = TRAIN) -> None:
+        super().__init__(config)
+        self.at = at
+        self.asked: list[int] = []
+
+    def batch(self, i: int) -> Batch:
+        """Returns batch ``i``, or raises Stopped."""
+        self.asked.append(i)
+        if i == self.at:
+            raise Stopped
+        return super().batch(i)
+
+
+def curve(folder: Path) -> list[dict]:
+    """Returns the rows of a run's metrics.jsonl, without what another run of the same measures otherwise."""
+    return [repeatable(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def real(row: np.ndarray) -> list[int]:

@@ -4,41 +4,21 @@ import json
 
 import pytest
 import torch
-from small_run import TRAIN, CopyFeed, run_in
+from small_run import TRAIN, CopyFeed, Stopped, StoppingFeed, curve, run_in
 
 from t5core.config import TrainConfig
 from t5core.errors import CheckpointError, ConfigError
 from t5core.model.adapters import with_adapters
 from t5core.training import checkpoint
 from t5core.training.average import averaged_steps
-from t5core.training.measures import repeatable
 
 AVERAGED = TRAIN.replace(
     average_last=4, average_every=3
 )  # behind the steps 11, 14, 17 and 20; checkpoints at 6, 12, 18
 
 
-class Stopped(Exception):
-    pass
-
-
-class StoppingFeed(CopyFeed):
-    def __init__(self, at):
-        super().__init__()
-        self.at = at
-
-    def batch(self, i):
-        if i == self.at:
-            raise Stopped
-        return super().batch(i)
-
-
 def files(folder):
     return {p.name: p.read_bytes() for p in (folder / "final").iterdir()} | {"curve": curve(folder)}
-
-
-def curve(folder):
-    return [repeatable(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def passing_weights(folder, config, steps, **more):

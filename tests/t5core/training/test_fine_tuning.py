@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from small_run import MODEL, TRAIN, CopyFeed, run_in
+from small_run import MODEL, TRAIN, CopyFeed, Stopped, StoppingFeed, run_in
 
 from t5core.config import TrainConfig
 from t5core.errors import ConfigError
-from t5core.feeds.batch import Batch
 from t5core.model import T5
 from t5core.model.adapters import adapter_parameters, with_adapters
 from t5core.training import checkpoint
@@ -15,21 +14,6 @@ DEEP = MODEL.replace(
     d_model=8, d_kv=4, num_heads=2, d_ff=8, vocab_size=48, num_encoder_layers=12, num_decoder_layers=12
 )
 BEFORE = 50  # pre-training's steps, where the counter goes on
-
-
-class Stopped(Exception):
-    pass
-
-
-class StoppingFeed(CopyFeed):
-    def __init__(self, config, at):
-        super().__init__(config)
-        self.at = at
-
-    def batch(self, i: int) -> Batch:
-        if i == self.at:
-            raise Stopped
-        return super().batch(i)
 
 
 def weights(model) -> dict[str, torch.Tensor]:
@@ -72,7 +56,7 @@ def test_adapters_train_and_what_they_were_added_to_does_not(pretrained, tmp_pat
 
     again = with_adapters(start, adapter_size=16, seed=3)
     with pytest.raises(Stopped):
-        run_in(tmp_path / "stopped", config, model=again, feed=StoppingFeed(config, 3), **more).run()
+        run_in(tmp_path / "stopped", config, model=again, feed=StoppingFeed(3, config), **more).run()
     run_in(tmp_path / "stopped", config, model=again, **more).run()
     assert changed(weights(final), weights(checkpoint.load(tmp_path / "stopped" / "final").model())) == set()
 
@@ -130,7 +114,7 @@ def test_a_run_that_was_stopped_amid_its_episodes_ends_in_the_bits_of_one_that_w
     config = TRAIN.replace(trainable="gradual", unfreezing_episodes=4, steps=12, checkpoint_every=2)
     run_in(tmp_path / "straight", config).run()
     with pytest.raises(Stopped):
-        run_in(tmp_path / "stopped", config, feed=StoppingFeed(config, at)).run()
+        run_in(tmp_path / "stopped", config, feed=StoppingFeed(at, config)).run()
     run_in(tmp_path / "stopped", config).run()
     for name in (checkpoint.MODEL_FILE, checkpoint.OPTIMIZER_FILE):
         first, second = ((tmp_path / which / "final" / name).read_bytes() for which in ("straight", "stopped"))
@@ -154,7 +138,7 @@ def test_a_run_with_fresh_moments_that_was_killed_goes_on_with_its_own(pretraine
     config = TRAIN.replace(steps=7, fresh_moments=True, checkpoint_every=3)
     run_in(tmp_path / "straight", config, model=pretrained.model(), first_step=BEFORE).run()
     with pytest.raises(Stopped):
-        feed = StoppingFeed(config, 5)
+        feed = StoppingFeed(5, config)
         run_in(tmp_path / "stopped", config, feed=feed, model=pretrained.model(), first_step=BEFORE).run()
     run_in(tmp_path / "stopped", config, model=pretrained.model(), first_step=BEFORE).run()
     straight, stopped = (checkpoint.load(tmp_path / name / "final") for name in ("straight", "stopped"))

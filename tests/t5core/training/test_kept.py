@@ -1,38 +1,16 @@
 """Keeping the last weights: which ones, that a kill changes no bit of them, that training never sees it."""
 
-import json
-
 import pytest
 import torch
-from small_run import TRAIN, CopyFeed, run_in
+from small_run import TRAIN, Stopped, StoppingFeed, curve, run_in
 
 from t5core.config import TrainConfig
 from t5core.errors import ConfigError
 from t5core.training import checkpoint
 from t5core.training.kept import kept_folder
-from t5core.training.measures import repeatable
 
 KEEPING = TRAIN.replace(keep_last=4, keep_every=3)  # behind the steps 11, 14, 17 and 20; checkpoints at 6, 12, 18
 STEPS = (11, 14, 17)
-
-
-class Stopped(Exception):
-    pass
-
-
-class StoppingFeed(CopyFeed):
-    def __init__(self, at):
-        super().__init__()
-        self.at = at
-
-    def batch(self, i):
-        if i == self.at:
-            raise Stopped
-        return super().batch(i)
-
-
-def curve(folder):
-    return [repeatable(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def files(folder):

@@ -9,40 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_run import MODEL, TRAIN, CopyFeed, run_in
+from small_run import MODEL, TRAIN, CopyFeed, Stopped, StoppingFeed, curve, run_in
 
 from t5core.config import OptimizerConfig, ScheduleConfig
 from t5core.devices import open_device
 from t5core.errors import NonFiniteLoss
 from t5core.model import T5
 from t5core.training import AdaFactor, checkpoint
-from t5core.training.measures import repeatable
 
 SCRIPT = str(Path(__file__).parent / "small_run.py")
-
-
-class Stopped(Exception):
-    pass
-
-
-class StoppingFeed(CopyFeed):
-    """Ends the run when batch ``at`` is asked for."""
-
-    def __init__(self, at):
-        super().__init__()
-        self.at = at
-        self.asked = []
-
-    def batch(self, i):
-        self.asked.append(i)
-        if i == self.at:
-            raise Stopped
-        return super().batch(i)
-
-
-def curve(folder):
-    """The rows of a run's metrics.jsonl, without what another run of the same measures otherwise."""
-    return [repeatable(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def final_bytes(folder):

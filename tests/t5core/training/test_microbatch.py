@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from small_run import GOLDEN, MODEL, TRAIN, CopyFeed, losses, run_in
+from small_run import GOLDEN, MODEL, TRAIN, CopyFeed, Stopped, StoppingFeed, losses, run_in
 
 from t5core.devices import CpuDevice
 from t5core.errors import ConfigError
@@ -101,17 +101,8 @@ def test_a_run_in_parts_goes_on_as_any_other(tmp_path):
     config = TRAIN.replace(microbatch=2, steps=8)
     straight = run_in(tmp_path / "straight", config).run()
 
-    class Stopped(Exception):
-        pass
-
-    class StoppingFeed(CopyFeed):
-        def batch(self, i):
-            if i == 7:
-                raise Stopped
-            return super().batch(i)
-
     with pytest.raises(Stopped):
-        run_in(tmp_path / "stopped", config, feed=StoppingFeed()).run()
+        run_in(tmp_path / "stopped", config, feed=StoppingFeed(7)).run()
     resumed = run_in(tmp_path / "stopped", config).run()
     assert resumed.last_loss == straight.last_loss
     names = ("final/model.safetensors", "final/optimizer.safetensors")

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from small_run import TRAIN, CopyFeed, run_in
+from small_run import TRAIN, CopyFeed, Stopped, run_in
 
 from t5core.devices import CpuDevice, Decision
 from t5core.training import checkpoint, remembered
@@ -18,10 +18,6 @@ from t5core.training.program import LossProgram
 SHORT = TRAIN.replace(steps=8, log_every=1, checkpoint_every=3)
 ASKED = "as many as were asked for"
 AS_BEFORE = "as the attempt before began with"
-
-
-class Stopped(Exception):
-    pass
 
 
 class WatchedFeed(CopyFeed):
