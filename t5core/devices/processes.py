@@ -15,6 +15,7 @@ Two ways to hold the weights:
 Both average over the processes, while a step wants the sum over the whole batch: ``gradient_scale`` makes up for it.
 """
 
+import atexit
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -58,15 +59,23 @@ def join(backend: str) -> Group:
     """Returns the group that this process belongs to, made with ``backend`` unless it is there already.
 
     It is found by an initialised ``torch.distributed``, or by the variables that ``torchrun`` sets: RANK, WORLD_SIZE,
-    MASTER_ADDR and MASTER_PORT, all four. Without either the process is alone.
+    MASTER_ADDR and MASTER_PORT, all four. Without either the process is alone. A group that is made here is left when
+    the process ends; one that was there belongs to whoever made it.
     """
     if not dist.is_initialized():
         named = all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
         if not named or os.environ["WORLD_SIZE"] == "1":
             return Group()
         dist.init_process_group(backend)
+        atexit.register(_leave)
     rank = dist.get_rank()
     return Group(rank=rank, size=dist.get_world_size(), local_rank=int(os.environ.get("LOCAL_RANK", rank)))
+
+
+def _leave() -> None:
+    """Ends the group's threads. A process that ends with them running is now and then killed by the C++ runtime."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 class SharedBatch(SingleProcess):

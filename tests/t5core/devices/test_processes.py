@@ -143,6 +143,24 @@ def test_a_process_without_others_makes_no_group(monkeypatch):
     assert not torch.distributed.is_initialized()
 
 
+def test_a_group_is_left_at_the_end_by_the_process_that_made_it_only(monkeypatch):
+    left, told = [], []
+    monkeypatch.setattr("atexit.register", told.append)
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend: None)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: left.append(True))
+    variables = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert join("gloo") == Group(size=2)
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    assert join("gloo") == Group(size=2)  # this one is another's
+    (leave,) = told
+    leave()
+    assert left == [True]
+
+
 def test_rows_are_shared_evenly_or_not_at_all():
     device = SharedBatch(Group(rank=2, size=3), torch.device("cpu"))
     assert device.rows(6) == range(4, 6)
