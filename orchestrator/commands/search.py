@@ -26,7 +26,8 @@ from orchestrator.engine.events import Event
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.plan.cost import bytes_left
-from orchestrator.plan.experiment import Experiment, stages_of
+from orchestrator.plan.expand import stages_of
+from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.plan import LIKELIHOOD, Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.plan.study import Scale, Study

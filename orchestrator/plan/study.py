@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator.plan.experiment import Experiment, stages_of
+from orchestrator.plan.expand import stages_of
+from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.plan import Plan, PlannedRow, PlannedStudy
 from orchestrator.plan.rates import OWN, OWN_RATE, Rates, at_rate, shown
 from t5core.errors import ConfigError

@@ -24,7 +24,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.engine.events import Event, StageFailed, StageFinished, StageSkipped
-from orchestrator.plan.experiment import Experiment, evaluation, stages_of
+from orchestrator.plan.expand import evaluation, stages_of
+from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.search.space import Space

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from orchestrator.commands.flags import Options
-from orchestrator.plan.experiment import stages_of
+from orchestrator.plan.expand import stages_of
 from orchestrator.plan.study import Scale, plan_of
 from studies.mixing import fixed_mixtures, study
 from studies.paper import paper_table

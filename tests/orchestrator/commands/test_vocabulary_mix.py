@@ -9,7 +9,8 @@ import micro_study
 
 from orchestrator.engine.inline import run_locally
 from orchestrator.engine.outcomes import Finished
-from orchestrator.plan.experiment import Experiment, stages_of
+from orchestrator.plan.expand import stages_of
+from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.results.notes import short_sources

@@ -10,7 +10,8 @@ from typing import Any
 import micro_study
 import pytest
 
-from orchestrator.plan.experiment import Experiment, stages_of
+from orchestrator.plan.expand import stages_of
+from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.kinds import KINDS, Revision
 from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
