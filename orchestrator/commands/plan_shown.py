@@ -111,7 +111,7 @@ def _of_rates(p: Mapping[str, Any]) -> list[str]:
 
 def _checkpoints(plan: Plan) -> list[int]:
     """How many checkpoints of a row are judged, the end counted: one number if all rows are alike."""
-    judged = {row.stages[LIKELIHOOD] for row in plan.rows if LIKELIHOOD in row.stages}
+    judged = {key for row in plan.rows for key in row.of_role(LIKELIHOOD)}
     return sorted({1 + len(plan.stages[key].settings["likelihood"].get("also_at", ())) for key in judged})
 
 

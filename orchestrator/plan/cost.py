@@ -70,8 +70,10 @@ def finetune_flops(model: ModelConfig, train: TrainConfig) -> float:
     return float(train.steps * train.batch_size * train_flops(model, train.inputs_length, targets_length))
 
 
-def multitask_flops(model: ModelConfig, objective: ObjectiveConfig, train: TrainConfig) -> float:
+def multitask_flops(model: ModelConfig, objective: ObjectiveConfig | None, train: TrainConfig) -> float:
     """Returns the operations of a run on text and tasks at once: rows are as wide as the wider of the two."""
+    if objective is None:
+        return finetune_flops(model, train)
     size = lengths(objective, train.inputs_length)
     targets_length = max(train.targets_length or size.targets, size.targets)
     return float(

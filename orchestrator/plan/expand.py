@@ -1,11 +1,13 @@
 """From an experiment to the stages that produce its scores, by role, each after what it reads."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from orchestrator.plan.cost import finetune_flops, multitask_flops, pretrain_flops
 from orchestrator.plan.experiment import Experiment
+from orchestrator.plan.parts import WHOLE, Part, parts_of
 from orchestrator.plan.stage import Stage, corpus_role
 from t5core.config import (
     CorpusConfig,
@@ -33,12 +35,57 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
     if e.objective is not None:
         stages["tokens"] = Stage.of("tokens", stages["corpus"].name, inputs=text)
     name = f"{row}-seed{e.seed}"
-    trained = _multitask(e, stages, name) if e.multitask is not None else _one_after_the_other(e, stages, name)
-    stages.update(trained)
-    last = list(trained.values())[-1]
-    stages["evaluate"] = evaluation(e, stages, last, name)
-    stages["likelihood"] = _likelihood(e, stages, last, name)
+    trained = _trained(e, stages, name)
+    stages.update({role: stage for part in trained for role, stage in part.stages.items()})
+    for role, judge in (("evaluate", evaluation), ("likelihood", _likelihood)):
+        for part in trained:
+            stages[part.role(role)] = judge(e, stages, part.last, part.called(name), part.part)
     return stages
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trained:
+    """The trainings behind one part of a row, by role; the last of them is judged."""
+
+    part: Part
+    stages: Mapping[str, Stage]
+
+    @property
+    def last(self) -> Stage:
+        return list(self.stages.values())[-1]
+
+    def role(self, role: str) -> str:
+        return f"{role}:{self.part.name}" if self.part.name else role
+
+    def called(self, name: str) -> str:
+        return _called(name, self.part)
+
+
+def _called(name: str, part: Part) -> str:
+    return f"{name}-{part.name}" if part.name else name
+
+
+def _trained(e: Experiment, stages: Mapping[str, Stage], name: str) -> list[_Trained]:
+    """Returns the trainings of each part; what parts share is in the first one's."""
+    tasks = tasks_of(e.tasks)
+    if e.multitask is not None and not e.then_finetune:
+        return [_Trained(part=WHOLE, stages=_multitask(e, stages, name, ()))]
+    if e.leave_one_out:
+        parts = parts_of(tasks, "groups" if e.finetuning == "together" else e.finetuning)
+        if len(parts) == 1:
+            raise ConfigError("leave_one_out", parts[0].name, "no other task is in the mixture")
+        out = []
+        for part in parts:
+            before = _multitask(e, stages, f"{name}-without-{part.name}", part.tasks)
+            before = {f"{role}:{part.name}": stage for role, stage in before.items()}
+            out.append(_Trained(part=part, stages={**before, **_finetuned(e, stages, name, part, before)}))
+        return out
+    before = _multitask(e, stages, name, ()) if e.multitask is not None else _pretrained(e, stages, name)
+    first, *others = parts_of(tasks, e.finetuning)
+    return [
+        _Trained(part=first, stages={**before, **_finetuned(e, stages, name, first, before)}),
+        *(_Trained(part=part, stages=_finetuned(e, stages, name, part, before)) for part in others),
+    ]
 
 
 def _corpus(config: CorpusConfig) -> Stage:
@@ -89,20 +136,23 @@ def _other_corpus(config: CorpusConfig | None, stages: dict[str, Stage], role: s
     return stage
 
 
-def evaluation(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name: str) -> Stage:
+def evaluation(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name: str, part: Part = WHOLE) -> Stage:
     """Returns the stage that evaluates what a stage trained, on inputs as long as it was trained on."""
+    longest = _targets_length(e, part)
+    new_tokens = e.decode.max_new_tokens if longest is None else min(e.decode.max_new_tokens, longest)
     return Stage.of(
         "evaluate",
         name,
         inputs={"trained": trained, "tasks": stages["tasks"], "vocabulary": stages["vocabulary"]},
-        decode=e.decode,
+        decode=e.decode.replace(max_new_tokens=new_tokens),
         tasks=e.tasks,
         inputs_length=_evaluated_length(e),
+        **part.only,
         **e.computed,
     )
 
 
-def _likelihood(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name: str) -> Stage:
+def _likelihood(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name: str, part: Part) -> Stage:
     """Returns the stage that says how likely what was trained finds the right answers, on the inputs of ``evaluate``.
 
     Nothing of how answers are searched for is in it, and nothing of it in ``evaluate``: each stays when the other
@@ -115,6 +165,7 @@ def _likelihood(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name
         likelihood=LikelihoodConfig(batch_size=e.decode.batch_size, also_at=_kept_steps(trained)),
         tasks=e.tasks,
         inputs_length=_evaluated_length(e),
+        **part.only,
         **e.computed,
     )
 
@@ -126,64 +177,92 @@ def _kept_steps(trained: Stage) -> tuple[int, ...]:
 
 def _evaluated_length(e: Experiment) -> int:
     """Columns of evaluation's inputs: as many as training's."""
-    return (e.finetune if e.multitask is None else e.multitask_train).inputs_length
+    only_once = e.multitask is not None and not e.then_finetune
+    return (e.multitask_train if only_once else e.finetune).inputs_length
 
 
-def _one_after_the_other(e: Experiment, stages: Mapping[str, Stage], name: str) -> dict[str, Stage]:
-    out: dict[str, Stage] = {}
-    start = {"vocabulary": stages["vocabulary"]}
-    pretrain = e.pretrain.replace(seed=e.pretrain.seed + e.seed)
-    finetune = e.finetune.replace(seed=e.finetune.seed + e.seed)
-    plain = e.model.replace(adapter_size=None)  # adapters come with fine-tuning: rows with and without share the rest
+def _targets_length(e: Experiment, part: Part) -> int | None:
+    """Tokens of a part's targets: as its tasks need, at most the experiment's; None where it is the whole."""
+    if part.targets_length is None:
+        return None
+    return min(part.targets_length, e.finetune.targets_length or e.finetune.inputs_length)
+
+
+def _pretrained(e: Experiment, stages: Mapping[str, Stage], name: str) -> dict[str, Stage]:
+    """Returns the stage of pre-training by its role; none where the row has no objective."""
     if e.objective is None:
-        finetune = finetune.replace(fresh_moments=False)  # they are so by themselves: one stage, not two
-    else:
-        out["pretrain"] = Stage.of(
-            "pretrain",
-            name,
-            cost=pretrain_flops(plain, e.objective, pretrain),
-            inputs={"tokens": stages["tokens"], **start},
-            model=plain,
-            objective=e.objective,
-            train=pretrain,
-            **e.cut,
-            **e.computed,
-        )
-        start["pretrain"] = out["pretrain"]
-    out["finetune"] = Stage.of(
-        "finetune",
+        return {}
+    pretrain = e.pretrain.replace(seed=e.pretrain.seed + e.seed)
+    plain = e.model.replace(adapter_size=None)  # adapters come with fine-tuning: rows with and without share the rest
+    stage = Stage.of(
+        "pretrain",
         name,
-        cost=finetune_flops(e.model, finetune),
-        inputs={"tasks": stages["tasks"], **start},
-        model=e.model,
-        train=finetune,
-        mixture=e.mixture,
+        cost=pretrain_flops(plain, e.objective, pretrain),
+        inputs={"tokens": stages["tokens"], "vocabulary": stages["vocabulary"]},
+        model=plain,
+        objective=e.objective,
+        train=pretrain,
+        **e.cut,
         **e.computed,
     )
-    return out
+    return {"pretrain": stage}
 
 
-def _multitask(e: Experiment, stages: Mapping[str, Stage], name: str) -> dict[str, Stage]:
-    """Returns the parts by role, "multitask" or "multitask1", "multitask2", ...; as equal as whole steps can be."""
+def _finetuned(
+    e: Experiment, stages: Mapping[str, Stage], name: str, part: Part, before: Mapping[str, Stage]
+) -> dict[str, Stage]:
+    """Returns the stage that fine-tunes on a part's tasks what the last stage of ``before`` trained, by its role."""
+    train = e.finetune.replace(seed=e.finetune.seed + e.seed)
+    if part.targets_length is not None:
+        train = train.replace(targets_length=_targets_length(e, part))
+    if not before:
+        train = train.replace(fresh_moments=False)  # they are so by themselves: one stage, not two
+    start = {"pretrain": list(before.values())[-1]} if before else {}
+    stage = Stage.of(
+        "finetune",
+        _called(name, part),
+        cost=finetune_flops(e.model, train),
+        inputs={"tasks": stages["tasks"], "vocabulary": stages["vocabulary"], **start},
+        model=e.model,
+        train=train,
+        mixture=e.mixture,
+        **part.only,
+        **e.computed,
+    )
+    return {f"finetune:{part.name}" if part.name else "finetune": stage}
+
+
+def _multitask(e: Experiment, stages: Mapping[str, Stage], name: str, without: Collection[str]) -> dict[str, Stage]:
+    """Returns the parts by role, "multitask" or "multitask1", "multitask2", ...; as equal as whole steps can be.
+
+    Args:
+        e: whose.
+        stages: what they read.
+        name: of the row.
+        without: tasks that are left out.
+    """
     assert e.multitask is not None
-    assert e.objective is not None
     whole = e.multitask_train
     ends = [whole.steps * part // e.parts for part in range(e.parts + 1)]
     early = whole.replace(keep_last=None, keep_every=None)  # only what is judged in the end is kept
     out: dict[str, Stage] = {}
     earlier: dict[str, Stage] = {}
+    read = ("tokens", "tasks", "vocabulary") if e.objective is not None else ("tasks", "vocabulary")
+    plain = e.model.replace(adapter_size=None) if e.then_finetune else e.model
+    text: dict[str, Any] = {} if e.objective is None else {"objective": e.objective}
     for part, (begin, end) in enumerate(pairwise(ends), start=1):
         train = whole.replace(steps=end - begin) if part == e.parts else early.replace(steps=end - begin)
         role = "multitask" if e.parts == 1 else f"multitask{part}"
         out[role] = Stage.of(
             "multitask",
             name if e.parts == 1 else f"{name}-part{part}",
-            cost=multitask_flops(e.model, e.objective, train),
-            inputs={r: stages[r] for r in ("tokens", "tasks", "vocabulary")} | earlier,
-            model=e.model,
-            objective=e.objective,
+            cost=multitask_flops(plain, e.objective, train),
+            inputs={r: stages[r] for r in read} | earlier,
+            model=plain,
             train=train,
             mixture=e.multitask,
+            **text,
+            **({"without": sorted(without)} if without else {}),
             **e.cut,
             **e.computed,
         )

@@ -5,7 +5,7 @@ makes of an experiment the stages that produce its scores.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from t5core.config import (
     Config,
@@ -46,7 +46,12 @@ class Experiment(Config):
         mixture: how often each task is drawn in fine-tuning.
         multitask: train on the unlabeled text and all tasks at once in this mixture, from random weights, for the steps
             of pre-training and fine-tuning together, and evaluate without fine-tuning (section 3.5.2); None: one after
-            the other.
+            the other. Without an objective there is no unlabeled text, and the tasks are all that is trained on.
+        then_finetune: multi-task training takes the place of pre-training, for its steps, and fine-tuning follows.
+        leave_one_out: each part of ``finetuning`` has a multi-task training of its own, without the part's tasks: how
+            well does what is learned carry over to a task that is new (section 3.5.3)?
+        finetuning: which tasks a fine-tuning learns: all "together", the paper's "groups", or each "apart", see
+            ``orchestrator.plan.parts``; every part takes the steps of ``finetune``.
         parts: multi-task training is cut into so many stages, each going on where the one before ended: a search
             looks at the scores after each, and a study's row and a search's trial share what they have in common.
         precision: of activations, where it is not what the device computes in by itself (``usual_precision``); None: as
@@ -68,6 +73,9 @@ class Experiment(Config):
     tasks_corpus: CorpusConfig | None = None
     mixture: MixtureConfig = PROPORTIONAL
     multitask: MixtureConfig | None = None
+    then_finetune: bool = added(False)
+    leave_one_out: bool = added(False)
+    finetuning: Literal["together", "groups", "apart"] = added("together")
     parts: int = 1
     precision: str | None = added(None)
     seed: int = 0
@@ -77,6 +85,7 @@ class Experiment(Config):
             way_out = "an encoder needs an input: take prefix_lm, or a decoder-only architecture"
             raise ConfigError("objective", self.objective.kind, way_out)
         self._positive("parts", "unlabeled_tokens")
+        self._one_of("finetuning")
         if self.precision not in (None, *PRECISIONS):
             raise ConfigError("precision", self.precision, f"choose one of {', '.join(PRECISIONS)}", choices=PRECISIONS)
         other = self.tasks_corpus
@@ -92,9 +101,19 @@ class Experiment(Config):
         if self.mixture.unsupervised is not None:
             way_out = "unlabeled text takes part in multi-task training: set it in multitask"
             raise ConfigError("mixture.unsupervised", self.mixture.unsupervised, way_out)
+        self._check_multitask()
+
+    def _check_multitask(self) -> None:
+        if self.then_finetune and self.multitask is None:
+            raise ConfigError("then_finetune", True, "it belongs to multi-task training")
+        if self.leave_one_out and not self.then_finetune:
+            raise ConfigError("leave_one_out", True, "it belongs to multi-task training that fine-tuning follows")
         if self.multitask is None:
             return
-        if self.objective is None:
+        if self.finetuning != "together" and not self.then_finetune:
+            way_out = "one model learns all tasks here: set then_finetune, or take them together"
+            raise ConfigError("finetuning", self.finetuning, way_out)
+        if self.objective is None and self.multitask.unsupervised is not None:
             raise ConfigError("objective", None, "multi-task training needs one for the unlabeled text")
         schedule = self.pretrain.schedule
         if self.parts > 1 and schedule.over_the_run:
@@ -119,15 +138,15 @@ class Experiment(Config):
 
     @property
     def multitask_train(self) -> TrainConfig:
-        """Multi-task training as a whole: the steps of both phases, at the schedule of pre-training."""
+        """Multi-task training as a whole: the steps of both phases or of the first, at pre-training's schedule."""
         pretrain, finetune = self.pretrain, self.finetune
+        kept = {} if self.then_finetune else {"keep_last": finetune.keep_last, "keep_every": finetune.keep_every}
         return pretrain.replace(
-            steps=pretrain.steps + finetune.steps,
+            steps=pretrain.steps + (0 if self.then_finetune else finetune.steps),
             inputs_length=max(pretrain.inputs_length, finetune.inputs_length),
             targets_length=finetune.targets_length,
             packed=finetune.packed,
-            keep_last=finetune.keep_last,
-            keep_every=finetune.keep_every,
+            **kept,
             seed=pretrain.seed + self.seed,
         )
 

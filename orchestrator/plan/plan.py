@@ -22,11 +22,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
+from orchestrator.plan.parts import roles
 from orchestrator.plan.rates import OWN, shown
 from orchestrator.plan.stage import Stage
 
 EVALUATED = "evaluate"
-"""The role of the stage whose scores are a row's."""
+"""The role of the stages whose scores are a row's; of each part of it, where it has parts."""
 
 LIKELIHOOD = "likelihood"
 """The role of the stage that says how likely a row's model finds the right answers; older plans have none."""
@@ -83,6 +84,10 @@ class PlannedRow:
     def key(self) -> str:
         """16 hex digits over the row's stages."""
         return hashlib.sha256(json.dumps(sorted(self.stages.items())).encode()).hexdigest()[:16]
+
+    def of_role(self, role: str) -> tuple[str, ...]:
+        """Returns the keys of the stages in a role, one for each part of the row: ``evaluate``, ``evaluate:glue``."""
+        return tuple(self.stages[name] for name in roles(role, self.stages))
 
     @property
     def called(self) -> str:

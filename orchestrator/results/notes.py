@@ -1,7 +1,7 @@
 """What a table should be read with: lines about data that was cut, short or unreadable."""
 
 from orchestrator.engine.outcomes import Finished, Outcomes
-from orchestrator.plan.plan import LIKELIHOOD, Plan
+from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, Plan
 from t5core.uris import masked
 
 
@@ -65,10 +65,10 @@ def unreadable_outputs(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
     """Returns a line about outputs that are nothing a target can be, of the row with the most for each task."""
     worst: dict[str, tuple[int, str]] = {}
     for row in plan.rows:
-        evaluated = outcomes[row.stages["evaluate"]]
-        if isinstance(evaluated, Finished):
-            for task, count in evaluated.manifest.result["invalid"].items():
-                worst[task] = max(worst.get(task, (0, "")), (count, row.called))
+        for evaluated in map(outcomes.__getitem__, row.of_role(EVALUATED)):
+            if isinstance(evaluated, Finished):
+                for task, count in evaluated.manifest.result["invalid"].items():
+                    worst[task] = max(worst.get(task, (0, "")), (count, row.called))
     told = [f"{task} {count} ({row})" for task, (count, row) in worst.items() if count]
     return (f"outputs that are no possible answer count as wrong; at most: {', '.join(told)}",) if told else ()
 
@@ -77,9 +77,9 @@ def metric_notes(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
     """Returns a line for each task whose metric does not see its targets as they are."""
     told: dict[str, str] = {}
     for row in plan.rows:
-        evaluated = outcomes[row.stages["evaluate"]]
-        if isinstance(evaluated, Finished):
-            told |= evaluated.manifest.result.get("notes", {})
+        for evaluated in map(outcomes.__getitem__, row.of_role(EVALUATED)):
+            if isinstance(evaluated, Finished):
+                told |= evaluated.manifest.result.get("notes", {})
     return tuple(f"{task}: {note}" for task, note in told.items())
 
 

@@ -5,12 +5,12 @@ are those of all rows, and a row has no cell where a task is not its own.
 """
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.engine.outcomes import Failed, Finished, Outcomes, Skipped
+from orchestrator.engine.outcomes import Failed, Finished, Outcome, Outcomes, Skipped
+from orchestrator.plan.parts import kind_of_role
 from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, PRETRAINED, Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.results.compare import Comparison, RowResult, TaskColumn, compare
@@ -29,7 +29,7 @@ _MARGIN = 3
 
 def tasks_of_row(plan: Plan, row: PlannedRow) -> dict[str, Task]:
     """Returns the tasks that a row is judged by, by name."""
-    settings = plan.stages[row.stages[EVALUATED]].settings
+    settings = plan.stages[row.of_role(EVALUATED)[0]].settings  # every part's says what the whole row has
     return judged(tasks_of(TasksConfig.from_dict(dict(settings["tasks"]))))
 
 
@@ -58,7 +58,7 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
     Scores need no likelihoods: where these alone are missing the row is done, and its reason says so.
     """
     failed = _failed(plan, row, outcomes)
-    reason = next((why for role, why in failed.items() if role != LIKELIHOOD), "")
+    reason = next((why for role, why in failed.items() if kind_of_role(role) != LIKELIHOOD), "")
     if reason:
         return RowResult(
             name=row.name,
@@ -69,19 +69,20 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
             reason=reason,
             rate=row.rate,
         )
-    evaluated = outcomes[row.stages[EVALUATED]]
-    assert isinstance(evaluated, Finished)
-    folder = store.path(plan.stages[row.stages[EVALUATED]])
     tasks = tasks_of_row(plan, row)
+    evaluated = _by_task(plan, row, EVALUATED, tasks)
     likelihoods = None if failed else _likelihoods(plan, row, tasks, store)
     return RowResult(
         name=row.name,
         label=row.label,
         seed=row.seed,
         paper=row.paper,
-        reason=f"seed {row.seed} has its scores and no bits per byte: {failed[LIKELIHOOD]}" if failed else "",
-        scores=main_scores(tasks, evaluated.manifest),
-        example_scores={name: np.load(folder / f"{name}.scores.npy", allow_pickle=False) for name in tasks},
+        reason=f"seed {row.seed} has its scores and no bits per byte: {next(iter(failed.values()))}" if failed else "",
+        scores={name: _main_score(tasks[name], outcomes[stage.key]) for name, stage in evaluated.items()},
+        example_scores={
+            name: np.load(store.path(stage) / f"{name}.scores.npy", allow_pickle=False)
+            for name, stage in evaluated.items()
+        },
         likelihoods=likelihoods,
         checkpoints=None if likelihoods is None else _checkpoints(plan, row, likelihoods, store),
         label_auc=_label_auc(plan, row, tasks, likelihoods, outcomes, store) if likelihoods else {},
@@ -89,6 +90,17 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
         rate=row.rate,
         held_out_loss=_held_out_loss(row, outcomes),
     )
+
+
+def _by_task(plan: Plan, row: PlannedRow, role: str, tasks: Iterable[str]) -> dict[str, Stage]:
+    """Returns the stage of a role that judges each task, in the order of ``tasks``."""
+    stages = [plan.stages[key] for key in row.of_role(role)]
+    return {name: stage for name in tasks for stage in stages if name in stage.settings.get("only", (name,))}
+
+
+def _main_score(task: Task, evaluated: Outcome) -> float:
+    assert isinstance(evaluated, Finished)
+    return task.main_score(evaluated.manifest.result["scores"][task.name])
 
 
 def _held_out_loss(row: PlannedRow, outcomes: Outcomes) -> float | None:
@@ -101,13 +113,16 @@ def _likelihoods(
     plan: Plan, row: PlannedRow, tasks: Iterable[str], store: Store
 ) -> dict[str, NDArray[np.float64]] | None:
     """Returns the per-example numbers of the tasks that have any; None for plans of before they were taken."""
-    if LIKELIHOOD not in row.stages:
+    if not row.of_role(LIKELIHOOD):
         return None
-    return _tables(store.path(plan.stages[row.stages[LIKELIHOOD]]), tasks)
+    return _tables(_by_task(plan, row, LIKELIHOOD, tasks), store)
 
 
-def _tables(folder: Path, tasks: Iterable[str], step: int | None = None) -> dict[str, NDArray[np.float64]]:
-    found = {name: np.load(folder / likelihood_file(name, step), allow_pickle=False) for name in tasks}
+def _tables(stages: Mapping[str, Stage], store: Store, step: int | None = None) -> dict[str, NDArray[np.float64]]:
+    found = {
+        name: np.load(store.path(stage) / likelihood_file(name, step), allow_pickle=False)
+        for name, stage in stages.items()
+    }
     return {name: per_example_Nk for name, per_example_Nk in found.items() if len(per_example_Nk)}
 
 
@@ -115,15 +130,15 @@ def _checkpoints(
     plan: Plan, row: PlannedRow, at_the_end: Mapping[str, NDArray[np.float64]], store: Store
 ) -> Checkpoints | None:
     """Returns what was measured at several checkpoints; None where it was at the end alone."""
-    stage = plan.stages[row.stages[LIKELIHOOD]]
+    measured = _by_task(plan, row, LIKELIHOOD, at_the_end)
+    stage = next(iter(measured.values()), plan.stages[row.of_role(LIKELIHOOD)[0]])  # parts are trained alike
     steps = stage.settings["likelihood"].get("also_at", ())  # plans of before say nothing of it
     if not steps:
         return None
     trained = plan.stages[stage.inputs["trained"]]
     train = _train(trained)
-    folder = store.path(stage)
     return Checkpoints(
-        likelihoods={**{step: _tables(folder, at_the_end, step) for step in steps}, train.steps: at_the_end},
+        likelihoods={**{step: _tables(measured, store, step) for step in steps}, train.steps: at_the_end},
         steady=train.schedule.kept_up(*_whole_run(plan, trained)),
     )
 
@@ -152,16 +167,16 @@ def _label_auc(
     store: Store,
 ) -> dict[str, float]:
     """Returns how well the margins of tasks with two labels tell these apart, as far as it can be said."""
-    stage = plan.stages[row.stages[LIKELIHOOD]]
-    measured = outcomes[stage.key]
-    if isinstance(measured, Finished) and "label_auc" in measured.manifest.result:
-        return dict(measured.manifest.result["label_auc"])
-    # a stage of before it said so: which label is right lies with the tasks
-    made = outcomes[stage.inputs["tasks"]]
-    if not isinstance(made, Finished):
-        return {}
-    found = {}
-    for name, per_example_Nk in likelihoods.items():
+    found: dict[str, float | None] = {}
+    for name, stage in _by_task(plan, row, LIKELIHOOD, likelihoods).items():
+        measured, made = outcomes[stage.key], outcomes[stage.inputs["tasks"]]
+        if isinstance(measured, Finished) and "label_auc" in measured.manifest.result:
+            found[name] = measured.manifest.result["label_auc"].get(name)
+            continue
+        # a stage of before it said so: which label is right lies with the tasks
+        if not isinstance(made, Finished):
+            continue
+        per_example_Nk = likelihoods[name]
         if len(label_set(tasks[name])) != _TWO or per_example_Nk.shape[1] <= _MARGIN:
             continue
         text = store.read_text(made.manifest, f"{name}.validation.jsonl")

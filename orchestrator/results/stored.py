@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass, replace
 
 from orchestrator.engine.outcomes import Accounting, Failed, Finished, Outcome, Outcomes, Skipped
+from orchestrator.plan.parts import kind_of_role
 from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, PRETRAINED, Plan, PlannedRow
 from orchestrator.plan.rates import OWN, shown
 from orchestrator.results.compare import Comparison
@@ -55,9 +56,10 @@ def stored_comparison(store: Store, report: Report) -> Stored:
     # a row is judged by these two alone: what it was trained from may have been removed, unless its rate hangs on it
     roles = (EVALUATED, LIKELIHOOD) if len(rates) == 1 else (EVALUATED, LIKELIHOOD, PRETRAINED)
     judged = tuple(
-        replace(row, stages={role: key for role, key in row.stages.items() if role in roles}) for row in plan.rows
+        replace(row, stages={role: key for role, key in row.stages.items() if kind_of_role(role) in roles})
+        for row in plan.rows
     )
-    finished = [row for row in judged if isinstance(outcomes[row.stages[EVALUATED]], Finished)]
+    finished = [row for row in judged if all(isinstance(outcomes[key], Finished) for key in row.of_role(EVALUATED))]
     for row in finished if len(rates) > 1 else ():
         if PRETRAINED in row.stages and not isinstance(outcomes[row.stages[PRETRAINED]], Finished):
             problem = f"the pre-training of {row.name} at {shown(row.rate)}, by which its rate is chosen, is gone"
@@ -82,9 +84,11 @@ def _trained(plan: Plan, row: PlannedRow) -> str:
     """Names what is behind a row's figures: its pre-training, else its training, whatever it keeps of its weights."""
     if PRETRAINED in row.stages:
         return row.stages[PRETRAINED]
-    trained = plan.stages[plan.stages[row.stages[EVALUATED]].inputs["trained"]]
-    train = {k: v for k, v in trained.config["train"].items() if k not in ("keep_last", "keep_every")}
-    return json.dumps([trained.kind, {**trained.config, "train": train}, dict(trained.inputs)], sort_keys=True)
+    said = []
+    for trained in (plan.stages[plan.stages[key].inputs["trained"]] for key in row.of_role(EVALUATED)):
+        train = {k: v for k, v in trained.config["train"].items() if k not in ("keep_last", "keep_every")}
+        said.append([trained.kind, {**trained.config, "train": train}, dict(trained.inputs)])
+    return json.dumps(said, sort_keys=True)
 
 
 def _remarks(plan: Plan, comparison: Comparison) -> tuple[str, ...]:
@@ -93,9 +97,9 @@ def _remarks(plan: Plan, comparison: Comparison) -> tuple[str, ...]:
         rates = [f"{name} {shown(row.rate)}" for name, row in comparison.rates.rows.items() if row.rate != OWN]
         out.append(f"rows at the best of several learning rates: {', '.join(rates) or 'all at their own'}")
     steps = {
-        1 + len(plan.stages[row.stages[LIKELIHOOD]].settings["likelihood"].get("also_at", ()))
+        1 + len(plan.stages[key].settings["likelihood"].get("also_at", ()))
         for row in plan.rows
-        if LIKELIHOOD in row.stages
+        for key in row.of_role(LIKELIHOOD)
     }
     if max(steps, default=1) > 1:
         out.append(f"bits per byte are means of {max(steps)} checkpoints")

@@ -36,7 +36,7 @@ def evaluate(work: Work) -> dict[str, Any]:
     invalid: dict[str, int] = {}
     notes: dict[str, str] = {}
     started = time.monotonic()
-    paths = sorted(work.inputs["tasks"].glob("*.validation.jsonl"))
+    paths = work.task_files("validation")
     for done, path in enumerate(paths, start=1):
         task = tasks[path.name.split(".")[0]]
         pairs = read_pairs(path)

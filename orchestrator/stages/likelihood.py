@@ -85,7 +85,7 @@ def _measured(
     model.use_kernel(without_gradient(ReferenceKernel(), device.type, length))
     tasks = tasks_of(TasksConfig.from_dict(work.setting("tasks")))
     found: dict[str, TaskLikelihood] = {}
-    paths = sorted(work.inputs["tasks"].glob("*.validation.jsonl"))
+    paths = work.task_files("validation")
     for path in paths:
         name = path.name.split(".")[0]
         pairs = read_pairs(path)

@@ -1,7 +1,7 @@
 """The stages that train: pre-training, fine-tuning, and both at once.
 
     pretrain    unlabeled text                           from random weights
-    finetune    tasks, mixed                             from a pre-training, or from random weights
+    finetune    tasks, mixed                             from what is trained before, or from random weights
     multitask   unlabeled text and tasks, mixed          from random weights, or from its own earlier part
 
 All leave ``final/`` (a checkpoint with the vocabulary beside it) and ``metrics.jsonl``.
@@ -83,9 +83,11 @@ def multitask(work: Work) -> dict[str, Any]:
     examples, rates = _mixture(work, vocabulary)
     share = rates.get(UNSUPERVISED, 0.0)
     tasks = _example_feed(examples, {n: r for n, r in rates.items() if n != UNSUPERVISED}, train, config, vocabulary)
-    # as many columns for the targets as the objective needs, also where the tasks need fewer
-    text = _text(work, "train", train.replace(targets_length=None), config, vocabulary)
-    feed: MixedFeed | ExampleFeed = MixedFeed(text, tasks, share) if share else tasks
+    feed: MixedFeed | ExampleFeed = tasks
+    if share:
+        # as many columns for the targets as the objective needs, also where the tasks need fewer
+        text = _text(work, "train", train.replace(targets_length=None), config, vocabulary)
+        feed = MixedFeed(text, tasks, share)
     moments, first_step = None, 0
     if "earlier" in work.inputs:
         start = checkpoint.load(work.inputs["earlier"] / FINAL)
@@ -115,7 +117,10 @@ def _mixture(work: Work, vocabulary: Vocabulary) -> tuple["Examples", dict[str, 
     """The tasks' training examples, and how often each task is drawn."""
     examples = _examples(work, vocabulary)
     sizes = {name: len(pairs) for name, pairs in examples.items()}
-    return examples, mixture_rates(MixtureConfig.from_dict(work.setting("mixture")), sizes)
+    mixture = MixtureConfig.from_dict(work.setting("mixture"))
+    if mixture.weights and work.some_tasks:  # the others' weights were meant for the whole
+        mixture = mixture.replace(weights=tuple(w for w in mixture.weights if w.name in (*sizes, UNSUPERVISED)))
+    return examples, mixture_rates(mixture, sizes)
 
 
 def _trained(work: Work, run: TrainingRun) -> dict[str, Any]:
@@ -157,7 +162,7 @@ Examples = dict[str, Sequence[tuple[Sequence[int], Sequence[int]]]]
 
 def _examples(work: Work, vocabulary: Vocabulary) -> Examples:
     examples: Examples = {}
-    for path in sorted(work.inputs["tasks"].glob("*.train.jsonl")):
+    for path in work.task_files("train"):
         pairs = read_pairs(path)
         inputs, targets = ([getattr(pair, side) for pair in pairs] for side in ("inputs", "targets"))
         encoded = zip(vocabulary.encode_batch(inputs), vocabulary.encode_batch(targets), strict=True)

@@ -38,6 +38,17 @@ class Work:
         """Returns the JSON form of one of the stage's configs."""
         return dict(self.stage.settings[name])
 
+    @property
+    def some_tasks(self) -> bool:
+        """Whether the stage is about some of the tasks only."""
+        return not self.stage.settings.keys().isdisjoint(("only", "without"))
+
+    def task_files(self, split: str) -> list[Path]:
+        """Returns the files of a split of the tasks that the stage is about, by name."""
+        only, without = self.stage.settings.get("only"), self.stage.settings.get("without", ())
+        files = {path.name.split(".")[0]: path for path in sorted(self.inputs["tasks"].glob(f"*.{split}.jsonl"))}
+        return [path for name, path in files.items() if name not in without and (only is None or name in only)]
+
     def vocabulary(self) -> Vocabulary:
         """Returns the vocabulary that the stage reads."""
         return Vocabulary.load(self.inputs["vocabulary"] / "vocabulary.model")

@@ -71,7 +71,7 @@ class LiveRows:
             if row.identity not in self._left:
                 continue
             for role, numbers in _NUMBERS.items():
-                if row.stages.get(role) == key:
+                if key in row.of_role(role):
                     self._scores.setdefault(row.identity, {}).update(numbers(manifest))
             self._left[row.identity].discard(key)
             if not self._left[row.identity]:

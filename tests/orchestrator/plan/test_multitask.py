@@ -229,7 +229,10 @@ def test_a_mixture_without_text_trains_on_the_tasks_alone(place: Place) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"multitask": MixtureConfig()}, "objective=None: multi-task training needs one for the unlabeled text"),
+        (
+            {"multitask": MixtureConfig(unsupervised=5.0)},
+            "objective=None: multi-task training needs one for the unlabeled text",
+        ),
         (
             {"mixture": MixtureConfig(unsupervised=5.0)},
             r"mixture\.unsupervised=5\.0: unlabeled text takes part in multi-task training: set it in multitask",
