@@ -45,7 +45,7 @@ def study() -> Study:
         title="Mixing tasks (Table 11)",
         baseline="baseline",
         baseline_sd=baseline_standard_deviation(),
-        defaults=lambda scale: {"tasks": _as_many_as_there_are(scale.tasks)},
+        defaults=lambda scale: {"tasks": as_many_as_there_are(scale.tasks)},
         changes={"objective": ObjectiveConfig(), "parts": PARTS},
         rows=(
             Row(
@@ -88,7 +88,7 @@ def fixed_mixtures(experiment: Experiment) -> tuple[Fixed, ...]:
     )
 
 
-def _as_many_as_there_are(tasks: TasksConfig) -> TasksConfig:
+def as_many_as_there_are(tasks: TasksConfig) -> TasksConfig:
     """Small scales take few examples of each task, and so as many of all: there would be nothing to mix."""
     return tasks.replace(train_examples=max(tasks.train_examples, ALL_EXAMPLES))
 

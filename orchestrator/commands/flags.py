@@ -76,6 +76,7 @@ class Options:
     plan: bool
     json: bool
     vocabulary_mix: tuple[str, ...] = ()
+    finetune: str | None = None
     finished_only: bool = False
     profile: bool = False
     microbatch: int | None = None
@@ -138,6 +139,8 @@ class Options:
         add("--data-dir", metavar="FOLDER", help="where the tasks' sets lie, in place of the hub")
         add("--train-examples", type=int, metavar="N", help="train on at most N examples of each task")
         add("--validation-examples", type=int, metavar="N", help="judge by at most N examples of each task")
+        apart = "tasks together, the paper's groups (GLUE and SuperGLUE mixed, others alone), or each task apart"
+        add("--finetune", metavar="HOW", help=f"fine-tune {apart} (default: the scale's)")
         add("--pretrain-steps", type=int, metavar="N", help="steps of pre-training, in place of the scale's")
         add("--finetune-steps", type=int, metavar="N", help="steps of fine-tuning, in place of the scale's")
         add("--inputs-length", type=int, metavar="N", help="tokens of a task's inputs, in place of the scale's")
@@ -307,4 +310,5 @@ class Options:
             pretrain=pretrain,
             finetune=finetune,
             decode=decode,
+            **({} if self.finetune is None else {"finetuning": self.finetune}),
         )

@@ -51,7 +51,8 @@ class Experiment(Config):
         leave_one_out: each part of ``finetuning`` has a multi-task training of its own, without the part's tasks: how
             well does what is learned carry over to a task that is new (section 3.5.3)?
         finetuning: which tasks a fine-tuning learns: all "together", the paper's "groups", or each "apart", see
-            ``orchestrator.plan.parts``; every part takes the steps of ``finetune``.
+            ``orchestrator.plan.parts``; every part takes the steps of ``finetune``. Says
+            nothing where there is no fine-tuning.
         parts: multi-task training is cut into so many stages, each going on where the one before ended: a search
             looks at the scores after each, and a study's row and a search's trial share what they have in common.
         precision: of activations, where it is not what the device computes in by itself (``usual_precision``); None: as
@@ -110,9 +111,6 @@ class Experiment(Config):
             raise ConfigError("leave_one_out", True, "it belongs to multi-task training that fine-tuning follows")
         if self.multitask is None:
             return
-        if self.finetuning != "together" and not self.then_finetune:
-            way_out = "one model learns all tasks here: set then_finetune, or take them together"
-            raise ConfigError("finetuning", self.finetuning, way_out)
         if self.objective is None and self.multitask.unsupervised is not None:
             raise ConfigError("objective", None, "multi-task training needs one for the unlabeled text")
         schedule = self.pretrain.schedule

@@ -128,7 +128,6 @@ def test_without_an_objective_multi_task_training_reads_no_text(baseline: Experi
             {**ALL_AT_ONCE, "then_finetune": False, "leave_one_out": True},
             "leave_one_out=True: it belongs to multi-task training that fine-tuning follows",
         ),
-        ({**ALL_AT_ONCE, "then_finetune": False, "finetuning": "apart"}, "finetuning='apart': one model learns all"),
         ({"finetuning": "alone"}, "finetuning='alone': choose one of together, groups, apart"),
     ],
 )
