@@ -1,8 +1,9 @@
-"""The named sizes: the paper's, and two below them for one machine.
+"""The named sizes: the paper's, and three below them for one machine.
 
 | name  | layers  | d_model | d_ff   | d_kv | heads | source |
 |-------|---------|---------|--------|------|-------|--------|
 | tiny  | 1 + 1   | 64      | 256    | 8    | 8     | ours: a study in minutes on two CPU cores |
+| desk  | 2 + 2   | 128     | 512    | 16   | 8     | ours: a study in an evening on two CPU cores |
 | mini  | 4 + 4   | 384     | 1,536  | 64   | 6     | ours: a study in an hour on one GPU |
 | small | 6 + 6   | 512     | 2,048  | 64   | 8     | paper section 3.7 |
 | base  | 12 + 12 | 768     | 3,072  | 64   | 12    | paper section 3.1.1, the baseline |
@@ -32,6 +33,7 @@ from t5core.errors import ConfigError
 
 _SIZES = {
     "tiny": (1, 64, 256, 8, 8),
+    "desk": (2, 128, 512, 16, 8),
     "mini": (4, 384, 1536, 64, 6),
     "small": (6, 512, 2048, 64, 8),
     "base": (12, 768, 3072, 64, 12),
