@@ -39,6 +39,8 @@ class Row:
         changes: what this row changes about the study's baseline; empty for the baseline.
         paper: the published scores by column, empty if the paper has none.
         paper_cell: where they stand: ``Table 7, row 3``.
+        seeds: it is trained with at least so many, whatever all rows are: the paper ran its baseline ten times and all
+            else once. A function of the scale, where that is too much for the small ones.
     """
 
     name: str
@@ -46,10 +48,15 @@ class Row:
     changes: Changes = field(default_factory=dict)
     paper: Mapping[str, float] = field(default_factory=dict)
     paper_cell: str = ""
+    seeds: "int | Callable[[Scale], int]" = 1
 
     def changed_fields(self, baseline: Experiment) -> Mapping[str, Any]:
         """Returns the changes by field, as they are for this baseline."""
         return _for(baseline, self.changes)
+
+    def seeds_at(self, scale: "Scale") -> int:
+        """Returns the least number of seeds that it is trained with at a scale."""
+        return self.seeds(scale) if callable(self.seeds) else self.seeds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +95,11 @@ class Study:
         """Returns a row's experiment at a scale."""
         baseline = self.baseline_of(scale)
         return baseline.replace(**row.changed_fields(baseline), seed=seed)
+
+    def own_seeds(self, scale: "Scale", seeds: int) -> dict[str, int]:
+        """Returns row -> how many seeds it has at the least, for those that have more than ``seeds`` by themselves."""
+        least = {row.name: row.seeds_at(scale) for row in self.rows}
+        return {name: count for name, count in least.items() if count > seeds}
 
     @property
     def planned(self) -> PlannedStudy:
@@ -137,9 +149,9 @@ def plan_of(
     Args:
         study: the rows.
         scale: the baseline.
-        seeds: how many each row has.
+        seeds: how many each row has, if it does not have more by itself (``Row.seeds``).
         first_seed: they are counted from here: runs from 0 and from, say, 100 have nothing but data in common.
-        more_seeds: row -> how many it has beyond these, where rows differ; the paper ran its baseline ten times.
+        more_seeds: row -> how many it has beyond these, where rows differ.
         rates: multiples of its learning rate that each row is trained at.
 
     Raises:
@@ -151,9 +163,10 @@ def plan_of(
         raise ConfigError("first_seed", first_seed, "give 0 or more")
     baseline = study.baseline_of(scale)
     more = more_seeds or {}
+    of_row = {row.name: max(seeds + more.get(row.name, 0), row.seeds_at(scale)) for row in study.rows}
     rows = []
-    for seed in range(seeds + max([0, *more.values()])):
-        for row in (row for row in study.rows if seed < seeds + more.get(row.name, 0)):
+    for seed in range(max(of_row.values())):
+        for row in (row for row in study.rows if seed < of_row[row.name]):
             changes = row.changed_fields(baseline)
             experiment = baseline.replace(**changes, seed=first_seed + seed)
             for rate in rates.multiples:
