@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from orchestrator.results.agreement import Agreement, agreement
+from orchestrator.results.deviation import baseline_deviations, deviation_notes
 from orchestrator.results.footnotes import checkpoint_notes, footnotes
 from orchestrator.results.multiple import all_pairs, shared_ranks, told
 from orchestrator.results.noise import RESAMPLES, Measured
@@ -115,6 +116,7 @@ def compare(
                 rank_within_run=known and name in within,
             )
         )
+    deviations = baseline_deviations(runs.get(baseline, ()), tasks)
     agreements, tau_rows = _agreement(rows, columns, average, order, tasks, paper_columns)
     return Comparison(
         title=title,
@@ -138,6 +140,7 @@ def compare(
             level=level,
             looks=looks,
         )
+        + deviation_notes(deviations)
         + (() if check is None else rate_notes(check))
         + checkpoint_notes(runs)
         + left_out
@@ -145,6 +148,7 @@ def compare(
         standing=order,
         columns=columns,
         rates=check,
+        baseline_deviations=deviations,
     )
 
 

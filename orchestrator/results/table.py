@@ -6,7 +6,8 @@ for noise that is borrowed or from within runs and ``?`` alone for noise that is
 Rows are in the order of their standing; those that cannot be told from the leader of their group share its rank
 (``1≈``), with ``?`` behind where that rests on noise within runs. Tasks that tell too little to take part in the order
 are grey. The paper's columns stand right of the tasks that stand for them. Where rows were trained at several learning
-rates, ``rate`` is the one that a row's numbers are of (``orchestrator.results.rates``).
+rates, ``rate`` is the one that a row's numbers are of (``orchestrator.results.rates``); where some have more seeds than
+others, ``seeds`` says how many.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -85,6 +86,8 @@ def _columns(c: Comparison) -> list[tuple[Column, list[Text]]]:
             papers = [f"{row.paper[paper]:.2f}" if paper in row.paper else "" for row in c.rows]
             add(f"paper {paper}", map(Text, papers), 2, "cyan")
     add("our average", _scores(c.rows, AVERAGE), 1)
+    if len({row.seeds for row in c.rows if row.seeds}) > 1:
+        add("seeds", [Text(str(row.seeds)) for row in c.rows], 2)
     if c.rates is not None:
         add("rate", [Text(shown(row.rate)) for row in c.rows], 0)
     add("standing", _filled([(row, row.standing, "{:+.2f}") for row in c.rows]), 0, "bold")

@@ -166,6 +166,22 @@ class ComparedRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """How far the runs of a row lie apart.
+
+    Attributes:
+        sd: between them, of a score x100.
+        low, high: 95 % interval of what more and more runs would come to.
+        runs: how many there are.
+    """
+
+    sd: float
+    low: float
+    high: float
+    runs: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TriedRate:
     """A row at one multiple of its learning rate.
 
@@ -247,6 +263,8 @@ class Comparison:
         standing: what the rows are ranked by, for ``orchestrator.results.sequential``.
         columns: task -> measure -> the rows' numbers, for ``orchestrator.results.confirm``.
         rates: what other learning rates do to it; None: none was tried.
+        baseline_deviations: the paper's column (a task without one), or AVERAGE -> how far the baseline's runs lie
+            apart; empty where it has too few.
     """
 
     title: str
@@ -262,6 +280,7 @@ class Comparison:
     standing: Measured = field(repr=False, compare=False)
     columns: Mapping[str, Mapping[Measure, Measured]] = field(repr=False, compare=False)
     rates: RateCheck | None = None
+    baseline_deviations: Mapping[str, Deviation] = field(default_factory=dict)
 
     @property
     def tau(self) -> dict[str, float | None]:

@@ -59,6 +59,12 @@ def text_of(comparison, width=None):
     return out.getvalue()
 
 
+def heads_of(comparison):
+    """Returns the words over the columns."""
+    lines = text_of(comparison, width=400).splitlines()
+    return " ".join(lines[: next(i for i, line in enumerate(lines) if "Row " in line)]).split()
+
+
 def test_rows_stand_in_the_order_of_their_standing_with_marks_against_the_baseline():
     c = compared(*seeds("worse", 40), *seeds("base", 100), *seeds("better", 160), *seeds("same", 100))
     assert [r.name for r in c.rows] == ["better", "base", "same", "worse"]
@@ -105,6 +111,7 @@ def test_a_seed_that_one_row_misses_leaves_clear_cells():
     assert {r.name: r.cells["summary"].mark for r in c.rows} == {"a": "▲", "base": "", "b": "▼?"}
     assert c.rows[-1].cells["summary"].difference.value == pytest.approx(10.0 - 51.0)  # seed 1 against seed 1
     assert "1 to 2 seeds" in text_of(c)
+    assert "seeds" in heads_of(c) and "seeds" not in heads_of(compared(*seeds("base", 100), *seeds("a", 160)))
 
 
 def test_two_results_of_one_row_and_seed_are_refused():
