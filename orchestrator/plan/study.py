@@ -20,7 +20,7 @@ from typing import Any
 
 from orchestrator.plan.expand import stages_of
 from orchestrator.plan.experiment import Experiment
-from orchestrator.plan.plan import Plan, PlannedRow, PlannedStudy
+from orchestrator.plan.plan import Fact, Plan, PlannedRow, PlannedStudy
 from orchestrator.plan.rates import OWN, OWN_RATE, Rates, at_rate, shown
 from t5core.errors import ConfigError
 from t5core.tasks import judged, tasks_of
@@ -68,6 +68,7 @@ class Study:
         baseline_sd: the paper's standard deviation of the baseline by column, over its 10 runs.
         defaults: what the study takes in place of the scale's own where no flag says otherwise.
         changes: what the study changes about the scale's experiment, flags and all, before any row does.
+        facts: what its table says of each row beside the scores (``PlannedRow.facts``), from the row's experiment.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Study:
     baseline_sd: Mapping[str, float] = field(default_factory=dict)
     defaults: Changes = field(default_factory=dict)
     changes: Changes = field(default_factory=dict)
+    facts: Callable[[Experiment], Mapping[str, Fact]] | None = None
 
     def select(self, pattern: str) -> "Study":
         """Returns the study with only the rows that match one of some comma-separated globs.
@@ -169,19 +171,21 @@ def plan_of(
         for row in (row for row in study.rows if seed < of_row[row.name]):
             changes = row.changed_fields(baseline)
             experiment = baseline.replace(**changes, seed=first_seed + seed)
+            says = planned(row, experiment, tuple(changes), {} if study.facts is None else study.facts(experiment))
             for rate in rates.multiples:
                 stages = stages_of(at_rate(experiment, rate), row.name if rate == OWN else f"{row.name}-{shown(rate)}")
-                rows.append((replace(planned(row, experiment, tuple(changes)), rate=rate), stages))
+                rows.append((replace(says, rate=rate), stages))
     return Plan.of(study.planned, scale.name, rows)
 
 
-def planned(row: Row, experiment: Experiment, changed: Sequence[str]) -> PlannedRow:
+def planned(row: Row, experiment: Experiment, changed: Sequence[str], facts: Mapping[str, Fact]) -> PlannedRow:
     """Returns what a plan says of a row beside its stages.
 
     Args:
         row: of a study.
         experiment: with the row's changes and seed.
         changed: names of the fields that the row changes.
+        facts: what the table says of it beside its scores.
     """
     says = experiment.fingerprint()  # it holds no paths
     return PlannedRow(
@@ -192,4 +196,5 @@ def planned(row: Row, experiment: Experiment, changed: Sequence[str]) -> Planned
         paper_cell=row.paper_cell,
         axes={name: says.get(name) for name in changed},
         tasks=tuple(judged(tasks_of(experiment.tasks))),
+        facts=dict(facts),
     )

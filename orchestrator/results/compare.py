@@ -114,6 +114,7 @@ def compare(
                 seconds=math.fsum(seconds) if seconds else None,
                 rate=of_row[0].rate,
                 rank_within_run=known and name in within,
+                facts=of_row[0].facts,
             )
         )
     deviations = baseline_deviations(runs.get(baseline, ()), tasks)

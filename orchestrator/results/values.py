@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.plan.plan import Fact
 from orchestrator.plan.rates import OWN
 from orchestrator.results.agreement import Agreement
 from orchestrator.results.noise import Aggregate, Measured
@@ -69,6 +70,7 @@ class RowResult:
         rate: the multiple of its own learning rate that it was trained at.
         held_out_loss: of its pre-training; None: it has none.
         tries: of how many rates this one was chosen by what the row is compared by; 1 where it was by something else.
+        facts: what the study says of the row beside its scores, by column (``PlannedRow.facts``).
     """
 
     name: str
@@ -86,6 +88,7 @@ class RowResult:
     rate: float = OWN
     held_out_loss: float | None = None
     tries: int = 1
+    facts: Mapping[str, Fact] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +149,7 @@ class ComparedRow:
         rank_within_run: whether that noise is what moves within runs, which is a lower bound.
         paper_rank: place by the mean of the paper's columns among the rows shown; None without them.
         rate: the multiple of its own learning rate that these are the runs of; 1 where no others were tried.
+        facts: what the study says of the row beside its scores, by column.
     """
 
     name: str
@@ -163,6 +167,7 @@ class ComparedRow:
     seconds: float | None
     rate: float = OWN
     rank_within_run: bool = False
+    facts: Mapping[str, Fact] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

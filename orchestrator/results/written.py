@@ -108,6 +108,7 @@ def _row_dict(row: ComparedRow) -> dict[str, Any]:
         "paper_rank": row.paper_rank,
         "seconds": row.seconds,
         "rate": row.rate,
+        "facts": dict(row.facts),
     }
 
 

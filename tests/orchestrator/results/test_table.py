@@ -114,6 +114,17 @@ def test_a_seed_that_one_row_misses_leaves_clear_cells():
     assert "seeds" in heads_of(c) and "seeds" not in heads_of(compared(*seeds("base", 100), *seeds("a", 160)))
 
 
+def test_what_a_study_says_of_its_rows_stands_in_columns_of_its_own_and_in_the_json():
+    facts = {"d": 2_048, "trained_parameters": 75_563_520, "bytes_per_task": 302_254_080, "how": "adapters"}
+    none = {"d": None, "trained_parameters": 9, "bytes_per_task": 36, "how": ""}
+    c = compared(*seeds("base", 100, facts=none), *seeds("a", 160, facts=facts), row("b", 20))
+    assert [r["facts"] for r in json.loads(to_json(c))["rows"]] == [facts, none, {}]
+    assert " ".join(heads_of(c)).partition("time")[0].endswith("paper rank d trained parameters bytes per task how ")
+    of_a, of_base, of_b = [line.split() for line in text_of(c, width=400).splitlines() if line.startswith("Row ")]
+    assert of_a[-6:] == ["2,048", "75.6M", "302.3", "MB", "adapters", "2:02"]
+    assert of_base[-4:] == ["9", "36", "B", "2:02"] and "B" not in of_b
+
+
 def test_two_results_of_one_row_and_seed_are_refused():
     with pytest.raises(ValueError, match="two results of row 'base' have seed 0"):
         compared(row("base", 100), row("base", 90))
