@@ -38,7 +38,7 @@ def study() -> Study:
         title="Architectures (Table 2)",
         baseline="encoder-decoder",
         baseline_sd=baseline_standard_deviation(),
-        changes=lambda scale: {"model": _halvable(scale.model)},
+        changes=lambda scale: {"model": two_layers_at_least(scale.model)},
         rows=(
             _row("encoder-decoder", "Encoder-decoder", "encoder_decoder", _DENOISING),
             _row("shared", "Enc-dec, shared", "shared_encoder_decoder", _DENOISING),
@@ -65,8 +65,8 @@ def variant(model: ModelConfig, architecture: str) -> ModelConfig:
     return model.replace(architecture=architecture)
 
 
-def _halvable(model: ModelConfig) -> ModelConfig:
-    """A scale of one layer a stack gets a second one, so that there is something to halve."""
+def two_layers_at_least(model: ModelConfig) -> ModelConfig:
+    """Returns a model of which there is something to halve: one of one layer a stack gets a second one."""
     return model.replace(
         num_encoder_layers=max(2, model.num_encoder_layers), num_decoder_layers=max(2, model.num_decoder_layers)
     )

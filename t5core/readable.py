@@ -1,4 +1,4 @@
-"""Numbers as people read them: seconds and bytes, the same words wherever they are shown."""
+"""Numbers as people read them: seconds, bytes and counts, the same words wherever they are shown."""
 
 
 def duration(seconds: float | None) -> str:
@@ -10,6 +10,14 @@ def duration(seconds: float | None) -> str:
         return f"{whole} s"
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def readable_count(count: float) -> str:
+    """Returns a count for people: ``7``, ``4.0k``, ``222.9M``; "" for 0."""
+    for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f}{unit}"
+    return f"{count:g}" if count else ""
 
 
 def readable_bytes(count: float) -> str:

@@ -112,7 +112,8 @@ class Options:
                 "--seeds",
                 default="1",
                 metavar="N",
-                help="train every row with N seeds; auto or auto:N: more where the order of rows is open (default: 1)",
+                help="train every row with N seeds, or as many as the study says if those are more; auto or auto:N: "
+                "more where the order of rows is open (default: 1)",
             )
             add("--hours", type=float, metavar="H", help="with auto: begin no further round of seeds after H hours")
             add("--first-seed", type=int, default=0, metavar="N", help="count the seeds from N (default: %(default)s)")

@@ -11,6 +11,7 @@ from orchestrator.plan.kinds import KINDS
 from orchestrator.plan.plan import LIKELIHOOD, Plan
 from orchestrator.plan.rates import OWN, said
 from orchestrator.store import Store
+from t5core.readable import readable_count
 from t5core.tables import Column, print_table
 from t5core.uris import masked
 
@@ -79,8 +80,8 @@ def render_plan(plan: Plan, store: Store, console: Console) -> None:
             s["folder"],
             str(s["rows"]),
             "finished" if s["finished"] else "to do",
-            _short(s["parameters"]),
-            _short(s["tokens"]),
+            readable_count(s["parameters"]),
+            readable_count(s["tokens"]),
             f"{s['flops']:.2e}" if s["flops"] else "",
         )
         for s in p["stages"]
@@ -94,7 +95,7 @@ def render_plan(plan: Plan, store: Store, console: Console) -> None:
         f" ({p['flops_without_sharing']:.2e} FLOPs would be {p['flops']:.2e})",
         *_of_rates(p),
         *_of_checkpoints(p),
-        f"{_short(p['tokens'])} input tokens, {p['checkpoint_bytes'] / 1e9:.2f} GB of checkpoints,"
+        f"{readable_count(p['tokens'])} input tokens, {p['checkpoint_bytes'] / 1e9:.2f} GB of checkpoints,"
         f" {left:.2e} FLOPs still to do",
         *(f"on {r['device']}: {r['device_hours']:,.2f} device-hours ({r['from']})" for r in p["rates"]),
     ):
@@ -155,10 +156,3 @@ def _rates(store: Store) -> list[tuple[str, float, str]]:
         if (rate := measured_flops_per_s(found)) is not None
     ]
     return measured + [(device, rate, f"assumed: {why}") for device, (rate, why) in ASSUMED_FLOPS_PER_S.items()]
-
-
-def _short(count: int) -> str:
-    for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f}{unit}"
-    return str(count) if count else ""

@@ -1,6 +1,6 @@
 """How many seeds rows have: a number, or as many as it takes until the order of the rows is told.
 
-    --seeds 3          every row three times
+    --seeds 3          every row three times; one that the study itself gives more keeps them
     --seeds auto:8     the baseline three times and every other row twice; then one more of each row whose order against
                        the baseline or a neighbour is open, again and again, until none is or a row has 8
 
@@ -57,9 +57,15 @@ class Seeds:
         """How often the table may be looked at, at most."""
         return 1 if self.most is None else self.most - FIRST + 1
 
-    def first_more(self, baseline: str) -> dict[str, int]:
-        """Returns how many rows have beyond ``each`` in the first round."""
-        return {} if self.most is None else {baseline: BASELINE_FIRST - FIRST}
+    def first_more(self, baseline: str, own: Mapping[str, int]) -> dict[str, int]:
+        """Returns how many rows have beyond ``each`` in the first round.
+
+        Args:
+            baseline: the row that is in every comparison.
+            own: row -> how many it has at the least, for those that the study gives more than ``each``.
+        """
+        more = {} if self.most is None else {baseline: BASELINE_FIRST - FIRST}
+        return more | {row: max(more.get(row, 0), least - self.each) for row, least in own.items()}
 
     def next_more(self, more: Mapping[str, int], decision: Decision) -> dict[str, int]:
         """Returns how many rows have beyond ``each`` in the next round; what they had where nothing is to be added."""
@@ -67,11 +73,14 @@ class Seeds:
         added = {row: more.get(row, 0) + 1 for row in decision.rows if self.each + more.get(row, 0) < self.most}
         return {**more, **added}
 
-    def said(self, rows: int) -> str:
-        """Returns the words for it."""
+    def said(self, rows: int, own: Mapping[str, int]) -> str:
+        """Returns the words for it; ``own`` as in ``first_more``."""
+        least = ", ".join(f"{row} {count}" for row, count in own.items())
         if self.most is None:
-            return f"{rows} rows, {self.each} seed(s) each"
-        return f"{rows} rows, from {FIRST} seeds (baseline {BASELINE_FIRST}) to {self.most} where the order is open"
+            return f"{rows} rows, {self.each} seed(s) each" + (f" (but {least})" if least else "")
+        return f"{rows} rows, from {FIRST} seeds (baseline {BASELINE_FIRST}) to {self.most} where the order is open" + (
+            f"; at least {least}" if least else ""
+        )
 
 
 def still_open(comparison: Comparison, seeds: Seeds) -> Decision:

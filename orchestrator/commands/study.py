@@ -82,7 +82,7 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
         raise ConfigError("seeds", options.seeds, "there is one row, so no order to be told: give a number")
     store = open_store(options.store)
     console = plain_console(to_stderr=options.json)
-    more = seeds.first_more(study.baseline)
+    more = seeds.first_more(study.baseline, study.own_seeds(scale, seeds.each))
     for looks_left in reversed(range(seeds.looks)):
         plan = plan_of(study, scale, seeds.each, first_seed=options.first_seed, more_seeds=more, rates=rates)
         finished = held(plan, store)
@@ -200,11 +200,13 @@ def _say_what_was_decided(
     console: Console,
 ) -> None:
     precision = options.precision_at(scale)
+    seeds = options.number_of_seeds
     named, distinct = plan.shared()
     places = f"{distinct} for {named} places in the rows (shared ones run once); {len(finished)} are finished already"
     say(
         console,
-        study=f"{study.title}: {options.number_of_seeds.said(len(study.rows))}{options.learning_rates.said()}"
+        study=f"{study.title}: {seeds.said(len(study.rows), study.own_seeds(scale, seeds.each))}"
+        f"{options.learning_rates.said()}"
         f"{said_of_checkpoints(scale.baseline.finetune)}",
         scale=f"{scale.name}: {scale.purpose}",
         stages=places,

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from orchestrator.plan.revisions import has_cloze, multitask_span_lengths, own_text, pretrain_span_lengths
+from orchestrator.plan.revisions import (
+    has_cloze,
+    multitask_span_lengths,
+    own_text,
+    packed_shares,
+    pretrain_span_lengths,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +84,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             function="orchestrator.stages.training:multitask",
             accelerated=True,
             trains=True,
-            revisions=(Revision(name="span-lengths", touches=multitask_span_lengths),),
+            revisions=(
+                Revision(name="span-lengths", touches=multitask_span_lengths),
+                Revision(name="shares-of-examples", touches=packed_shares),
+            ),
         ),
         # 4: predictions that hold sentinels are written as the released code writes them
         "evaluate": Kind(version=4, function="orchestrator.stages.evaluation:evaluate", accelerated=True),

@@ -35,6 +35,9 @@ LIKELIHOOD = "likelihood"
 PRETRAINED = "pretrain"
 """The role of the stage that says what a row's pre-training comes to on held-out text; not every row has one."""
 
+Fact = float | str | None
+"""A number or a word that is said of a row beside its scores; None: there is nothing of the kind."""
+
 FORMAT = 1
 """Of the JSON; a higher one is not read."""
 
@@ -67,6 +70,8 @@ class PlannedRow:
         paper_cell: where they stand: ``Table 7, 3``.
         axes: what the row changes about the baseline: field -> JSON value, without paths.
         tasks: names of the tasks it is judged by.
+        facts: what is known of it before it is trained and stands in the table as columns of its own: name -> number,
+            of bytes where the name begins with "bytes".
     """
 
     name: str
@@ -79,6 +84,7 @@ class PlannedRow:
     paper_cell: str = ""
     axes: Mapping[str, Any] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
+    facts: Mapping[str, Fact] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

@@ -30,10 +30,18 @@ def pretrain_span_lengths(config: Mapping[str, Any]) -> bool:
 
 def multitask_span_lengths(config: Mapping[str, Any]) -> bool:
     """The same of multi-task training, where it draws text; its targets are as long as the objective needs."""
+    return _draws_text(config) and _other_span_lengths(config, targets_given=False)
+
+
+def packed_shares(config: Mapping[str, Any]) -> bool:
+    """Whether multi-task training draws text beside packed rows: its share is of the examples now, not of the rows."""
+    return bool(config.get("train", {}).get("packed")) and _draws_text(config)
+
+
+def _draws_text(config: Mapping[str, Any]) -> bool:
     mixture = config.get("mixture", {})
     weights = {weight["name"]: weight["weight"] for weight in mixture.get("weights", ())}
-    draws_text = mixture.get("unsupervised") is not None and weights.get(UNSUPERVISED, 1) > 0
-    return draws_text and _other_span_lengths(config, targets_given=False)
+    return mixture.get("unsupervised") is not None and weights.get(UNSUPERVISED, 1) > 0
 
 
 def _other_span_lengths(config: Mapping[str, Any], *, targets_given: bool) -> bool:

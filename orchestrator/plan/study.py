@@ -20,7 +20,7 @@ from typing import Any
 
 from orchestrator.plan.expand import stages_of
 from orchestrator.plan.experiment import Experiment
-from orchestrator.plan.plan import Plan, PlannedRow, PlannedStudy
+from orchestrator.plan.plan import Fact, Plan, PlannedRow, PlannedStudy
 from orchestrator.plan.rates import OWN, OWN_RATE, Rates, at_rate, shown
 from t5core.errors import ConfigError
 from t5core.tasks import judged, tasks_of
@@ -39,6 +39,8 @@ class Row:
         changes: what this row changes about the study's baseline; empty for the baseline.
         paper: the published scores by column, empty if the paper has none.
         paper_cell: where they stand: ``Table 7, row 3``.
+        seeds: it is trained with at least so many, whatever all rows are: the paper ran its baseline ten times and all
+            else once. A function of the scale, where that is too much for the small ones.
     """
 
     name: str
@@ -46,10 +48,15 @@ class Row:
     changes: Changes = field(default_factory=dict)
     paper: Mapping[str, float] = field(default_factory=dict)
     paper_cell: str = ""
+    seeds: "int | Callable[[Scale], int]" = 1
 
     def changed_fields(self, baseline: Experiment) -> Mapping[str, Any]:
         """Returns the changes by field, as they are for this baseline."""
         return _for(baseline, self.changes)
+
+    def seeds_at(self, scale: "Scale") -> int:
+        """Returns the least number of seeds that it is trained with at a scale."""
+        return self.seeds(scale) if callable(self.seeds) else self.seeds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +68,7 @@ class Study:
         baseline_sd: the paper's standard deviation of the baseline by column, over its 10 runs.
         defaults: what the study takes in place of the scale's own where no flag says otherwise.
         changes: what the study changes about the scale's experiment, flags and all, before any row does.
+        facts: what its table says of each row beside the scores (``PlannedRow.facts``), from the row's experiment.
     """
 
     name: str
@@ -70,6 +78,7 @@ class Study:
     baseline_sd: Mapping[str, float] = field(default_factory=dict)
     defaults: Changes = field(default_factory=dict)
     changes: Changes = field(default_factory=dict)
+    facts: Callable[[Experiment], Mapping[str, Fact]] | None = None
 
     def select(self, pattern: str) -> "Study":
         """Returns the study with only the rows that match one of some comma-separated globs.
@@ -88,6 +97,11 @@ class Study:
         """Returns a row's experiment at a scale."""
         baseline = self.baseline_of(scale)
         return baseline.replace(**row.changed_fields(baseline), seed=seed)
+
+    def own_seeds(self, scale: "Scale", seeds: int) -> dict[str, int]:
+        """Returns row -> how many seeds it has at the least, for those that have more than ``seeds`` by themselves."""
+        least = {row.name: row.seeds_at(scale) for row in self.rows}
+        return {name: count for name, count in least.items() if count > seeds}
 
     @property
     def planned(self) -> PlannedStudy:
@@ -137,9 +151,9 @@ def plan_of(
     Args:
         study: the rows.
         scale: the baseline.
-        seeds: how many each row has.
+        seeds: how many each row has, if it does not have more by itself (``Row.seeds``).
         first_seed: they are counted from here: runs from 0 and from, say, 100 have nothing but data in common.
-        more_seeds: row -> how many it has beyond these, where rows differ; the paper ran its baseline ten times.
+        more_seeds: row -> how many it has beyond these, where rows differ.
         rates: multiples of its learning rate that each row is trained at.
 
     Raises:
@@ -151,24 +165,27 @@ def plan_of(
         raise ConfigError("first_seed", first_seed, "give 0 or more")
     baseline = study.baseline_of(scale)
     more = more_seeds or {}
+    of_row = {row.name: max(seeds + more.get(row.name, 0), row.seeds_at(scale)) for row in study.rows}
     rows = []
-    for seed in range(seeds + max([0, *more.values()])):
-        for row in (row for row in study.rows if seed < seeds + more.get(row.name, 0)):
+    for seed in range(max(of_row.values())):
+        for row in (row for row in study.rows if seed < of_row[row.name]):
             changes = row.changed_fields(baseline)
             experiment = baseline.replace(**changes, seed=first_seed + seed)
+            says = planned(row, experiment, tuple(changes), {} if study.facts is None else study.facts(experiment))
             for rate in rates.multiples:
                 stages = stages_of(at_rate(experiment, rate), row.name if rate == OWN else f"{row.name}-{shown(rate)}")
-                rows.append((replace(planned(row, experiment, tuple(changes)), rate=rate), stages))
+                rows.append((replace(says, rate=rate), stages))
     return Plan.of(study.planned, scale.name, rows)
 
 
-def planned(row: Row, experiment: Experiment, changed: Sequence[str]) -> PlannedRow:
+def planned(row: Row, experiment: Experiment, changed: Sequence[str], facts: Mapping[str, Fact]) -> PlannedRow:
     """Returns what a plan says of a row beside its stages.
 
     Args:
         row: of a study.
         experiment: with the row's changes and seed.
         changed: names of the fields that the row changes.
+        facts: what the table says of it beside its scores.
     """
     says = experiment.fingerprint()  # it holds no paths
     return PlannedRow(
@@ -179,4 +196,5 @@ def planned(row: Row, experiment: Experiment, changed: Sequence[str]) -> Planned
         paper_cell=row.paper_cell,
         axes={name: says.get(name) for name in changed},
         tasks=tuple(judged(tasks_of(experiment.tasks))),
+        facts=dict(facts),
     )

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from orchestrator.results.agreement import Agreement, agreement
+from orchestrator.results.deviation import baseline_deviations, deviation_notes
 from orchestrator.results.footnotes import checkpoint_notes, footnotes
 from orchestrator.results.multiple import all_pairs, shared_ranks, told
 from orchestrator.results.noise import RESAMPLES, Measured
@@ -113,8 +114,10 @@ def compare(
                 seconds=math.fsum(seconds) if seconds else None,
                 rate=of_row[0].rate,
                 rank_within_run=known and name in within,
+                facts=of_row[0].facts,
             )
         )
+    deviations = baseline_deviations(runs.get(baseline, ()), tasks)
     agreements, tau_rows = _agreement(rows, columns, average, order, tasks, paper_columns)
     return Comparison(
         title=title,
@@ -138,6 +141,7 @@ def compare(
             level=level,
             looks=looks,
         )
+        + deviation_notes(deviations)
         + (() if check is None else rate_notes(check))
         + checkpoint_notes(runs)
         + left_out
@@ -145,6 +149,7 @@ def compare(
         standing=order,
         columns=columns,
         rates=check,
+        baseline_deviations=deviations,
     )
 
 

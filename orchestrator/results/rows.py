@@ -68,6 +68,7 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
             status="failed",
             reason=reason,
             rate=row.rate,
+            facts=row.facts,
         )
     tasks = tasks_of_row(plan, row)
     evaluated = _by_task(plan, row, EVALUATED, tasks)
@@ -88,6 +89,7 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
         label_auc=_label_auc(plan, row, tasks, likelihoods, outcomes, store) if likelihoods else {},
         seconds=sum(_seconds(outcomes, key) for key in row.stages.values() if plan.stages[key].accelerated),
         rate=row.rate,
+        facts=row.facts,
         held_out_loss=_held_out_loss(row, outcomes),
     )
 

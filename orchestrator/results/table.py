@@ -6,7 +6,8 @@ for noise that is borrowed or from within runs and ``?`` alone for noise that is
 Rows are in the order of their standing; those that cannot be told from the leader of their group share its rank
 (``1≈``), with ``?`` behind where that rests on noise within runs. Tasks that tell too little to take part in the order
 are grey. The paper's columns stand right of the tasks that stand for them. Where rows were trained at several learning
-rates, ``rate`` is the one that a row's numbers are of (``orchestrator.results.rates``).
+rates, ``rate`` is the one that a row's numbers are of (``orchestrator.results.rates``); where some have more seeds than
+others, ``seeds`` says how many. What a study says of its rows beside their scores stands at the end.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -14,13 +15,15 @@ from collections.abc import Collection, Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.plan.plan import Fact
 from orchestrator.plan.rates import shown
 from orchestrator.results.agreement import Agreement, unrelated
 from orchestrator.results.values import AVERAGE, ComparedRow, Comparison, Number
-from t5core.readable import duration
+from t5core.readable import duration, readable_bytes, readable_count
 from t5core.tables import Column, Output, print_line, print_table
 
 _WHOLE_WORD = 7
+_IN_FULL = 10_000
 MARK_STYLES = {"▲": "green", "▼": "red", "≈": "dim", "?": "dim"}
 """By the first sign of a mark."""
 _GREY = "bright_black"
@@ -85,6 +88,8 @@ def _columns(c: Comparison) -> list[tuple[Column, list[Text]]]:
             papers = [f"{row.paper[paper]:.2f}" if paper in row.paper else "" for row in c.rows]
             add(f"paper {paper}", map(Text, papers), 2, "cyan")
     add("our average", _scores(c.rows, AVERAGE), 1)
+    if len({row.seeds for row in c.rows if row.seeds}) > 1:
+        add("seeds", [Text(str(row.seeds)) for row in c.rows], 2)
     if c.rates is not None:
         add("rate", [Text(shown(row.rate)) for row in c.rows], 0)
     add("standing", _filled([(row, row.standing, "{:+.2f}") for row in c.rows]), 0, "bold")
@@ -92,8 +97,18 @@ def _columns(c: Comparison) -> list[tuple[Column, list[Text]]]:
     ranks = ["" if row.rank is None else f"{row.rank}{_told(row).ljust(width)}" for row in c.rows]
     add("our rank", map(Text, ranks), 0, "bold")
     add("paper rank", [Text("" if row.paper_rank is None else str(row.paper_rank)) for row in c.rows], 2, "cyan")
+    for fact in dict.fromkeys(name for row in c.rows for name in row.facts):
+        add(fact.replace("_", " "), [Text(_fact(fact, row.facts.get(fact))) for row in c.rows], 2)
     add("time", [Text(duration(row.seconds)) for row in c.rows], 3)
     return out
+
+
+def _fact(name: str, value: Fact) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    if name.startswith("bytes"):
+        return readable_bytes(value)
+    return f"{value:,}" if value < _IN_FULL else readable_count(value)
 
 
 def _short(head: str) -> str:

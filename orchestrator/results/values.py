@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.plan.plan import Fact
 from orchestrator.plan.rates import OWN
 from orchestrator.results.agreement import Agreement
 from orchestrator.results.noise import Aggregate, Measured
@@ -69,6 +70,7 @@ class RowResult:
         rate: the multiple of its own learning rate that it was trained at.
         held_out_loss: of its pre-training; None: it has none.
         tries: of how many rates this one was chosen by what the row is compared by; 1 where it was by something else.
+        facts: what the study says of the row beside its scores, by column (``PlannedRow.facts``).
     """
 
     name: str
@@ -86,6 +88,7 @@ class RowResult:
     rate: float = OWN
     held_out_loss: float | None = None
     tries: int = 1
+    facts: Mapping[str, Fact] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +149,7 @@ class ComparedRow:
         rank_within_run: whether that noise is what moves within runs, which is a lower bound.
         paper_rank: place by the mean of the paper's columns among the rows shown; None without them.
         rate: the multiple of its own learning rate that these are the runs of; 1 where no others were tried.
+        facts: what the study says of the row beside its scores, by column.
     """
 
     name: str
@@ -163,6 +167,23 @@ class ComparedRow:
     seconds: float | None
     rate: float = OWN
     rank_within_run: bool = False
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """How far the runs of a row lie apart.
+
+    Attributes:
+        sd: between them, of a score x100.
+        low, high: 95 % interval of what more and more runs would come to.
+        runs: how many there are.
+    """
+
+    sd: float
+    low: float
+    high: float
+    runs: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +268,8 @@ class Comparison:
         standing: what the rows are ranked by, for ``orchestrator.results.sequential``.
         columns: task -> measure -> the rows' numbers, for ``orchestrator.results.confirm``.
         rates: what other learning rates do to it; None: none was tried.
+        baseline_deviations: the paper's column (a task without one), or AVERAGE -> how far the baseline's runs lie
+            apart; empty where it has too few.
     """
 
     title: str
@@ -262,6 +285,7 @@ class Comparison:
     standing: Measured = field(repr=False, compare=False)
     columns: Mapping[str, Mapping[Measure, Measured]] = field(repr=False, compare=False)
     rates: RateCheck | None = None
+    baseline_deviations: Mapping[str, Deviation] = field(default_factory=dict)
 
     @property
     def tau(self) -> dict[str, float | None]:

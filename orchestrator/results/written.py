@@ -34,6 +34,10 @@ def to_dict(comparison: Comparison) -> dict[str, Any]:
         },
         "tau_unrelated": _rounded(unrelated(c.tau_rows)),
         "tau_rows": c.tau_rows,
+        "baseline_deviations": {
+            name: {"sd": _rounded(d.sd), "interval": [_rounded(d.low), _rounded(d.high)], "runs": d.runs}
+            for name, d in c.baseline_deviations.items()
+        },
         "notes": list(c.notes),
         "learning_rates": None if c.rates is None else _rates_dict(c.rates),
     }
@@ -104,6 +108,7 @@ def _row_dict(row: ComparedRow) -> dict[str, Any]:
         "paper_rank": row.paper_rank,
         "seconds": row.seconds,
         "rate": row.rate,
+        "facts": dict(row.facts),
     }
 
 

@@ -1,15 +1,20 @@
 """Unlabeled text and tasks in the same batches: multi-task pre-training (section 3.5.3).
 
-Of every row that is drawn, a share is unlabeled. Up to batch i, of its i·B rows, exactly ⌊i·B·share⌋ are, so each batch
-has as many as the share says, to within one, and which ones they are follows from i alone:
+Of all examples that are drawn, a share is unlabeled. A row of text is one example; a row of tasks is one as well, or
+holds E of them on average where rows are packed. So of the rows a share of
 
-    B = 8, share 0.3       batch 0: rows 0, 1 of the text        and rows 0 ... 5 of the tasks
+    row share = share · E / (1 - share + share · E)       share 0.5: 0.5 of rows of one example, 0.87 where E = 6.5
+
+is text, as in the released code, which mixes examples and packs them afterwards. Up to batch i, exactly ⌊i·B·row share⌋
+of its i·B rows are text, so each batch has as many as it should, to within one, and which ones follows from i alone:
+
+    B = 8, row share 0.3   batch 0: rows 0, 1 of the text        and rows 0 ... 5 of the tasks
                            batch 1: rows 2, 3                    and rows 6 ... 11
                            batch 2: rows 4, 5, 6                 and rows 12 ... 16
 
 Both lines of rows are endless, so nothing runs out. Rows of text and of tasks are as wide as the wider of the two.
 
-Legend: B rows of a batch.
+Legend: B rows of a batch, E examples of a row of tasks.
 """
 
 from typing import Protocol
@@ -48,7 +53,10 @@ class MixedFeed:
     Args:
         text: unlabeled rows; for the same kind of model as ``examples``.
         examples: of the tasks.
-        share: of the rows that are unlabeled, in (0, 1).
+        share: of the examples that are unlabeled, in (0, 1).
+
+    Attributes:
+        row_share: of the rows that are unlabeled: the same, or more where rows of tasks hold several examples.
 
     Raises:
         ConfigError: a share outside of that, or feeds with batches of different sizes.
@@ -56,12 +64,13 @@ class MixedFeed:
 
     def __init__(self, text: PretrainFeed, examples: ExampleFeed, share: float) -> None:
         if not 0 < share < 1:
-            raise ConfigError("share", share, "give the unlabeled share of the rows, between 0 and 1")
+            raise ConfigError("share", share, "give the unlabeled share of the examples, between 0 and 1")
         if text.batch_size != examples.batch_size:
             raise ConfigError("batch_size", text.batch_size, f"the tasks' batches have {examples.batch_size} rows")
         self._text = text
         self._examples = examples
-        self._share = round(share * _UNIT)
+        self.row_share = _share_of_rows(share, examples.examples_per_row)
+        self._share = round(self.row_share * _UNIT)
         self.batch_size = text.batch_size
         # of both, also for a batch with rows of one kind only: all batches have the same shape and fields
         self._inputs_width = max(text.lengths.inputs, examples.widths[0])
@@ -96,6 +105,12 @@ class MixedFeed:
             target_segments=None if target_segments is None else _wide(target_segments, targets),
             prefix=None if prefix is None else np.pad(prefix, ((0, 0), (0, targets - prefix.shape[1]))),
         )
+
+
+def _share_of_rows(share: float, examples_per_row: float) -> float:
+    if examples_per_row == 1:  # exactly as it is: the formula rounds
+        return share
+    return share * examples_per_row / (1 - share + share * examples_per_row)
 
 
 def _wide(rows_BL: npt.NDArray[np.int32], columns: int) -> npt.NDArray[np.int32]:

@@ -14,6 +14,7 @@ import re
 
 from t5core.config import ModelConfig, TrainConfig
 from t5core.devices.layered import is_joined, layer_name
+from t5core.model.flops import on_meta
 
 _BLOCK = re.compile(r"blocks\.(\d+)\.")
 
@@ -45,6 +46,16 @@ def is_trainable(name: str, model: ModelConfig, config: TrainConfig, now: int) -
                 return int(block[1]) >= frozen
             return "position_bias" not in name or frozen == 0
     return True
+
+
+def num_trainable(model: ModelConfig, config: TrainConfig) -> int:
+    """Returns how many parameters a run has trained by its end: what is to be kept of it beside what it began with.
+
+    >>> num_trainable(ModelConfig(adapter_size=32), TrainConfig(trainable="adapters_and_norms"))
+    1245696
+    """
+    last = config.unfreezing_episodes - 1
+    return sum(p.numel() for name, p in on_meta(model).named_parameters() if is_trainable(name, model, config, last))
 
 
 def trained_layers(name: str, model: ModelConfig, config: TrainConfig, now: int) -> list[bool]:

@@ -1,6 +1,7 @@
 """``--seeds``: a number, or seeds until the order of the rows is told."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def test_only_rows_whose_order_is_open_get_another_seed() -> None:
     decision = decide(far, ["base", "near", "far", "other"], "base", looks=seeds.looks)
     assert seeds.looks == 3
     assert decision.rows == ("near", "base")
-    more = seeds.next_more(seeds.first_more("base"), decision)
+    more = seeds.next_more(seeds.first_more("base", {}), decision)
     assert more == {"base": 2, "near": 1}
     more = seeds.next_more(more, decision)
     assert more == {"base": 2, "near": 2}  # the baseline has its 4
@@ -66,6 +67,45 @@ def test_rows_may_have_more_seeds_than_others_counted_from_any_number(tmp_path: 
     assert [(row.name, row.seed) for row in plan.rows] == [("spans", 7), ("none", 7), ("spans", 8), ("spans", 9)]
     with pytest.raises(ConfigError, match="first_seed=-1: give 0 or more"):
         plan_of(micro_study.study(), scale, first_seed=-1)
+
+
+TEN = Study(
+    name="ten",
+    title="Ten",
+    baseline="spans",
+    rows=(
+        Row(name="spans", label="Spans", seeds=lambda scale: 3 if scale.name == "micro" else 10),
+        Row(name="none", label="None", changes={"objective": None}),
+    ),
+)
+
+
+@pytest.mark.parametrize(("asked", "spans", "none"), [(1, 3, 1), (3, 3, 3), (4, 4, 4)])
+def test_a_row_has_at_least_the_seeds_that_the_study_gives_it(
+    tmp_path: Path, asked: int, spans: int, none: int
+) -> None:
+    scale = micro_study.scale(tmp_path / "text.jsonl")
+    plan = plan_of(TEN, scale, asked, first_seed=5)
+    assert [row.seed for row in plan.rows if row.name == "spans"] == list(range(5, 5 + spans))
+    assert [row.seed for row in plan.rows if row.name == "none"] == list(range(5, 5 + none))
+    assert plan_of(TEN, replace(scale, name="large")).rows[-1].seed == 9
+    # one more of a row is one beyond what all have, not beyond its own
+    assert plan_of(TEN, scale, more_seeds={"spans": 1}).rows == plan_of(TEN, scale).rows
+    assert len(plan_of(TEN, scale, more_seeds={"spans": 3}).rows) == 5
+
+
+def test_the_seeds_of_a_study_are_told_and_auto_adds_to_them(tmp_path: Path) -> None:
+    own = TEN.own_seeds(replace(micro_study.scale(tmp_path / "text.jsonl"), name="large"), 1)
+    assert own == {"spans": 10}
+    assert Seeds.parse("1").said(2, own) == "2 rows, 1 seed(s) each (but spans 10)"
+    assert Seeds.parse("10").said(2, {}) == "2 rows, 10 seed(s) each"
+    auto = Seeds.parse("auto")
+    assert auto.said(2, own).endswith("to 6 where the order is open; at least spans 10")
+    assert Seeds.parse("1").first_more("spans", own) == {"spans": 9}
+    more = auto.first_more("spans", own)
+    assert more == {"spans": 8}
+    near = decide(measured(spans=(0.0, 1.0), none=(0.5, 0.4)), ["none", "spans"], "spans", looks=auto.looks)
+    assert auto.next_more(more, near) == {"spans": 8, "none": 1}  # the baseline has more than 6 already
 
 
 @pytest.fixture

@@ -71,5 +71,24 @@ def test_multi_task_trainings_are_revised_where_they_draw_such_text(config: dict
     assert KINDS["multitask"].revised(config) == (("span-lengths",) if touched else ())
 
 
+@pytest.mark.parametrize(
+    ("packed", "mixture", "touched"),
+    [
+        (True, TEXT, True),
+        (True, MixtureConfig(kind="equal", unsupervised=1), True),
+        (True, NO_TEXT, False),
+        (True, MixtureConfig(), False),
+        (False, TEXT, False),
+    ],
+)
+def test_multi_task_trainings_that_draw_text_beside_packed_rows_are_revised(
+    packed: bool, mixture: MixtureConfig, touched: bool
+) -> None:
+    config = stage_config(512, mixture=mixture)
+    config["train"] = TrainConfig(inputs_length=512, packed=packed).fingerprint()
+    assert KINDS["multitask"].revised(config) == (("shares-of-examples",) if touched else ())
+    assert KINDS["finetune"].revised(config) == ()
+
+
 def test_stages_without_an_objective_are_never_revised() -> None:
     assert [kind.revised({"train": {"steps": 7}}) for kind in KINDS.values()] == [()] * len(KINDS)

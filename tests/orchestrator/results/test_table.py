@@ -59,6 +59,12 @@ def text_of(comparison, width=None):
     return out.getvalue()
 
 
+def heads_of(comparison):
+    """Returns the words over the columns."""
+    lines = text_of(comparison, width=400).splitlines()
+    return " ".join(lines[: next(i for i, line in enumerate(lines) if "Row " in line)]).split()
+
+
 def test_rows_stand_in_the_order_of_their_standing_with_marks_against_the_baseline():
     c = compared(*seeds("worse", 40), *seeds("base", 100), *seeds("better", 160), *seeds("same", 100))
     assert [r.name for r in c.rows] == ["better", "base", "same", "worse"]
@@ -105,6 +111,18 @@ def test_a_seed_that_one_row_misses_leaves_clear_cells():
     assert {r.name: r.cells["summary"].mark for r in c.rows} == {"a": "▲", "base": "", "b": "▼?"}
     assert c.rows[-1].cells["summary"].difference.value == pytest.approx(10.0 - 51.0)  # seed 1 against seed 1
     assert "1 to 2 seeds" in text_of(c)
+    assert "seeds" in heads_of(c) and "seeds" not in heads_of(compared(*seeds("base", 100), *seeds("a", 160)))
+
+
+def test_what_a_study_says_of_its_rows_stands_in_columns_of_its_own_and_in_the_json():
+    facts = {"d": 2_048, "trained_parameters": 75_563_520, "bytes_per_task": 302_254_080, "how": "adapters"}
+    none = {"d": None, "trained_parameters": 9, "bytes_per_task": 36, "how": ""}
+    c = compared(*seeds("base", 100, facts=none), *seeds("a", 160, facts=facts), row("b", 20))
+    assert [r["facts"] for r in json.loads(to_json(c))["rows"]] == [facts, none, {}]
+    assert " ".join(heads_of(c)).partition("time")[0].endswith("paper rank d trained parameters bytes per task how ")
+    of_a, of_base, of_b = [line.split() for line in text_of(c, width=400).splitlines() if line.startswith("Row ")]
+    assert of_a[-6:] == ["2,048", "75.6M", "302.3", "MB", "adapters", "2:02"]
+    assert of_base[-4:] == ["9", "36", "B", "2:02"] and "B" not in of_b
 
 
 def test_two_results_of_one_row_and_seed_are_refused():

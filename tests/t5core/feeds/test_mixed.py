@@ -1,5 +1,7 @@
 """Text and tasks in one batch, feeds that start later, and rows cut from the line that batches are cut from."""
 
+import math
+from collections import Counter
 from dataclasses import fields
 
 import numpy as np
@@ -7,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from t5core.config import ObjectiveConfig
+from t5core.config import MixtureConfig, ObjectiveConfig, TaskWeight
 from t5core.errors import ConfigError
 from t5core.feeds import Batch, ExampleFeed, MixedFeed, PretrainFeed, ShiftedFeed
+from t5core.mixing import UNSUPERVISED, mixture_rates
 
 FIRST_TASK_ID = 1000
 """Text has ids below, sentinels included; the first input id of a task's example is not."""
@@ -72,6 +75,12 @@ def text_rows(batch):
     return batch.inputs[:, 0] < FIRST_TASK_ID
 
 
+def unlabeled_rows(i, row_share):
+    """How many rows of batch ``i`` of 8 rows are text."""
+    share = round(row_share * 2**32)  # shares are told apart to 2^-32
+    return (i + 1) * 8 * share // 2**32 - i * 8 * share // 2**32
+
+
 # the share
 
 
@@ -107,9 +116,65 @@ def test_the_rarer_kind_comes_as_often_as_it_should(share, rows):
     assert sum(int(text_rows(feed.batch(i)).sum()) for i in range(126)) == rows
 
 
+def sized_feed(rates, *, packed):
+    """Tasks of 12, 60 and 400 examples, of a few tokens to many."""
+    longest = {"a": 3, "b": 9, "c": 20}
+    examples = {
+        name: [([1000 * t + j] + [700] * (j % longest[name]), [710] * (1 + j % 3)) for j in range(size)]
+        for t, (name, size) in enumerate(SIZES.items(), start=1)
+    }
+    return ExampleFeed(
+        examples, rates=rates, batch_size=256, inputs_length=64, targets_length=24, seed=5, packed=packed
+    )
+
+
+SIZES = {"a": 12, "b": 60, "c": 400}
+WEIGHTS = {"a": 1.0, "b": 2.0, "c": 3.0, UNSUPERVISED: 6.0}
+
+
+@pytest.mark.parametrize(
+    ("mixture", "shares"),
+    [
+        (MixtureConfig(maximum=60.0, unsupervised=1e9), [12 / 192, 60 / 192, 60 / 192, 60 / 192]),
+        (MixtureConfig(unsupervised=472.0), [12 / 944, 60 / 944, 400 / 944, 472 / 944]),
+        (MixtureConfig(temperature=2.0, unsupervised=1200.0), [0.05261, 0.11763, 0.30372, 0.52605]),
+        (MixtureConfig(kind="equal", unsupervised=1.0), [0.25, 0.25, 0.25, 0.25]),
+        (
+            MixtureConfig(
+                kind="weights",
+                weights=tuple(TaskWeight(name=name, weight=weight) for name, weight in WEIGHTS.items()),
+                unsupervised=1.0,
+            ),
+            [1 / 12, 2 / 12, 3 / 12, 6 / 12],
+        ),
+    ],
+)
+def test_packed_rows_hold_as_many_examples_of_each_task_and_of_text_as_the_mixture_says(mixture, shares):
+    rates = mixture_rates(mixture, SIZES)
+    assert [rates[name] for name in (*SIZES, UNSUPERVISED)] == pytest.approx(shares, abs=1e-4)
+    tasks = sized_feed({name: rates[name] for name in SIZES}, packed=True)
+    assert tasks.examples_per_row > 3
+    mixed = MixedFeed(text_feed(batch_size=256, inputs_length=64), tasks, rates[UNSUPERVISED])
+    # until the tasks' rows of one block are through: of these each task has its rate exactly
+    text_rows = 2**16 * rates[UNSUPERVISED] / (1 - rates[UNSUPERVISED])
+    batches = math.ceil((2**16 / tasks.examples_per_row + text_rows) / 256)
+    counts = Counter()
+    for i in range(batches):
+        batch = mixed.batch(i)
+        begins_BL = np.diff(batch.input_segments, axis=1, prepend=0) > 0
+        counts.update((batch.inputs[begins_BL] // 1000).tolist())
+    found = [counts[kind] / counts.total() for kind in (1, 2, 3, 0)]
+    assert found == pytest.approx(shares, abs=0.004)
+
+
+def test_of_rows_that_hold_one_example_the_share_is_that_of_the_rows_to_the_bit():
+    for share in (0.1, 0.3, 1 / 3, 0.7):
+        assert MixedFeed(text_feed(), example_feed(), share).row_share == share
+
+
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5])
 def test_shares_that_leave_one_kind_out_are_refused(share):
-    with pytest.raises(ConfigError, match=f"share={share}: give the unlabeled share of the rows, between 0 and 1"):
+    with pytest.raises(ConfigError, match=f"share={share}: give the unlabeled share of the examples, between 0 and 1"):
         MixedFeed(text_feed(), example_feed(), share)
 
 
@@ -132,7 +197,7 @@ def test_rows_are_those_of_both_lines_in_turn_none_left_out(share, packed, joine
     at = {"text": 0, "tasks": 0}
     for i in range(9):
         batch = mixed.batch(i)
-        unlabeled = int(np.floor((i + 1) * 8 * share)) - int(np.floor(i * 8 * share))
+        unlabeled = unlabeled_rows(i, mixed.row_share)
         assert batch.inputs.shape == (8, inputs) and batch.targets.shape == (8, targets)
         assert (batch.target_segments is not None) == packed
         assert (batch.input_segments is not None) == (packed and joined_by is None)
@@ -166,14 +231,14 @@ def test_rows_of_text_are_widened_where_the_tasks_are_wider():
     assert np.array_equal(batch.inputs[:4, :32], text.rows(12, 4).inputs) and not batch.inputs[:4, 32:].any()
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_language_modelling_gives_nothing_and_the_tasks_beside_it_do(packed):
+@pytest.mark.parametrize(("packed", "share"), [(False, 0.06), (True, 0.02)])
+def test_language_modelling_gives_nothing_and_the_tasks_beside_it_do(packed, share):
     text = text_feed(ObjectiveConfig(kind="lm"), joined_by=MARKER)
-    mixed = MixedFeed(text, example_feed(packed=packed, joined_by=MARKER), 0.06)
+    mixed = MixedFeed(text, example_feed(packed=packed, joined_by=MARKER), share)
     shapes = set()
     for i in range(8):
         batch = mixed.batch(i)
-        unlabeled = int(np.floor((i + 1) * 0.48)) - int(np.floor(i * 0.48))
+        unlabeled = unlabeled_rows(i, mixed.row_share)
         shapes.add((batch.inputs.shape, batch.targets.shape, unlabeled))
         assert not batch.prefix[:unlabeled].any() and batch.prefix[unlabeled:].any(axis=1).all()
     assert shapes == {((8, 0), (8, 32), 0), ((8, 0), (8, 32), 1)}
