@@ -9,6 +9,7 @@ from t5core.errors import ConfigError
 from t5core.model import T5
 from t5core.model.adapters import adapter_parameters, with_adapters
 from t5core.training import checkpoint
+from t5core.training.trainable import num_trainable
 
 DEEP = MODEL.replace(
     d_model=8, d_kv=4, num_heads=2, d_ff=8, vocab_size=48, num_encoder_layers=12, num_decoder_layers=12
@@ -53,6 +54,7 @@ def test_adapters_train_and_what_they_were_added_to_does_not(pretrained, tmp_pat
     final = checkpoint.load(tmp_path / "straight" / "final").model()
     assert final.config.adapter_size == 16
     assert changed(before, weights(final)) == expected
+    assert num_trainable(final.config, config) == sum(p.numel() for n, p in weights(final).items() if n in expected)
 
     again = with_adapters(start, adapter_size=16, seed=3)
     with pytest.raises(Stopped):
@@ -107,6 +109,8 @@ def test_in_each_episode_exactly_the_top_layers_change(tmp_path, layers, episode
                 expected.add(f"{stack}.position_bias.weight")
             assert {name for name in names if name.startswith(stack)} == expected, (now, stack)
         assert "embedding.weight" in names
+    # by the end all have been trained
+    assert num_trainable(model.config, config) == sum(p.numel() for p in model.parameters())
 
 
 @pytest.mark.parametrize("at", [3, 5, 9])
