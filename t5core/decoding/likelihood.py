@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from t5core.config import LikelihoodConfig
+from t5core.decoding.ensemble import Ensemble
 from t5core.decoding.teacher_forced import Asked, Floats, sequence_nats
 from t5core.devices import Device
 from t5core.feeds import marker_ids
@@ -69,7 +70,7 @@ class TaskLikelihood:
 
 
 def task_likelihood(
-    model: T5,
+    models: T5 | Sequence[T5],
     vocabulary: Vocabulary,
     task: Task,
     pairs: Sequence[TextPair],
@@ -81,8 +82,8 @@ def task_likelihood(
     """Returns how likely a model finds the right answers to a task's pairs; one forward pass over each batch.
 
     Args:
-        model: on the device.
-        vocabulary: the model's.
+        models: one, or several whose logits are averaged as decoding averages them; on the device.
+        vocabulary: the models'.
         task: says what is right.
         pairs: of its evaluation set.
         config: how far answers are measured, and how many at a time.
@@ -102,13 +103,14 @@ def task_likelihood(
         Asked(inputs=given, sequences=tuple(dict.fromkeys([*found.sequences, *label_ids])))
         for given, found in zip(inputs, right, strict=True)
     ]
+    members = Ensemble(models).models
     nats = sequence_nats(
-        model,
+        members,
         asked,
         device,
         batch_size=config.batch_size,
         inputs_length=inputs_length,
-        joined_by=marker_ids(vocabulary) if model.config.decoder_only else None,
+        joined_by=marker_ids(vocabulary) if members[0].config.decoder_only else None,
     )
     table_Nk = np.zeros((len(examples), MARGIN + 1 if labels else BYTES + 1))
     for row, example, found, one, of_each in zip(table_Nk, examples, right, asked, nats, strict=True):

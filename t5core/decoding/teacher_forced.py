@@ -6,6 +6,9 @@ encoder reads the input once, and all layers' keys and values of it are made onc
     inputs    w w w w </s>      targets   n e g </s> p o s </s> 0      segments   1 1 1 1 2 2 2 2 0
 
 A decoder-only model counts the places from its prompt on, so every sequence gets a row of its own behind the prompt.
+Of an ensemble the logits are averaged before the softmax, as decoding averages them: what is measured is how likely the
+ensemble finds a sequence, token by token.
+
 Logits are float32, and so is their softmax, whatever the layers compute in (on a GPU their product is in TF32); sums
 over a sequence are float64.
 
@@ -24,6 +27,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from t5core.decoding.ensemble import Ensemble
 from t5core.devices import Device
 from t5core.errors import ConfigError, DataError
 from t5core.feeds.sequences import Ids, without_eos
@@ -71,7 +75,7 @@ class _Row:
 
 
 def sequence_nats(
-    model: T5,
+    models: T5 | Sequence[T5],
     asked: Sequence[Asked],
     device: Device,
     *,
@@ -82,7 +86,7 @@ def sequence_nats(
     """Returns for each example the negative log-likelihood in nats of each of its sequences, given its input.
 
     Args:
-        model: on the device.
+        models: one, or several whose logits are averaged; on the device.
         asked: the examples.
         device: where to compute.
         batch_size: rows at a time; fewer where rows are longer than ``inputs_length``.
@@ -90,19 +94,21 @@ def sequence_nats(
         joined_by: ids of the marker that decoder-only models read before they answer; it takes EOS's place.
 
     Raises:
-        ConfigError: an id outside the model's vocabulary, or a decoder-only model without a marker.
+        ConfigError: an id outside the model's vocabulary, models of different vocabularies, or a decoder-only model
+            without a marker.
         DataError: the model gives something that is no number.
     """
-    if model.config.decoder_only != (joined_by is not None):
+    ensemble = Ensemble(models)
+    if any(model.config.decoder_only != (joined_by is not None) for model in ensemble.models):
         way_out = "a decoder-only model needs the ids of its marker, others have none"
         raise ConfigError("joined_by", joined_by, way_out)
     rows = [row for i, one in enumerate(asked) for row in _rows(i, one, inputs_length, joined_by)]
-    _check_ids(rows, model.config.vocab_size)
+    _check_ids(rows, ensemble.vocab_size)
     out = [np.zeros(len(one.sequences)) for one in asked]
     taken: list[tuple[list[_Row], Tensor]] = []
     for batch in _batches(rows, batch_size, inputs_length):
         inputs = _on_device(batch, device, batch_size, inputs_length)
-        taken.append((batch, token_nats(model, inputs, device)))
+        taken.append((batch, token_nats(ensemble.models, inputs, device)))
         device.end_step()
     for batch, nats in taken:  # only now: the host had better run ahead of a device whose work is queued
         nats_BT = nats.cpu().numpy().astype(np.float64)
@@ -119,23 +125,22 @@ def sequence_nats(
 
 
 @torch.no_grad()
-def token_nats(model: T5, batch: ModelInputs, device: Device) -> Tensor:
+def token_nats(models: T5 | Sequence[T5], batch: ModelInputs, device: Device) -> Tensor:
     """Returns the negative log-likelihood of every target token, float32 ``[B, T]``; 0 where none is asked for.
 
-    The batch may be packed, or joined for a decoder-only model.
+    The batch may be packed, or joined for a decoder-only model. Of several models it is that of their average logits.
     """
-    hidden_BTD = model.hidden(batch)
+    members = Ensemble(models).models
     asked_BT = batch.asked_BT
-    hidden_ND, asked_N = hidden_BTD.flatten(0, 1), asked_BT.flatten()
+    asked_N = asked_BT.flatten()
+    hidden = [model.hidden(batch).flatten(0, 1) for model in members]
     places_N = None if device.static_shapes else (asked_N != PAD_ID).nonzero()[:, 0]
     if places_N is not None:
-        hidden_ND, asked_N = hidden_ND[places_N], asked_N[places_N]
-    weight_VD = laid(model.lay, model.output_weight.float(), "model", None)
-    size = max(MIN_CHUNK, device.loss_chunk_bytes // (4 * weight_VD.shape[0]))
-    pieces = [
-        _nats(hidden_CD, weight_VD, asked_C, model.lay)
-        for hidden_CD, asked_C in zip(torch.split(hidden_ND, size), torch.split(asked_N, size), strict=True)
-    ]
+        hidden, asked_N = [hidden_ND[places_N] for hidden_ND in hidden], asked_N[places_N]
+    heads = [_Head(laid(model.lay, model.output_weight.float(), "model", None), model.lay) for model in members]
+    size = max(MIN_CHUNK, device.loss_chunk_bytes // (4 * heads[0].weight_VD.shape[0]))
+    chunks = zip(*(torch.split(hidden_ND, size) for hidden_ND in hidden), strict=True)
+    pieces = [_nats(heads, chunk, asked_C) for chunk, asked_C in zip(chunks, torch.split(asked_N, size), strict=True)]
     nats_N = torch.cat(pieces)
     if places_N is None:
         return torch.where(asked_N != PAD_ID, nats_N, 0.0).view(asked_BT.shape)
@@ -143,9 +148,22 @@ def token_nats(model: T5, batch: ModelInputs, device: Device) -> Tensor:
     return nats_BT.view(asked_BT.shape)
 
 
-def _nats(hidden_CD: Tensor, weight_VD: Tensor, asked_C: Tensor, lay: Lay | None) -> Tensor:
-    hidden_CD = laid(lay, hidden_CD.float(), "data", None)
-    logits_CV = laid(lay, hidden_CD @ weight_VD.T, "data", "model")
+@dataclass(frozen=True, eq=False)
+class _Head:
+    """The last product of a model, and how its tensors lie on the devices of a mesh."""
+
+    weight_VD: Tensor
+    lay: Lay | None
+
+    def logits(self, hidden_CD: Tensor) -> Tensor:
+        hidden_CD = laid(self.lay, hidden_CD.float(), "data", None)
+        return laid(self.lay, hidden_CD @ self.weight_VD.T, "data", "model")
+
+
+def _nats(heads: Sequence[_Head], hidden: Sequence[Tensor], asked_C: Tensor) -> Tensor:
+    """The negative log-likelihoods of one chunk; ``hidden`` has each member's ``[C, D]``."""
+    first, *others = (head.logits(hidden_CD) for head, hidden_CD in zip(heads, hidden, strict=True))
+    logits_CV = sum(others, start=first) / len(heads) if others else first
     return torch.logsumexp(logits_CV, dim=-1) - numbers_at(logits_CV, asked_C)
 
 

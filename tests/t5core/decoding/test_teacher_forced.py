@@ -38,7 +38,8 @@ def plainly(model, asked, inputs_length):
 
 
 def measured(model, asked, device=CPU, batch_size=4, inputs_length=10):
-    joined_by = MARKER if model.config.decoder_only else None
+    first = model[0] if isinstance(model, list) else model
+    joined_by = MARKER if first.config.decoder_only else None
     return sequence_nats(model, asked, device, batch_size=batch_size, inputs_length=inputs_length, joined_by=joined_by)
 
 
@@ -65,6 +66,49 @@ def test_sequences_side_by_side_cost_what_each_costs_alone(architecture, device)
     expected = plainly(model, asked, 10)
     assert_same(measured(model, asked, device), expected)
     assert np.concatenate(expected).std() > 3
+
+
+@torch.no_grad()
+def averaged(models, asked, inputs_length):
+    """Every sequence by itself: the softmax of the mean of the models' logits."""
+    out = []
+    for one in asked:
+        given = torch.tensor([[*one.inputs[: inputs_length - 1], 1]])
+        nats = []
+        for ids in one.sequences:
+            logits_MTV = torch.stack([m(given, labels=torch.tensor([ids])).logits[0].double() for m in models])
+            log_TV = torch.log_softmax(logits_MTV.mean(0), -1)
+            nats.append(-log_TV[range(len(ids)), list(ids)].sum().item())
+        out.append(np.array(nats))
+    return out
+
+
+@pytest.mark.parametrize("device", [CPU, StaticDevice()], ids=["free shapes", "static shapes"])
+def test_an_ensemble_costs_what_its_average_logits_say(device):
+    members = [model_of(), model_of("shared_encoder_decoder", seed=8), model_of(seed=9, d_model=24)]
+    found = sequence_nats(members, asked_of(), device, batch_size=4, inputs_length=10)
+    expected = averaged(members, asked_of(), 10)
+    assert_same(found, expected)
+    alone = [np.concatenate(measured(member, asked_of())) for member in members]
+    assert all(np.abs(np.concatenate(expected) - one).max() > 0.1 for one in [*alone, np.mean(alone, axis=0)])
+    assert_same(measured(members[:1] * 4, asked_of()), measured(members[0], asked_of()), atol=1e-5)
+
+
+def test_two_unigrams_average_to_the_geometric_mean_of_their_probabilities():
+    p, q = (0.05, 0.25, 0.1, 0.2, 0.4), (0.1, 0.2, 0.3, 0.3, 0.1)
+    mean = np.sqrt(np.multiply(p, q))
+    mean /= mean.sum()
+    (found,) = sequence_nats(
+        (unigram(*p), unigram(*q)), [Asked(inputs=(3,), sequences=((4, 1),))], CPU, batch_size=1, inputs_length=4
+    )
+    np.testing.assert_allclose(found, -np.log(mean[4] * mean[1]), atol=1e-6)
+
+
+def test_members_of_different_vocabularies_or_with_and_without_a_marker_are_refused():
+    with pytest.raises(ConfigError, match="give models that share a vocabulary"):
+        measured([model_of(), model_of(vocab_size=70)], asked_of())
+    with pytest.raises(ConfigError, match="a decoder-only model needs the ids of its marker"):
+        measured([model_of(), model_of("prefix_lm")], asked_of())
 
 
 @pytest.mark.parametrize("more", [{"feed_forward": "gated_gelu", "tied_embeddings": False}, {"adapter_size": 6}])
