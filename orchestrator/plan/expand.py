@@ -1,11 +1,12 @@
 """From an experiment to the stages that produce its scores, by role, each after what it reads."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from orchestrator.plan.cost import finetune_flops, multitask_flops, pretrain_flops
+from orchestrator.plan.ensembles import member_name, member_role, trained_role
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.parts import WHOLE, Part, parts_of
 from orchestrator.plan.stage import Stage, corpus_role
@@ -35,11 +36,15 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
     if e.objective is not None:
         stages["tokens"] = Stage.of("tokens", stages["corpus"].name, inputs=text)
     name = f"{row}-seed{e.seed}"
-    trained = _trained(e, stages, name)
-    stages.update({role: stage for part in trained for role, stage in part.stages.items()})
+    members = [_trained(of_one, stages, member_name(name, number)) for number, of_one in enumerate(e.members)]
+    for number, trained in enumerate(members):
+        known = {stage.key for stage in stages.values()}  # what members share is there once, as the first one's
+        found = {role: stage for part in trained for role, stage in part.stages.items() if stage.key not in known}
+        stages |= {member_role(role, number): stage for role, stage in found.items()}
     for role, judge in (("evaluate", evaluation), ("likelihood", _likelihood)):
-        for part in trained:
-            stages[part.role(role)] = judge(e, stages, part.last, part.called(name), part.part)
+        for first, *others in zip(*members, strict=True):
+            last = [one.last for one in (first, *others)]
+            stages[first.role(role)] = judge(e, stages, last, first.called(name), first.part)
     return stages
 
 
@@ -136,14 +141,16 @@ def _other_corpus(config: CorpusConfig | None, stages: dict[str, Stage], role: s
     return stage
 
 
-def evaluation(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name: str, part: Part = WHOLE) -> Stage:
-    """Returns the stage that evaluates what a stage trained, on inputs as long as it was trained on."""
+def evaluation(
+    e: Experiment, stages: Mapping[str, Stage], trained: Sequence[Stage], name: str, part: Part = WHOLE
+) -> Stage:
+    """Returns the stage that evaluates what a stage trained, or several together, on inputs as long as they knew."""
     longest = _targets_length(e, part)
     new_tokens = e.decode.max_new_tokens if longest is None else min(e.decode.max_new_tokens, longest)
     return Stage.of(
         "evaluate",
         name,
-        inputs={"trained": trained, "tasks": stages["tasks"], "vocabulary": stages["vocabulary"]},
+        inputs=_judged(stages, trained),
         decode=e.decode.replace(max_new_tokens=new_tokens),
         tasks=e.tasks,
         inputs_length=_evaluated_length(e),
@@ -152,7 +159,13 @@ def evaluation(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name:
     )
 
 
-def _likelihood(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name: str, part: Part) -> Stage:
+def _judged(stages: Mapping[str, Stage], trained: Sequence[Stage]) -> dict[str, Stage]:
+    """What a stage reads that judges: the trained models, and what they are judged by."""
+    models = {trained_role(member): stage for member, stage in enumerate(trained)}
+    return {**models, "tasks": stages["tasks"], "vocabulary": stages["vocabulary"]}
+
+
+def _likelihood(e: Experiment, stages: Mapping[str, Stage], trained: Sequence[Stage], name: str, part: Part) -> Stage:
     """Returns the stage that says how likely what was trained finds the right answers, on the inputs of ``evaluate``.
 
     Nothing of how answers are searched for is in it, and nothing of it in ``evaluate``: each stays when the other
@@ -161,8 +174,8 @@ def _likelihood(e: Experiment, stages: Mapping[str, Stage], trained: Stage, name
     return Stage.of(
         "likelihood",
         name,
-        inputs={"trained": trained, "tasks": stages["tasks"], "vocabulary": stages["vocabulary"]},
-        likelihood=LikelihoodConfig(batch_size=e.decode.batch_size, also_at=_kept_steps(trained)),
+        inputs=_judged(stages, trained),
+        likelihood=LikelihoodConfig(batch_size=e.decode.batch_size, also_at=_kept_steps(trained[0])),
         tasks=e.tasks,
         inputs_length=_evaluated_length(e),
         **part.only,

@@ -7,6 +7,7 @@ makes of an experiment the stages that produce its scores.
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from orchestrator.plan.ensembles import EnsembleConfig, check_alike
 from t5core.config import (
     Config,
     CorpusConfig,
@@ -55,6 +56,7 @@ class Experiment(Config):
             nothing where there is no fine-tuning.
         parts: multi-task training is cut into so many stages, each going on where the one before ended: a search
             looks at the scores after each, and a study's row and a search's trial share what they have in common.
+        ensemble: what is judged are several models, whose logits are averaged; None: one model.
         precision: of activations, where it is not what the device computes in by itself (``usual_precision``); None: as
             the device does. The rest of a result's identity says nothing of devices.
         seed: added to the seeds of pre-training and fine-tuning; corpus, vocabulary and tasks stay the same.
@@ -78,6 +80,7 @@ class Experiment(Config):
     leave_one_out: bool = added(False)
     finetuning: Literal["together", "groups", "apart"] = added("together")
     parts: int = 1
+    ensemble: EnsembleConfig | None = added(None)
     precision: str | None = added(None)
     seed: int = 0
 
@@ -103,6 +106,12 @@ class Experiment(Config):
             way_out = "unlabeled text takes part in multi-task training: set it in multitask"
             raise ConfigError("mixture.unsupervised", self.mixture.unsupervised, way_out)
         self._check_multitask()
+        if self.ensemble is not None:
+            check_alike((self.model, *self.ensemble.models))
+            alone = self.objective is None if self.multitask is None else not self.then_finetune
+            if self.ensemble.kind == "finetuned" and alone:
+                way_out = "there is no pre-training that its members could share: take the kind pretrained"
+                raise ConfigError("ensemble", self.ensemble.kind, way_out)
 
     def _check_multitask(self) -> None:
         if self.then_finetune and self.multitask is None:
@@ -133,6 +142,20 @@ class Experiment(Config):
     def computed(self) -> dict[str, Any]:
         """What a stage on a device has to know of ``precision``: nothing where the device decides."""
         return {} if self.precision is None else {"precision": self.precision}
+
+    @property
+    def members(self) -> tuple["Experiment", ...]:
+        """The members of its ensemble as experiments of their own; itself alone where it is none."""
+        if self.ensemble is None:
+            return (self,)
+        alone = self.replace(ensemble=None)
+        if self.ensemble.kind == "finetuned":
+            seeds = [self.finetune.seed + number for number in range(self.ensemble.members)]
+            return tuple(alone.replace(finetune=self.finetune.replace(seed=seed)) for seed in seeds)
+        return tuple(
+            alone.replace(seed=self.seed + number, model=self.ensemble.model_of(number, self.model))
+            for number in range(self.ensemble.members)
+        )
 
     @property
     def multitask_train(self) -> TrainConfig:

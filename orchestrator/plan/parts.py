@@ -71,12 +71,12 @@ def parts_of(tasks: Mapping[str, Task], finetuning: Finetuning) -> tuple[Part, .
 
 
 def roles(role: str, stages: Iterable[str]) -> tuple[str, ...]:
-    """Returns those names of roles that are of this kind, of whichever part: ``evaluate``, ``evaluate:glue``."""
+    """Returns those roles that are of this kind, of whichever part and member: ``evaluate``, ``evaluate:glue``."""
     return tuple(name for name in stages if kind_of_role(name) == role)
 
 
 def kind_of_role(role: str) -> str:
-    """Returns a role without the part that it is of."""
+    """Returns a role without the part that it is of, and without the member of an ensemble."""
     return role.partition(":")[0]
 
 

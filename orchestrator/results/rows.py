@@ -4,6 +4,7 @@ Rows say themselves what they are judged by, so a study may have rows with other
 are those of all rows, and a row has no cell where a task is not its own.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -106,9 +107,15 @@ def _main_score(task: Task, evaluated: Outcome) -> float:
 
 
 def _held_out_loss(row: PlannedRow, outcomes: Outcomes) -> float | None:
-    """Returns what the row's pre-training came to on text that it did not see; None without one."""
-    pretrained = outcomes[row.stages[PRETRAINED]] if PRETRAINED in row.stages else None
-    return pretrained.manifest.result.get("validation_loss") if isinstance(pretrained, Finished) else None
+    """Returns what the row's pre-training came to on text that it did not see, the mean over members; None without."""
+    losses = []
+    for key in row.of_role(PRETRAINED):
+        pretrained = outcomes[key]
+        loss = pretrained.manifest.result.get("validation_loss") if isinstance(pretrained, Finished) else None
+        if loss is None:
+            return None
+        losses.append(loss)
+    return math.fsum(losses) / len(losses) if losses else None
 
 
 def _likelihoods(

@@ -8,9 +8,11 @@ import json
 from dataclasses import dataclass, replace
 
 from orchestrator.engine.outcomes import Accounting, Failed, Finished, Outcome, Outcomes, Skipped
+from orchestrator.plan.ensembles import trained_of
 from orchestrator.plan.parts import kind_of_role
 from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, PRETRAINED, Plan, PlannedRow
 from orchestrator.plan.rates import OWN, shown
+from orchestrator.plan.stage import Stage
 from orchestrator.results.compare import Comparison
 from orchestrator.results.rows import comparison_of
 from orchestrator.results.significance import LEVEL
@@ -61,7 +63,7 @@ def stored_comparison(store: Store, report: Report) -> Stored:
     )
     finished = [row for row in judged if all(isinstance(outcomes[key], Finished) for key in row.of_role(EVALUATED))]
     for row in finished if len(rates) > 1 else ():
-        if PRETRAINED in row.stages and not isinstance(outcomes[row.stages[PRETRAINED]], Finished):
+        if not all(isinstance(outcomes[key], Finished) for key in row.of_role(PRETRAINED)):
             problem = f"the pre-training of {row.name} at {shown(row.rate)}, by which its rate is chosen, is gone"
             raise ConfigError("report", report.name, f"{problem}: {_AGAIN}")
     if not finished:
@@ -73,22 +75,28 @@ def stored_comparison(store: Store, report: Report) -> Stored:
     chosen = {} if comparison.rates is None else {name: row.rate for name, row in comparison.rates.rows.items()}
     done = {(row.name, row.seed, row.rate) for row in finished}
     runs = frozenset(
-        _trained(plan, row)
+        trained
         for row in plan.rows
         if (row.name, row.seed, row.rate) in done and row.rate == chosen.get(row.name, row.rate)
+        for trained in _trained(plan, row)
     )
     return Stored(report=report.name, plan=plan, comparison=comparison, runs=runs, remarks=_remarks(plan, comparison))
 
 
-def _trained(plan: Plan, row: PlannedRow) -> str:
-    """Names what is behind a row's figures: its pre-training, else its training, whatever it keeps of its weights."""
+def _trained(plan: Plan, row: PlannedRow) -> list[str]:
+    """Names what is behind a row's figures: its pre-training, else its training, whatever it keeps of its weights.
+
+    Behind those of an ensemble there are several.
+    """
     if PRETRAINED in row.stages:
-        return row.stages[PRETRAINED]
-    said = []
-    for trained in (plan.stages[plan.stages[key].inputs["trained"]] for key in row.of_role(EVALUATED)):
-        train = {k: v for k, v in trained.config["train"].items() if k not in ("keep_last", "keep_every")}
-        said.append([trained.kind, {**trained.config, "train": train}, dict(trained.inputs)])
-    return json.dumps(said, sort_keys=True)
+        return list(row.of_role(PRETRAINED))
+    judged = [plan.stages[key] for key in row.of_role(EVALUATED)]
+    return [_without_what_it_keeps(plan.stages[key]) for stage in judged for key in trained_of(stage.inputs)]
+
+
+def _without_what_it_keeps(trained: Stage) -> str:
+    train = {k: v for k, v in trained.config["train"].items() if k not in ("keep_last", "keep_every")}
+    return json.dumps([trained.kind, {**trained.config, "train": train}, dict(trained.inputs)], sort_keys=True)
 
 
 def _remarks(plan: Plan, comparison: Comparison) -> tuple[str, ...]:

@@ -118,6 +118,8 @@ class Search:
     ) -> None:
         if total < 1:
             raise ConfigError("trials", total, "give 1 or more")
+        if experiment.ensemble is not None:
+            raise ConfigError("ensemble", experiment.ensemble.kind, "a search tries single models: leave it out")
         self.study = study
         self._space = space
         self._experiment = experiment
@@ -234,7 +236,7 @@ class Search:
         parts = []
         for number, stage in enumerate(training, start=1):
             label = name if number == len(training) else f"{name}-part{number}"
-            parts.append((stage, evaluation(experiment, stages, stage, label)))
+            parts.append((stage, evaluation(experiment, stages, [stage], label)))
         common = {role: stage for role, stage in stages.items() if not stage.accelerated}
         label = title(trial)
         keys = {role: stage.key for role, stage in _by_role(common, parts).items()}

@@ -1,5 +1,7 @@
 """The stage that evaluates: decodes the validation examples of every task and scores them.
 
+It reads one trained model, or the members of an ensemble, whose logits are averaged for each token of an answer.
+
 Where several processes share a stage, each decodes its share of a task's batches: the same batches as one process would
 make, so the same predictions. The first one scores and writes.
 
@@ -13,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.stages.work import Work, marker, read_pairs, write_rows
+from orchestrator.plan.ensembles import trained_of
+from orchestrator.stages.work import Work, judged_models, marker, read_pairs, write_rows
 from t5core.config import DecodeConfig, TasksConfig
 from t5core.feeds import padded_batches
 from t5core.tasks import tasks_of
@@ -25,12 +28,11 @@ if TYPE_CHECKING:  # importing torch costs preparatory stages seconds that they 
 
 def evaluate(work: Work) -> dict[str, Any]:
     """Decodes and scores every task's validation examples; leaves predictions and per-example scores."""
-    from t5core.training import checkpoint
+    from t5core.training.loop import FINAL
 
     config = DecodeConfig.from_dict(work.setting("decode"))
     vocabulary = work.vocabulary()
-    model = checkpoint.load(work.inputs["trained"] / "final").model().to(work.device.torch_device)
-    model.compute_dtype = work.device.compute_dtype
+    models = [model for model, _ in judged_models([folder / FINAL for folder in trained_of(work.inputs)], work.device)]
     tasks = tasks_of(TasksConfig.from_dict(work.setting("tasks")))
     scores: dict[str, dict[str, float]] = {}
     invalid: dict[str, int] = {}
@@ -42,7 +44,7 @@ def evaluate(work: Work) -> dict[str, Any]:
         pairs = read_pairs(path)
         inputs = vocabulary.encode_batch([pair.inputs for pair in pairs])
         length = work.stage.settings["inputs_length"]
-        generated_NL = generated(model, inputs, config, length, marker(model.config, vocabulary), work.device)
+        generated_NL = generated(models, inputs, config, length, marker(models[0].config, vocabulary), work.device)
         if work.device.rank != 0:
             continue
         predictions = [vocabulary.decode(row.tolist()) for row in generated_NL]
@@ -69,7 +71,7 @@ def evaluate(work: Work) -> dict[str, Any]:
 
 
 def generated(
-    model: "T5",
+    models: "T5 | Sequence[T5]",
     inputs: Sequence[Sequence[int]],
     config: DecodeConfig,
     inputs_length: int,
@@ -79,7 +81,7 @@ def generated(
     """Returns the generated ids of all inputs, ``[N, max_new_tokens]``, in every process that shares the stage.
 
     Args:
-        model: on the device.
+        models: one, or several whose logits are averaged; on the device.
         inputs: ids, without EOS.
         config: how to decode, and how many at a time.
         inputs_length: columns, EOS included.
@@ -94,7 +96,7 @@ def generated(
             continue
         part = inputs[first : first + config.batch_size]
         ((inputs_BS, real),) = padded_batches(part, config.batch_size, inputs_length, joined_by)
-        ids_BL = decode(model, inputs_BS, config, device)[:real]
+        ids_BL = decode(models, inputs_BS, config, device)[:real]
         out_NL[first : first + real, : ids_BL.shape[1]] = ids_BL
     if device.processes == 1:
         return out_NL

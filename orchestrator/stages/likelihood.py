@@ -2,18 +2,21 @@
 
 Where the training kept the weights of some of its last steps, it is measured with these too. The row's bits per byte
 are then the mean: they move less than those of the end alone, and how far they lie apart is kept.
+
+Of an ensemble it is the likelihood under the average of the members' logits; at a step, of their weights behind it.
 """
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.stages.work import Work, likelihood_file, read_pairs
+from orchestrator.plan.ensembles import trained_of
+from orchestrator.stages.work import Work, judged_models, likelihood_file, read_pairs
 from t5core.config import LikelihoodConfig, TasksConfig
 from t5core.tasks import tasks_of
 
@@ -37,12 +40,12 @@ def likelihood(work: Work) -> dict[str, Any]:
 
     config = LikelihoodConfig.from_dict(work.setting("likelihood"))
     started = time.monotonic()
-    trained = work.inputs["trained"]
-    places: dict[int | None, Path] = {step: kept_folder(trained, step) for step in config.also_at}
-    places[None] = trained / FINAL  # last, so that its step is the one known below
+    trained = trained_of(work.inputs)
+    places: dict[int | None, list[Path]] = {step: [kept_folder(t, step) for t in trained] for step in config.also_at}
+    places[None] = [folder / FINAL for folder in trained]  # last, so that its step is the one known below
     at: dict[int, dict[str, float | None]] = {}
-    for done, (step, folder) in enumerate(places.items()):
-        behind, found = _measured(work, config, folder, step, (done, len(places)))
+    for done, (step, folders) in enumerate(places.items()):
+        behind, found = _measured(work, config, folders, step, (done, len(places)))
         at[behind] = {name: of_task.bits_per_byte for name, of_task in found.items()}
     label_figures: dict[str, dict[str, float]] = {"label_accuracy": {}, "label_nats": {}, "label_auc": {}}
     for figure, by_task in label_figures.items():
@@ -58,14 +61,14 @@ def likelihood(work: Work) -> dict[str, Any]:
 
 
 def _measured(
-    work: Work, config: LikelihoodConfig, folder: Path, step: int | None, part: tuple[int, int]
+    work: Work, config: LikelihoodConfig, checkpoints: Sequence[Path], step: int | None, part: tuple[int, int]
 ) -> tuple[int, dict[str, "TaskLikelihood"]]:
-    """Measures all tasks with the weights of one checkpoint and writes their tables.
+    """Measures all tasks with the weights of one checkpoint, or one of each member, and writes their tables.
 
     Args:
         work: the stage.
         config: how it is measured.
-        folder: the checkpoint.
+        checkpoints: their folders.
         step: of which its files are; None: the end's.
         part: the checkpoints that are done, of how many.
 
@@ -74,29 +77,27 @@ def _measured(
     """
     from t5core.decoding.likelihood import task_likelihood
     from t5core.model.kernels import ReferenceKernel, without_gradient
-    from t5core.training import checkpoint
 
     vocabulary = work.vocabulary()
     length = work.stage.settings["inputs_length"]
-    device = work.device.torch_device
-    loaded = checkpoint.load(folder)
-    model = loaded.model().to(device)
-    model.compute_dtype = work.device.compute_dtype
-    model.use_kernel(without_gradient(ReferenceKernel(), device.type, length))
+    loaded = judged_models(checkpoints, work.device)
+    for model, _ in loaded:
+        model.use_kernel(without_gradient(ReferenceKernel(), work.device.torch_device.type, length))
+    models = [model for model, _ in loaded]
     tasks = tasks_of(TasksConfig.from_dict(work.setting("tasks")))
     found: dict[str, TaskLikelihood] = {}
     paths = work.task_files("validation")
     for path in paths:
         name = path.name.split(".")[0]
         pairs = read_pairs(path)
-        found[name] = task_likelihood(model, vocabulary, tasks[name], pairs, config, work.device, inputs_length=length)
+        found[name] = task_likelihood(models, vocabulary, tasks[name], pairs, config, work.device, inputs_length=length)
         if work.device.rank == 0:  # of the processes that share the stage, which all measure the same
             written = work.folder / likelihood_file(name, step)
             written.parent.mkdir(exist_ok=True)
             np.save(written, found[name].per_example_Nk, allow_pickle=False)
         done, of = part
         work.report({"step": done * len(paths) + len(found), "steps": of * len(paths)})
-    return loaded.step, found
+    return loaded[0][1], found
 
 
 def _several(at: Mapping[int, Mapping[str, float | None]]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a stage's function is given, and the files that stages hand to one another."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from t5core.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # importing torch costs preparatory stages seconds that they do not need
     from t5core.devices import Device
+    from t5core.model import T5
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -62,6 +63,19 @@ def likelihood_file(task: str, step: int | None = None) -> str:
 def marker(model: ModelConfig, vocabulary: Vocabulary) -> tuple[int, ...] | None:
     """The ids that join inputs and targets for a decoder-only model; None for others."""
     return marker_ids(vocabulary) if model.decoder_only else None
+
+
+def judged_models(checkpoints: Sequence[Path], device: "Device") -> list[tuple["T5", int]]:
+    """Returns the models of some checkpoints on a device, as it computes, each with the steps that it was trained."""
+    from t5core.training import checkpoint
+
+    found = []
+    for folder in checkpoints:
+        loaded = checkpoint.load(folder)
+        model = loaded.model().to(device.torch_device)
+        model.compute_dtype = device.compute_dtype
+        found.append((model, loaded.step))
+    return found
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
