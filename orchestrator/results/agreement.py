@@ -84,10 +84,11 @@ def _moved(column: Measured, rows: Sequence[str], draws: int, rng: np.random.Gen
     """The rows' numbers, more is better, each draw moved by their noise [draws, rows]; None: noise not known."""
     moved_DR = np.tile(_ours(column, rows), (draws, 1))
     for at, row in enumerate(rows):
-        variance = column.paired.get(row)
+        sample = column.samples[row]
+        variance = (column.own if sample.members else column.paired).get(row)
         if variance is None:
             return None
-        runs = len(column.samples[row].runs)
+        runs = sample.counted(list(sample.runs))
         moved_DR[:, at] += math.sqrt(variance.value / runs) * rng.standard_t(variance.degrees, size=draws)
     moved_DR += column.better * _example_noise(column, rows, draws, rng)
     return moved_DR

@@ -12,7 +12,7 @@ from functools import partial
 
 from orchestrator.results.agreement import Agreement, agreement
 from orchestrator.results.deviation import baseline_deviations, deviation_notes
-from orchestrator.results.footnotes import checkpoint_notes, footnotes
+from orchestrator.results.footnotes import checkpoint_notes, ensemble_notes, footnotes
 from orchestrator.results.multiple import all_pairs, shared_ranks, told
 from orchestrator.results.noise import RESAMPLES, Measured
 from orchestrator.results.rates import rate_notes, try_rates
@@ -144,6 +144,7 @@ def compare(
         + deviation_notes(deviations)
         + (() if check is None else rate_notes(check))
         + checkpoint_notes(runs)
+        + ensemble_notes(runs)
         + left_out
         + tuple(notes),
         standing=order,

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from orchestrator.results.agreement import unrelated
 from orchestrator.results.confirm import VERDICTS, Confirmation, Line, ToldPair
+from orchestrator.results.footnotes import BORROWED
 from orchestrator.results.significance import Difference
 from orchestrator.results.table import MARK_STYLES, shown_tau
 from t5core.tables import Column, Output, print_line, print_table
@@ -76,7 +77,7 @@ def notes(found: Confirmation) -> tuple[str, ...]:
         out.append("differences are of standing, in each table's own standard deviations of rows")
     pairs = [pair for line in lines for pair in line.pairs]
     if any(pair.first.borrowed or pair.second.borrowed for pair in pairs):
-        out.append("▲? ▼? ≈?: a row has one seed, so its noise of training is borrowed from the rows with several")
+        out.append(BORROWED)
     around_0 = unrelated(len(found.standing.rows))
     if around_0 is not None:
         out.append(

@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
+from orchestrator.results.samples import share_members
 from orchestrator.results.values import AVERAGE, Deviation, RowResult, TaskColumn
 
 LEAST = 3
@@ -24,6 +25,8 @@ def baseline_deviations(runs: Sequence[RowResult], tasks: Sequence[TaskColumn]) 
         tasks: of the table. Our side of a paper's column is the mean of the tasks that stand for it.
     """
     done = [run for run in runs if run.status == "done"]
+    if share_members(done):  # they lie closer together than runs do
+        return {}
     columns: dict[str, list[str]] = {}
     for task in tasks:
         columns.setdefault(task.paper_column or task.label or task.task, []).append(task.task)

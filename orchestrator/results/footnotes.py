@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
+from orchestrator.results.samples import share_members
 from orchestrator.results.signal import SIGNAL_WANTED, Measure, Signal
 from orchestrator.results.values import ComparedRow, Number, RowResult, TaskColumn
 
 _DIGITS: Mapping[Measure, str] = {"score": ".2f", "bits": ".3f"}
 _UNITS: Mapping[Measure, str] = {"score": "", "bits": " bits"}
+
+BORROWED = (
+    "▲? ▼? ≈?: a row has one seed, or ensembles that share members, so its noise of training is borrowed from the rows "
+    "with several"
+)
 
 
 def footnotes(
@@ -76,7 +82,7 @@ def _marks(rows: Sequence[ComparedRow], baseline: str, compared: bool, level: fl
             f"arrow with a chance of at most {level:.4g}{shared})"
         )
     if any(d.borrowed for d in differences):
-        lines.append("▲? ▼? ≈?: a row has one seed, so its noise of training is borrowed from the rows with several")
+        lines.append(BORROWED)
     if any(not d.known for d in differences):
         lines.append(
             f"against the baseline ({baseline}): ? where nothing is said, since the noise of training is not known: "
@@ -150,6 +156,17 @@ def checkpoint_notes(rows: Mapping[str, Sequence[RowResult]]) -> tuple[str, ...]
             "checkpoints lie apart, while runs lie apart as ever"
         )
     return tuple(lines)
+
+
+def ensemble_notes(rows: Mapping[str, Sequence[RowResult]]) -> tuple[str, ...]:
+    """Returns a line about the rows whose runs are ensembles that share members."""
+    shared = [name for name, runs in rows.items() if share_members(runs)]
+    if not shared:
+        return ()
+    return (
+        f"ensembles of neighbouring seeds share members: the runs of {', '.join(shared)} count as fewer than they are, "
+        "only those without a common member tell noise, and none is compared seed by seed",
+    )
 
 
 def _signals(signals: Mapping[str, Signal], labels: Mapping[str, str]) -> tuple[str, ...]:

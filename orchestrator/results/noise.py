@@ -15,6 +15,11 @@ Two sources of noise are measured and added, as variances:
 The same seed is the same order of data in every row, and what it does to all rows alike is not noise of a difference:
 rows that share seeds are compared seed by seed, with what the seeds do to all rows taken out.
 
+A run of an ensemble is of several seeds, and the next run of it of nearly the same. So only runs without a training in
+common tell a variance; a mean over n runs, of which at most k share one, counts as n / k independent ones, which move
+no less (the runs fall into k sets of independent ones); and nothing is compared seed by seed. That ensembles and the
+baseline share trainings makes their differences move less than is taken.
+
 A row with one run *borrows* the variance of the others. Where no row has two runs the noise of training is not known.
 Then marks and ranks may rest on what moves *within runs*: how far the last checkpoints of each row's own run lie apart,
 rows compared step by step. Other weights to begin with and another order of the data move nothing in it, so it is a
@@ -27,8 +32,9 @@ Legend: R resamples, N examples, k numbers per example.
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -53,6 +59,7 @@ class Sample:
         runs: seed -> the number of that training run.
         replicates_R: seed -> the number on each resampled evaluation set; None: not known.
         tries: of how many tries the row was chosen by what it is compared by.
+        members: of a row of ensembles: seed -> the trainings that the run averages; empty: each run is one of its own.
         checkpoints: of a row with one run: step -> the number at that step of it, of which its number is the mean;
             None: the number is of the end alone, or what moves within the run says nothing of it.
     """
@@ -60,12 +67,30 @@ class Sample:
     runs: Mapping[int, float]
     replicates_R: Mapping[int, NDArray[np.float64]] | None = None
     tries: int = 1
+    members: Mapping[int, frozenset[str]] = field(default_factory=dict)
     checkpoints: Mapping[int, float] | None = None
 
     @cached_property
     def value(self) -> float:
         """The mean over the runs."""
         return math.fsum(self.runs.values()) / len(self.runs)
+
+    @cached_property
+    def independent(self) -> Mapping[int, float]:
+        """The runs that have no training in common with an earlier one of these: all, but of ensembles."""
+        seen: set[str] = set()
+        found = {}
+        for seed, value in self.runs.items():
+            members = self.members.get(seed, frozenset())
+            if seen.isdisjoint(members):
+                found[seed] = value
+                seen |= members
+        return found
+
+    def counted(self, seeds: Sequence[int]) -> float:
+        """Returns how many independent runs a mean over some of the runs is worth, at least."""
+        shared = Counter(member for seed in seeds for member in self.members.get(seed, ()))
+        return len(seeds) / max(shared.values(), default=1)
 
     def mean(self, seeds: Sequence[int]) -> float:
         """Returns the mean over some of the runs."""
@@ -129,7 +154,7 @@ def average(samples: Sequence[Sample]) -> Sample:
     checkpoints = None
     if len(by_step) == len(samples) and all(one.keys() == by_step[0].keys() for one in by_step):
         checkpoints = {step: math.fsum(one[step] for one in by_step) / len(by_step) for step in by_step[0]}
-    return Sample(runs=runs, replicates_R=replicates_R, tries=samples[0].tries, checkpoints=checkpoints)
+    return replace(samples[0], runs=runs, replicates_R=replicates_R, checkpoints=checkpoints)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,9 +177,10 @@ class Measured:
     def __init__(self, samples: Mapping[str, Sample], *, better: int = 1) -> None:
         self.samples = dict(samples)
         self.better = better
-        several = {row: s.runs for row, s in self.samples.items() if len(s.runs) > 1}
+        several = {row: s.independent for row, s in self.samples.items() if len(s.independent) > 1}
         self.own, self.own_degrees = _moderated(several, self.samples, shared=False)
-        paired, degrees = _moderated(several, self.samples, shared=True)
+        single = {row: runs for row, runs in several.items() if not self.samples[row].members}
+        paired, degrees = _moderated(single, self.samples, shared=True)
         self.paired, self.paired_degrees = (paired, degrees) if paired else (self.own, self.own_degrees)
         by_step = {row: s.checkpoints for row, s in self.samples.items() if s.checkpoints and not several}
         self._within = _moderated(by_step, by_step, shared=False)
@@ -171,7 +197,7 @@ class Measured:
         runs = self.own.get(row)
         if examples is None and runs is None:
             return None
-        return math.sqrt(_spread(examples) + (runs.value / len(one.runs) if runs else 0.0))
+        return math.sqrt(_spread(examples) + (runs.value / one.counted(list(one.runs)) if runs else 0.0))
 
     def difference(self, ours: str, other: str, *, within_runs: bool = False) -> Difference:
         """Returns ``ours - other``: over the seeds that both have, or over all, whichever is known more precisely.
@@ -183,7 +209,7 @@ class Measured:
         a, b = self.samples[ours], self.samples[other]
         shared = [seed for seed in a.runs if seed in b.runs]
         over_all = self._difference(ours, list(a.runs), other, list(b.runs), self.own, self.own_degrees)
-        if not shared:
+        if not shared or a.members or b.members:
             return over_all
         by_seed = self._difference(ours, shared, other, shared, self.paired, self.paired_degrees)
         if len(shared) == len(a.runs) == len(b.runs) or not by_seed.known or not over_all.known:
@@ -212,7 +238,7 @@ class Measured:
             return Difference(value=value, better=self.better, tries=tries)
         ra, rb = a.replicates(our_seeds), b.replicates(other_seeds)
         examples = _spread(None if ra is None or rb is None else ra - rb)
-        parts = [(variances[ours], len(our_seeds)), (variances[other], len(other_seeds))]
+        parts = [(variances[ours], a.counted(our_seeds)), (variances[other], b.counted(other_seeds))]
         training = math.fsum(v.value / count for v, count in parts)
         uncertain = math.fsum((v.value / count) ** 2 / v.degrees for v, count in parts)
         degrees = min(training**2 / uncertain, total_degrees) if uncertain else total_degrees

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.engine.outcomes import Failed, Finished, Outcome, Outcomes, Skipped
+from orchestrator.plan.ensembles import trained_of
 from orchestrator.plan.parts import kind_of_role
 from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, PRETRAINED, Plan, PlannedRow
 from orchestrator.plan.stage import Stage
@@ -92,7 +93,14 @@ def row_result(plan: Plan, row: PlannedRow, outcomes: Outcomes, store: Store) ->
         rate=row.rate,
         facts=row.facts,
         held_out_loss=_held_out_loss(row, outcomes),
+        members=_members(plan, row),
     )
+
+
+def _members(plan: Plan, row: PlannedRow) -> frozenset[str]:
+    """Returns the keys of what a row of ensembles averages; none of a row of one model."""
+    trained = [trained_of(plan.stages[key].inputs) for key in row.of_role(EVALUATED)]
+    return frozenset(key for keys in trained if len(keys) > 1 for key in keys)
 
 
 def _by_task(plan: Plan, row: PlannedRow, role: str, tasks: Iterable[str]) -> dict[str, Stage]:

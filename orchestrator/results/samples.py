@@ -126,7 +126,9 @@ def _scores(done: Sequence[RowResult], task: TaskColumn, resamples: int, seed: i
         return None
     examples = {run.seed: run.example_scores[name] for run in done if run.example_scores and name in run.example_scores}
     scores = {run.seed: run.scores[name] for run in done}
-    return replace(_sample(name, scores, examples, task.aggregate, resamples, seed), tries=done[0].tries)
+    return replace(
+        _sample(name, scores, examples, task.aggregate, resamples, seed), tries=done[0].tries, members=_members(done)
+    )
 
 
 def _bits(done: Sequence[RowResult], name: str, resamples: int, seed: int) -> Sample | str | None:
@@ -139,7 +141,19 @@ def _bits(done: Sequence[RowResult], name: str, resamples: int, seed: int) -> Sa
         return "a likelihood is not finite"
     if any(math.isnan(value) for value in bits.values()):
         return "its targets have no bytes"
-    return replace(_sample(name, bits, numbers, bits_per_byte, resamples, seed), tries=done[0].tries)
+    return replace(
+        _sample(name, bits, numbers, bits_per_byte, resamples, seed), tries=done[0].tries, members=_members(done)
+    )
+
+
+def share_members(runs: Sequence[RowResult]) -> bool:
+    """Whether some of a row's finished runs are ensembles that have a member in common."""
+    members = [run.members for run in runs if run.status == "done"]
+    return sum(map(len, members)) > len(frozenset().union(*members))
+
+
+def _members(done: Sequence[RowResult]) -> dict[int, frozenset[str]]:
+    return {run.seed: run.members for run in done if run.members}
 
 
 def _nats_and_bytes(run: RowResult, name: str) -> NDArray[np.float64] | None:

@@ -52,7 +52,7 @@ class Signal:
 
 def signal_to_noise(column: Measured) -> float | None:
     """Returns the deviation of the rows' means over that between seeds of a row; None: not known."""
-    runs = [list(s.runs.values()) for s in column.samples.values()]
+    runs = [list(s.independent.values()) for s in column.samples.values()]
     several = [values for values in runs if len(values) > 1]
     if len(several) < _ROWS_WANTED:
         return None

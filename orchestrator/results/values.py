@@ -69,6 +69,7 @@ class RowResult:
         reason: why a row failed, or what a finished one lacks, one line.
         rate: the multiple of its own learning rate that it was trained at.
         held_out_loss: of its pre-training; None: it has none.
+        members: of an ensemble: what was trained for it, by key; empty for one model.
         tries: of how many rates this one was chosen by what the row is compared by; 1 where it was by something else.
         facts: what the study says of the row beside its scores, by column (``PlannedRow.facts``).
     """
@@ -87,6 +88,7 @@ class RowResult:
     paper: Mapping[str, float] = field(default_factory=dict)
     rate: float = OWN
     held_out_loss: float | None = None
+    members: frozenset[str] = frozenset()
     tries: int = 1
     facts: Mapping[str, Fact] = field(default_factory=dict)
 

@@ -198,7 +198,10 @@ def test_rows_count_the_work_of_all_members_and_their_mean_held_out_loss(done: D
     trained = [f"{kind}{of}" for kind in ("pretrain", "finetune") for of in ("", ":member2", ":member3")]
     work = [done.stage("apart", role).key for role in (*trained, "evaluate", "likelihood")]
     found = [done.outcomes[key] for key in work]
+    assert results["apart", 0].members == {done.stage("apart", role).key for role in trained[3:]}
+    assert results["spans", 0].members == frozenset()
     seconds = [one.manifest.seconds for one in found if isinstance(one, Finished)]
     assert len(seconds) == 8 and results["apart", 0].seconds == pytest.approx(sum(seconds))
     table = comparison_of(done.plan, done.outcomes, done.store)
     assert all(row.status == "done" for row in table.rows) and len(table.rows) == 3
+    assert [note for note in table.notes if "the runs of apart count as fewer than they are" in note]
