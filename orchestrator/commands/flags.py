@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.commands.addresses import default_store_uri, default_tracking_uri
 from orchestrator.commands.finished import FINISHED_ONLY, LEFT_TO_DO
@@ -24,7 +24,7 @@ from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.rates import OWN_RATE, Rates
 from orchestrator.plan.study import Scale, Study
 from t5core.arguments import OneLineParser
-from t5core.config import MeshConfig, TrainConfig
+from t5core.config import Config, MeshConfig, TrainConfig
 from t5core.corpora import corpus_at, identify
 from t5core.corpora.places import address_of
 from t5core.devices import (
@@ -46,10 +46,17 @@ PIECES_BEFORE_CHARACTERS = 3 + 256
 PROFILED_STEPS = 3
 """Of each training, with ``--profile``."""
 
+_C = TypeVar("_C", bound=Config)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a person typed."""
+    """What a person typed.
+
+    Attributes:
+        more: a study's own flags, by name.
+        identified: corpora and tasks as they were found: several studies look once.
+    """
 
     scale: str
     rows: str = "*"
@@ -83,6 +90,7 @@ class Options:
     parallel: str = "auto"
     mesh: str | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
+    identified: dict[Config, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def parse(
@@ -93,6 +101,7 @@ class Options:
         more: Callable[[OneLineParser], None] | None = None,
         *,
         rows: bool = True,
+        prog: str | None = None,
     ) -> "Options":
         """Reads the command line; raises ConfigError for one that cannot be read.
 
@@ -102,12 +111,15 @@ class Options:
             argv: None for the process's own.
             more: adds flags of its own to the parser; their values are in ``more``.
             rows: whether there are rows to choose from, each with some seeds.
+            prog: what the command is called; None: as it was started.
         """
-        parser = OneLineParser(description=title)
+        parser = OneLineParser(description=title, prog=prog)
         add = parser.add_argument
         add("--scale", default=scales[0], help=f"one of {', '.join(scales)} (default: %(default)s)")
         if rows:
-            add("--rows", default="*", metavar="GLOB", help="only rows that match, like 'span*' or 'bert,mass'")
+            add(
+                "--rows", default="*", metavar="GLOB", help="only rows that match, like 'span*', 'bert,mass', STUDY/ROW"
+            )
             add(
                 "--seeds",
                 default="1",
@@ -264,6 +276,13 @@ class Options:
             return "cuda"
         return resolve_device_name(self.accelerator)
 
+    def _found(self, config: _C, identified: Callable[[_C], _C]) -> _C:
+        """Returns a config with what lies there now, which takes a while for much text."""
+        if config not in self.identified:
+            self.identified[config] = identified(config)
+        found: _C = self.identified[config]
+        return found
+
     def _changed(self, baseline: Experiment) -> Experiment:
         corpus, tasks, vocabulary, model = baseline.corpus, baseline.tasks, baseline.vocabulary, baseline.model
         names = tasks.names
@@ -303,8 +322,8 @@ class Options:
         if self.vocabulary_mix:
             mix = sources_of(self.vocabulary_mix)
         return baseline.replace(
-            corpus=identify(corpus),
-            tasks=identify_tasks(tasks),
+            corpus=self._found(corpus, identify),
+            tasks=self._found(tasks, identify_tasks),
             vocabulary=vocabulary,
             vocabulary_mix=mix,
             model=model,

@@ -106,6 +106,11 @@ class PlannedRow:
         return f"{self.called} seed {self.seed}"
 
     @property
+    def address(self) -> str:
+        """Its name with its study's: ``objectives/span-3``."""
+        return f"{self.study}/{self.called}"
+
+    @property
     def identity(self) -> tuple[str, str, int]:
         """Study, name with its rate, and seed: what makes it this row, whatever its stages are."""
         return self.study, self.called, self.seed
@@ -179,7 +184,15 @@ class Plan:
 
     def at(self, rate: float) -> "Plan":
         """Returns the rows that are trained at one multiple of their rate, with their stages."""
-        rows = tuple(row for row in self.rows if row.rate == rate)
+        return self._of(row for row in self.rows if row.rate == rate)
+
+    def of_study(self, name: str) -> "Plan":
+        """Returns the rows of one of its studies, with their stages: the plan that this study has by itself."""
+        own = self._of(row for row in self.rows if row.study == name)
+        return replace(own, studies=tuple(study for study in self.studies if study.name == name))
+
+    def _of(self, some: Iterable[PlannedRow]) -> "Plan":
+        rows = tuple(some)
         wanted = {key for row in rows for key in row.stages.values()}
         return replace(self, rows=rows, stages={k: stage for k, stage in self.stages.items() if k in wanted})
 

@@ -81,17 +81,21 @@ class Study:
     facts: Callable[[Experiment], Mapping[str, Fact]] | None = None
 
     def select(self, pattern: str) -> "Study":
-        """Returns the study with only the rows that match one of some comma-separated globs.
+        """Returns the study with only the rows that match one of some comma-separated globs, of ROW or STUDY/ROW.
 
         The baseline stays in, because every row is compared with it; raises ConfigError if nothing matches.
         """
         names = [row.name for row in self.rows]
-        globs = [glob.strip() for glob in pattern.split(",") if glob.strip()]
-        chosen = [name for name in names if any(fnmatch.fnmatchcase(name, glob) for glob in globs)]
+        globs = globs_of(pattern)
+        chosen = [name for name in names if any(self.has(name, glob) for glob in globs)]
         if not chosen:
             raise ConfigError("rows", pattern, f"matches none of {', '.join(names)}", choices=names)
         kept = tuple(row for row in self.rows if row.name in chosen or row.name == self.baseline)
         return replace(self, rows=kept)
+
+    def has(self, row: str, glob: str) -> bool:
+        """Whether a glob, of ROW or STUDY/ROW, is about one of the study's rows."""
+        return fnmatch.fnmatchcase(f"{self.name}/{row}" if "/" in glob else row, glob)
 
     def experiment(self, scale: "Scale", row: Row, seed: int) -> Experiment:
         """Returns a row's experiment at a scale."""
@@ -131,6 +135,11 @@ class Scale:
     purpose: str
     baseline: Experiment
     precision: str = "auto"
+
+
+def globs_of(pattern: str) -> list[str]:
+    """Returns the globs of ``--rows``, which commas part."""
+    return [glob.strip() for glob in pattern.split(",") if glob.strip()]
 
 
 def _for(baseline: Experiment, changes: Changes) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self
 
@@ -56,8 +56,8 @@ _QUIET = {
 }
 _logger = logging.getLogger(__name__)
 
-Event = tuple[str, Callable[[MlflowView], None]]
-"""Which row it is about, for messages, and what to write."""
+Event = tuple[str, MlflowView, Callable[[MlflowView], None]]
+"""Which row it is about, for messages, where to write, and what."""
 
 
 def quiet_mlflow() -> None:
@@ -67,10 +67,10 @@ def quiet_mlflow() -> None:
 
 
 class Tracker:
-    """Writes a study's runs to MLflow in the background. Open one with ``Tracker.open``."""
+    """Writes the runs of a study, or of several, to MLflow in the background. Open one with ``Tracker.open``."""
 
-    def __init__(self, view: MlflowView, *, has_all: bool = False) -> None:
-        self._view = view
+    def __init__(self, views: Sequence[MlflowView], *, has_all: bool = False) -> None:
+        self._views = {view.study: view for view in views}
         self._has_all = has_all
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -84,13 +84,18 @@ class Tracker:
 
     @classmethod
     def open(
-        cls, uri: str, study: str, scale: str, store: Store, rows: Collection[PlannedRow] | None = None
+        cls,
+        uri: str,
+        study: str | Sequence[str],
+        scale: str,
+        store: Store,
+        rows: Collection[PlannedRow] | None = None,
     ) -> "Tracker":
         """Looks whether ``uri`` answers, within 5 s, and starts the writer; returns at once after that.
 
         Args:
             uri: an MLflow tracking URI, see ``check_tracking_uri``.
-            study: name of the study.
+            study: name of the study; of several, those that the rows say they are of.
             scale: name of its scale; together they name the experiment.
             store: where the stages' curves are read.
             rows: all that will be written, if that is known: MLflow is not even imported when it has them already.
@@ -100,8 +105,14 @@ class Tracker:
         """
         uri = check_tracking_uri(uri)
         quiet_mlflow()
-        view = MlflowView(uri, study, scale, store)
-        return cls(view, has_all=rows is not None and holds_all(uri, view.experiment, study, rows))
+        views = [MlflowView(uri, name, scale, store) for name in ((study,) if isinstance(study, str) else study)]
+        has_all = rows is not None and all(
+            holds_all(
+                uri, view.experiment, view.study, [row for row in rows if len(views) == 1 or row.study == view.study]
+            )
+            for view in views
+        )
+        return cls(views, has_all=has_all)
 
     def __enter__(self) -> Self:
         return self
@@ -114,12 +125,18 @@ class Tracker:
     @property
     def uri(self) -> str:
         """The tracking URI as it may be shown."""
-        return masked(self._view.uri)
+        return masked(next(iter(self._views.values())).uri)
 
     @property
     def experiment(self) -> str:
-        """The name of the experiment that is written to."""
-        return self._view.experiment
+        """The name of the experiment that is written to; of several, with commas between them."""
+        return ", ".join(view.experiment for view in self._views.values())
+
+    def _view(self, row: PlannedRow) -> MlflowView:
+        return next(iter(self._views.values())) if len(self._views) == 1 else self._views[row.study]
+
+    def _name(self, row: PlannedRow) -> str:
+        return row.run if len(self._views) == 1 else f"{row.study}/{row.run}"
 
     def row_started(self, row: PlannedRow) -> None:
         """Opens the row's parent run."""
@@ -137,7 +154,7 @@ class Tracker:
         now, final = time.time(), dict(scores)
 
         def write(view: MlflowView) -> None:
-            view.row_finished(row, status, final, now, complete=row.run not in self._refused)
+            view.row_finished(row, status, final, now, complete=self._name(row) not in self._refused)
 
         self._put(row, write)
 
@@ -170,32 +187,33 @@ class Tracker:
     def _put(self, row: PlannedRow, write: Callable[[MlflowView], None]) -> None:
         if self._has_all:
             return
-        name = row.run
+        name = self._name(row)
         with self._lock:
             self._open_events[name] = self._open_events.get(name, 0) + 1
-        self._events.put((name, write))
+        self._events.put((name, self._view(row), write))
 
     def _write(self) -> None:
         """The writer's thread: each event in turn, until it succeeds, is hopeless or the tracker is closed."""
-        self._until_done("", lambda view: view.connect())
+        for view in self._views.values():
+            self._until_done("", view, lambda view: view.connect())
         while (event := self._events.get()) is not None and not self._stop.is_set():
-            name, write = event
-            if self._until_done(name, write):
+            name, view, write = event
+            if self._until_done(name, view, write):
                 with self._lock:
                     self._open_events[name] -= 1
                     if not self._open_events[name]:
                         del self._open_events[name]
 
-    def _until_done(self, name: str, write: Callable[[MlflowView], None]) -> bool:
+    def _until_done(self, name: str, view: MlflowView, write: Callable[[MlflowView], None]) -> bool:
         tries = 0
         while not self._stop.is_set():
             try:
-                write(self._view)
+                write(view)
             except Exception as error:  # MLflow, requests, SQLAlchemy and sockets each raise their own
                 tries += 1
                 trouble = masked(f"{type(error).__name__}: {error}".splitlines()[0])[:400]
                 _logger.debug("MLflow: %s: %s", name, trouble)
-                self._view.forget()  # the server may have come back as another one
+                view.forget()  # the server may have come back as another one
                 with self._lock:
                     self._trouble = trouble
                     if is_hopeless(error) and tries >= _HOPELESS_TRIES:
