@@ -103,7 +103,8 @@ def _row(variant: str, extra: tuple[str, ...], language: str) -> Row:
     return Row(name=variant.replace("_", "-"), label=label, changes=changes, **published(8, VARIANTS[variant]))
 
 
-def _flags(parser: OneLineParser) -> None:
+def flags(parser: OneLineParser) -> None:
+    """Adds what the study needs besides the corpus."""
     add = parser.add_argument
     add("--domains", metavar="FILE", help="news domains, one a line, for RealNews-like of your own text")
     add("--scores", metavar="FILE", help="a URL and its score a line, for WebText-like of your own text")
@@ -122,7 +123,7 @@ def study_of(options: Options) -> Study:
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Runs the study from the command line; returns the exit code."""
-    return main(study_of, SCALES, argv, title=TITLE, flags=_flags)
+    return main(study_of, SCALES, argv, title=TITLE, flags=flags)
 
 
 if __name__ == "__main__":

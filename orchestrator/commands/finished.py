@@ -20,7 +20,7 @@ FINISHED_ONLY = "--finished-only"
 LEFT_TO_DO = 3
 """The exit code of a study that was to show its table only if it is finished, and is not."""
 
-_RUNS_STUDIES = "orchestrator.commands.study"
+_RUN_STUDIES = ("orchestrator.commands.study", "orchestrator.commands.grid")
 
 
 def shown_if_finished(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> bool:
@@ -58,7 +58,7 @@ def _runs_a_study(script: Path) -> bool:
         tree = ast.parse(script.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return False
-    return any(isinstance(node, ast.ImportFrom) and node.module == _RUNS_STUDIES for node in ast.walk(tree))
+    return any(isinstance(node, ast.ImportFrom) and node.module in _RUN_STUDIES for node in ast.walk(tree))
 
 
 def _has_reports(flags: Sequence[str]) -> bool:

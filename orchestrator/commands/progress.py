@@ -114,7 +114,8 @@ class Progress:
         self._plan = self._plan.extended(plan)
 
     def table(self) -> Table:
-        """Returns the rows as they stand."""
+        """Returns the rows as they stand; of several studies those at work, which are few enough for a screen."""
+        several = len(self._plan.studies) > 1
         table = Table(box=None, pad_edge=False, caption=self.summary(), caption_justify="left")
         table.add_column("row", no_wrap=True)
         table.add_column("stage", no_wrap=True)
@@ -124,11 +125,13 @@ class Progress:
         for row in self._plan.rows:
             key = self._current(row)
             stage, seen = self._plan.stages[key], self._seen[key]
+            if several and seen.state != "running":
+                continue
             whole = self._row_state(row)
             bar = ProgressBar(total=seen.steps, completed=seen.step or 0, width=16) if seen.steps else Text("")
             running = seen.state == "running" and not whole
             table.add_row(
-                _row_name(row),
+                f"{row.study}: {_row_name(row)}" if several else _row_name(row),
                 Text(whole or (stage.kind if running else f"{stage.kind}: {seen.state}"), style=_style(whole)),
                 bar if running else Text(""),
                 f"{seen.step}/{seen.steps}" if running and seen.steps else "",

@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -21,6 +22,7 @@ from orchestrator.commands.flags import Options
 from orchestrator.commands.plan_shown import show_plan
 from orchestrator.commands.progress import Progress
 from orchestrator.commands.seeds import Seeds, outcome, still_open
+from orchestrator.commands.tables import Tables
 from orchestrator.engine.events import Event
 from orchestrator.engine.on_ray.run import run_plan
 from orchestrator.engine.outcomes import Accounting, Outcomes
@@ -30,11 +32,8 @@ from orchestrator.plan.cost import bytes_left
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.study import Scale, Study, plan_of
 from orchestrator.results.compare import Comparison, to_dict
-from orchestrator.results.rows import comparison_of, rejected_input
-from orchestrator.results.table import render
 from orchestrator.store import Store, open_store
 from orchestrator.store.plans import write_plan
-from orchestrator.store.reports import write_report
 from orchestrator.store.runs import RunFile, running
 from orchestrator.tracking.live import LiveRows
 from orchestrator.tracking.writer import Tracker
@@ -45,6 +44,21 @@ from t5core.training.profiling import TRACE_FILE
 
 FREE_BYTES_WANTED = 200_000_000
 """Beside the plan's checkpoints: corpus, tokens, logs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What a run came to.
+
+    Attributes:
+        code: of the command.
+        comparisons: by study; without those that were refused what they were given.
+        as_json: the tables, with where the time went.
+    """
+
+    code: int
+    comparisons: Mapping[str, Comparison]
+    as_json: str
 
 
 def main(
@@ -93,20 +107,21 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
             return show_plan(plan, store, console, as_json=options.json)
         if len(finished) < len(plan.stages):
             store.check_writable(FREE_BYTES_WANTED + bytes_left(plan, finished))
-        code, comparison, as_json = _run(study, scale, plan, finished, store, options, console, started_s)
+        ran = run_together((study,), scale, plan, finished, store, options, console, started_s)
+        comparison = ran.comparisons.get(study.name)
         if comparison is None or seeds.most is None:
             break
-        ended = _why_no_more(code, looks_left, seeds, options, started_s)
+        ended = _why_no_more(ran.code, looks_left, seeds, options, started_s)
         decision = still_open(comparison, seeds)
         next_more = more if ended else seeds.next_more(more, decision)
         added = [row for row in next_more if next_more[row] > more.get(row, 0)]
         say(console, order=outcome(decision, added, ended or f"{seeds.most} seeds of each row concerned"))
         if not added:
             if options.json:
-                print(as_json, flush=True)
+                print(ran.as_json, flush=True)
             break
         more = next_more
-    return code
+    return ran.code
 
 
 def _why_no_more(code: int, looks_left: int, seeds: Seeds, options: Options, started_s: float) -> str:
@@ -118,8 +133,8 @@ def _why_no_more(code: int, looks_left: int, seeds: Seeds, options: Options, sta
     return "" if looks_left else f"{seeds.looks} tables were looked at, as many as share the level"
 
 
-def _run(
-    study: Study,
+def run_together(
+    studies: Sequence[Study],
     scale: Scale,
     plan: Plan,
     finished: Collection[str],
@@ -127,46 +142,56 @@ def _run(
     options: Options,
     console: Console,
     started_s: float,
-) -> tuple[int, Comparison | None, str]:
-    """Runs a plan and shows its table, as JSON only if it is the last one.
+) -> Ran:
+    """Runs a plan and shows the tables of its studies, as JSON only if it is the last run.
 
-    Returns:
-        The exit code, and the table where there is one, also as JSON.
+    Args:
+        studies: of the plan.
+        scale: with the flags of the command line.
+        plan: of all studies.
+        finished: keys of the stages that the store holds.
+        store: of the run.
+        options: the command line.
+        console: where people read.
+        started_s: when the command began, by ``time.monotonic``.
     """
     with contextlib.ExitStack() as stack:
-        tracker = stack.enter_context(Tracker.open(options.tracking_uri, study.name, scale.name, store, plan.rows))
-        write_plan(store, plan)
-        _say_what_was_decided(study, scale, plan, finished, store, tracker, options, console)
+        names = tuple(study.name for study in studies)
+        tracker = stack.enter_context(Tracker.open(options.tracking_uri, names, scale.name, store, plan.rows))
+        for one in (plan, *(plan.of_study(name) for name in names if len(names) > 1)):
+            write_plan(store, one)
+        _say_what_was_decided(studies, scale, plan, finished, store, tracker, options, console)
         run = stack.enter_context(running(store, plan.name))
         rows = stack.enter_context(LiveRows(plan, store, tracker))
-        outcomes = _outcomes(plan, store, run, rows, options, console)
-        rejected = rejected_input(outcomes)
-        if rejected is not None:
+        tables = Tables(plan, store, None if options.json else console, looks=options.number_of_seeds.looks)
+        outcomes = _outcomes(plan, store, run, rows, tables, options, console)
+        rejected = tables.rest(outcomes)
+        if rejected:
             run.ends("refused")
             print(f"error: {rejected}", file=sys.stderr)
-            return 2, None, ""
+            return Ran(code=2, comparisons={}, as_json="")
         run.ends("finished" if outcomes.ok else "failed")
-        comparison = comparison_of(plan, outcomes, store, looks=options.number_of_seeds.looks)
-        write_report(store, plan, to_dict(comparison))
-        accounting = _accounting(outcomes.accounting)
-        as_json = json.dumps({**to_dict(comparison), "accounting": accounting}, ensure_ascii=False)
+        as_json = _tables_json(tables.comparisons, outcomes.accounting)
         if not options.json:
-            render(comparison, console)
             _say_where_time_went(outcomes, time.monotonic() - started_s, console)
         elif options.number_of_seeds.most is None:
             print(as_json, flush=True)
         if options.profile:
             say_where_traces_are(plan, finished, store, console)
         # what MLflow has not taken yet it is given now: the table does not wait for it
-        return (0 if outcomes.ok else 1), comparison, as_json
+        return Ran(code=0 if outcomes.ok else 1, comparisons=tables.comparisons, as_json=as_json)
 
 
-def _outcomes(plan: Plan, store: Store, run: RunFile, rows: LiveRows, options: Options, console: Console) -> Outcomes:
-    """Runs the plan, with the display and MLflow told of it."""
+def _outcomes(
+    plan: Plan, store: Store, run: RunFile, rows: LiveRows, tables: Tables, options: Options, console: Console
+) -> Outcomes:
+    """Runs the plan, with the display, MLflow and the tables told of it."""
+    listeners: list[Callable[[Event], None]] = [rows, tables]
 
     def told(event: Event) -> None:
         progress(event)
-        rows(event)
+        for listener in listeners:
+            listener(event)
 
     def stopped() -> None:
         run.ends("stopped")
@@ -189,8 +214,15 @@ def _outcomes(plan: Plan, store: Store, run: RunFile, rows: LiveRows, options: O
         raise
 
 
+def _tables_json(comparisons: Mapping[str, Comparison], accounting: Accounting) -> str:
+    """One table with the accounting in it; of several studies, the tables under ``studies``, by name."""
+    tables = {name: to_dict(comparison) for name, comparison in comparisons.items()}
+    values: dict[str, Any] = next(iter(tables.values())) if len(tables) == 1 else {"studies": tables}
+    return json.dumps({**values, "accounting": _accounting(accounting)}, ensure_ascii=False)
+
+
 def _say_what_was_decided(
-    study: Study,
+    studies: Sequence[Study],
     scale: Scale,
     plan: Plan,
     finished: Collection[str],
@@ -203,11 +235,16 @@ def _say_what_was_decided(
     seeds = options.number_of_seeds
     named, distinct = plan.shared()
     places = f"{distinct} for {named} places in the rows (shared ones run once); {len(finished)} are finished already"
+    if len(studies) == 1:
+        which, own = {"study": studies[0].title}, studies[0].own_seeds(scale, seeds.each)
+    else:
+        which = {"studies": f"{len(studies)}, {', '.join(study.name for study in studies)}"}
+        own = {f"{s.name}/{row}": n for s in studies for row, n in s.own_seeds(scale, seeds.each).items()}
+    rows = seeds.said(sum(len(study.rows) for study in studies), own)
+    more = f"{options.learning_rates.said()}{said_of_checkpoints(scale.baseline.finetune)}"
     say(
         console,
-        study=f"{study.title}: {seeds.said(len(study.rows), study.own_seeds(scale, seeds.each))}"
-        f"{options.learning_rates.said()}"
-        f"{said_of_checkpoints(scale.baseline.finetune)}",
+        **{name: f"{said}: {rows}{more}" for name, said in which.items()},
         scale=f"{scale.name}: {scale.purpose}",
         stages=places,
         precision=f"{precision.value} ({precision.why})",
