@@ -5,6 +5,9 @@
     t5grid report objectives      one HTML page with the table and its plot
     t5grid report objectives --compare tiny mini    which pairs of rows one tells apart, and which the other confirms
     t5grid corpus c4 crawl/ --out D  a corpus by a recipe, on Ray
+    t5grid run objectives,mixing --scale tiny       several studies as one plan; all: every study
+    t5grid plan all --scale paper                   what that would take, and starts nothing
+    t5grid explain objectives/span-3                why its stages are in the store or not
 
 It lives in the topmost room because it may know all others. Errors a user can act on are one line, exit code 2.
 """
@@ -19,12 +22,23 @@ from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
 
 DEFAULT_SCALE = "tiny"
+GRID_VERBS = {
+    "run": "some studies, or all, as one plan: a stage that two of them need runs once",
+    "plan": "what that would take: stages, sharing, FLOPs, hours, money; starts nothing",
+    "explain": "why a stage, or the stages of a row, are in the store or not: field by field",
+}
+"""Verbs whose command lines are read with the flags of studies (``dashboards.commands.grid``), and their help."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one verb; returns the exit code: 0, or 2 for input that cannot be used."""
+    given = sys.argv[1:] if argv is None else argv
+    if given and given[0] in GRID_VERBS:
+        from dashboards.commands.grid import grid_command
+
+        return grid_command(given[0], given[1:])
     try:
-        args = _parser().parse_args(argv)
+        args = _parser().parse_args(given)
         if args.verb == "status":
             from dashboards.commands.status import show_status
 
@@ -67,7 +81,9 @@ def _report(args: argparse.Namespace) -> None:
 
 
 def _parser() -> OneLineParser:
-    parser = OneLineParser(prog="t5grid", description="Looks at the results of t5grid's studies; makes corpora on Ray.")
+    parser = OneLineParser(
+        prog="t5grid", description="Runs t5grid's studies and looks at their results; makes corpora on Ray."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     status = verbs.add_parser(
@@ -95,6 +111,8 @@ def _parser() -> OneLineParser:
     report.add_argument("--json", action="store_true", help="with --compare: as one JSON object")
 
     add_corpus_to(verbs)
+    for verb, what in GRID_VERBS.items():
+        verbs.add_parser(verb, help=what)
 
     for verb in (status, report):
         verb.add_argument("--store", default=default_store_uri(), help="where results lie (default: %(default)s)")

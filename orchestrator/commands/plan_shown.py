@@ -50,7 +50,7 @@ def plan_json(plan: Plan, store: Store) -> dict[str, Any]:
         "checkpoint_bytes": cost.checkpoint_bytes,
         "rates": [
             {"device": device, "flops_per_s": rate, "from": why, "device_hours": cost.flops / rate / 3600}
-            for device, rate, why in _rates(store)
+            for device, rate, why in device_rates(store)
         ],
     }
 
@@ -143,7 +143,7 @@ def _data(plan: Plan) -> list[str]:
     return told
 
 
-def _rates(store: Store) -> list[tuple[str, float, str]]:
+def device_rates(store: Store) -> list[tuple[str, float, str]]:
     """Measured rates by device first: what finished stages' last attempts reached; then the assumptions."""
     runs: dict[str, list[tuple[float, float]]] = {}
     for m in store.manifests():

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from orchestrator.plan.plan import Plan
+from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from t5core.config import ModelConfig, ObjectiveConfig, TrainConfig
 from t5core.model import num_parameters, train_flops
@@ -44,6 +44,15 @@ class StageCost:
     flops: float
     checkpoint_bytes: int
     on_the_way_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowCost:
+    """What one row costs: ``flops`` if it ran alone, ``added_flops`` beside the rows before it in the plan."""
+
+    row: PlannedRow
+    flops: float
+    added_flops: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +118,27 @@ def plan_cost(plan: Plan) -> PlanCost:
         tokens=sum(cost.tokens for cost in costs.values()),
         checkpoint_bytes=sum(cost.checkpoint_bytes for cost in costs.values()),
     )
+
+
+def row_costs(plan: Plan) -> tuple[RowCost, ...]:
+    """Returns the cost of every row, in the plan's order; what they add sums up to the plan's cost."""
+    counted: set[str] = set()
+    out = []
+    for row in plan.rows:
+        keys = set(row.stages.values())
+        added = sum(plan.stages[key].cost for key in keys - counted)
+        out.append(RowCost(row=row, flops=sum(plan.stages[key].cost for key in keys), added_flops=added))
+        counted |= keys
+    return tuple(out)
+
+
+def critical_path(plan: Plan) -> tuple[Stage, ...]:
+    """Returns the costliest chain of stages that each read the one before: no number of devices makes it shorter."""
+    longest: dict[str, tuple[float, tuple[Stage, ...]]] = {}
+    for key, stage in plan.stages.items():  # each comes after what it reads
+        before = max((longest[read] for read in stage.inputs.values()), key=lambda chain: chain[0], default=(0.0, ()))
+        longest[key] = before[0] + stage.cost, (*before[1], stage)
+    return max(longest.values(), key=lambda chain: chain[0], default=(0.0, ()))[1]
 
 
 def bytes_left(plan: Plan, finished: Collection[str]) -> int:
