@@ -40,7 +40,6 @@ from orchestrator.tracking.writer import Tracker
 from t5core.arguments import OneLineParser
 from t5core.errors import ConfigError
 from t5core.readable import duration
-from t5core.training.profiling import TRACE_FILE
 
 FREE_BYTES_WANTED = 200_000_000
 """Beside the plan's checkpoints: corpus, tokens, logs."""
@@ -256,6 +255,8 @@ def _say_what_was_decided(
 
 def say_where_traces_are(plan: Plan, before: Collection[str], store: Store, console: Console) -> None:
     """Says where the traces of a profiled run lie, and that what was finished ``before`` has got none."""
+    from t5core.training.profiling import TRACE_FILE  # imports PyTorch, for which a plan need not wait
+
     trace = TRACE_FILE.as_posix()
     trained = [stage for key, stage in plan.stages.items() if stage.trains and key not in before]
     for stage in trained:

@@ -1,6 +1,6 @@
 """What a plan costs before anything runs: operations, tokens, bytes, device-hours.
 
-Operations are counted from the configs (``t5core.model.flops``). Hours divide them by a rate: the rate that finished
+Operations are counted from the configs (``t5core.arithmetic``). Hours divide them by a rate: the rate that finished
 stages in the store reached on this kind of device, if there are any, else an assumption that is printed with it.
 """
 
@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 from orchestrator.plan.plan import Plan, PlannedRow
 from orchestrator.plan.stage import Stage
+from t5core.arithmetic import num_parameters, train_flops
 from t5core.config import ModelConfig, ObjectiveConfig, TrainConfig
-from t5core.model import num_parameters, train_flops
 from t5core.objectives import lengths
 
 ASSUMED_FLOPS_PER_S: Mapping[str, tuple[float, str]] = MappingProxyType(

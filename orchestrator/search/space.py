@@ -11,12 +11,14 @@ What the sampler learns from it is the point.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import optuna
+from typing import TYPE_CHECKING
 
 from t5core.config import MixtureConfig, TaskWeight
 from t5core.errors import ConfigError
 from t5core.mixing import UNSUPERVISED, mixture_rates
+
+if TYPE_CHECKING:
+    import optuna
 
 SPACES = ("mixture", "maximum", "temperature", "rates")
 TEMPERATURES = (1.0, 8.0)
@@ -66,7 +68,7 @@ class Space:
         """Returns the fixed mixtures that are tried first, each with the point that stands for it."""
         return [(fixed, point) for fixed in self.fixed if (point := self._point(fixed)) is not None]
 
-    def suggest(self, trial: optuna.Trial) -> MixtureConfig:
+    def suggest(self, trial: "optuna.Trial") -> MixtureConfig:
         """Returns a mixture of the sampler's choice."""
         if self.name == "rates":
             names = (*self.tasks, UNSUPERVISED)

@@ -6,6 +6,7 @@ import numbers
 import types
 import typing
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 from t5core.errors import ConfigError, did_you_mean
@@ -41,7 +42,7 @@ class Config:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Rebuilds a config from ``to_dict()``'s output; raises ConfigError for unknown fields."""
-        hints = typing.get_type_hints(cls)
+        hints = _hints(cls)
         names = [f.name for f in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
@@ -73,12 +74,18 @@ class Config:
 
     def _one_of(self, *names: str) -> None:
         """Checks fields that are typed by a Literal."""
-        hints = typing.get_type_hints(type(self))
+        hints = _hints(type(self))
         for name in names:
             choices = typing.get_args(hints[name])
             value = getattr(self, name)
             if value not in choices:
                 raise ConfigError(name, value, f"choose one of {', '.join(choices)}", choices=choices)
+
+
+@cache
+def _hints(of: type) -> dict[str, Any]:
+    """The types of a class's fields, which it takes a while to resolve."""
+    return typing.get_type_hints(of)
 
 
 def _plain(value: Any) -> Any:

@@ -4,24 +4,47 @@ In: a name and a mesh. Out: a ``Device``, which says where tensors lie, in which
 programs are compiled, sharded and kept in step. Never: what is computed there.
 """
 
+import importlib
 import importlib.util
 import os
-from typing import cast
-
-import torch
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from t5core.config import MeshConfig
-from t5core.devices.cpu import CpuDevice
-from t5core.devices.cuda import CudaDevice
-from t5core.devices.device import Decision, Device
+from t5core.devices.decision import Decision
 from t5core.devices.layout import PARALLEL_CHOICES, Layout, check_parallel, mesh_of
 from t5core.devices.precision import CHOICES as PRECISION_CHOICES
 from t5core.devices.precision import PRECISIONS, resolve_precision, usual_precision
-from t5core.devices.processes import SharedBatch
-from t5core.devices.xla import XlaDevice
 from t5core.errors import ConfigError
 
+if TYPE_CHECKING:
+    from t5core.devices.cpu import CpuDevice
+    from t5core.devices.cuda import CudaDevice
+    from t5core.devices.device import Device
+    from t5core.devices.processes import SharedBatch
+    from t5core.devices.xla import XlaDevice
+
 DEVICE_NAMES = ("auto", "cpu", "cuda", "xla")
+_MODULES = {"CpuDevice": "cpu", "CudaDevice": "cuda", "Device": "device", "XlaDevice": "xla"}
+"""Name -> the module that it is in, imported when it is asked for: flags need no PyTorch, which takes seconds."""
+_DRIVERS = ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/dxg", "/dev/kfd")
+"""One of these is there on a Linux with a GPU's driver: of NVIDIA, also on Jetson and in WSL, and of AMD."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def _finds_gpu() -> bool:
+    """Whether PyTorch finds a GPU; it is not asked where there is no driver of one, and it is not imported yet."""
+    if "torch" not in sys.modules and sys.platform == "linux" and not any(Path(path).exists() for path in _DRIVERS):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def resolve_device_name(name: str) -> str:
@@ -35,10 +58,10 @@ def resolve_device_name(name: str) -> str:
     if name == "auto":
         if os.environ.get("PJRT_DEVICE", "").upper() == "TPU" or os.environ.get("TPU_NAME"):
             return "xla"
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if _finds_gpu() else "cpu"
     if name == "xla" and importlib.util.find_spec("torch_xla") is None:
         raise ConfigError("accelerator", name, "install torch-xla (Linux x86-64), or take accelerator=cpu")
-    if name == "cuda" and not torch.cuda.is_available():
+    if name == "cuda" and not _finds_gpu():
         raise ConfigError("accelerator", name, "PyTorch finds no CUDA device here: see nvidia-smi, or take cpu")
     return name
 
@@ -52,7 +75,7 @@ def open_device(
     recompute: bool = False,
     parallel: str | None = None,
     mesh: MeshConfig | None = None,
-) -> Device:
+) -> "Device":
     """Opens a device by name.
 
     Args:
@@ -69,6 +92,10 @@ def open_device(
     """
     if parallel is not None and (shard or recompute):
         raise ConfigError("parallel", parallel, "it says what shard and recompute say: give the one or the others")
+    from t5core.devices.cpu import CpuDevice
+    from t5core.devices.cuda import CudaDevice
+    from t5core.devices.xla import XlaDevice
+
     device_name = resolve_device_name(name)
     decided = None if precision is None else resolve_precision(precision, device_name).value
     wanted = next((known for known in PRECISIONS if known == decided), None)
@@ -82,7 +109,7 @@ def open_device(
             device = CpuDevice(threads, precision=precision or "float32", shard=shard, recompute=recompute)
     if parallel is not None:
         device.ask_for(parallel)
-    return cast(Device, device)
+    return cast("Device", device)
 
 
 __all__ = [

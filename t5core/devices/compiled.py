@@ -16,7 +16,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 
 from t5core.cache import user_cache_dir
-from t5core.devices.device import Decision
+from t5core.devices.decision import Decision
 from t5core.devices.processes import Group, SharedBatch
 
 SHAPES = 64

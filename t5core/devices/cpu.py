@@ -13,10 +13,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from t5core.devices.device import Decision
-from t5core.devices.precision import DTYPES, resolve_precision
+from t5core.devices.decision import Decision
+from t5core.devices.precision import resolve_precision
 from t5core.devices.processes import SharedBatch, join
 
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 THREAD_NUMBERS = 1 << 15
 """Numbers of a tensor from which on PyTorch gives another thread a part of the work."""
 
@@ -41,7 +42,7 @@ class CpuDevice(SharedBatch):
     ) -> None:
         super().__init__(join("gloo"), torch.device("cpu"), shard=shard, recompute=recompute)
         self._precision = resolve_precision(precision, "cpu")
-        self.compute_dtype = DTYPES[self._precision.value]
+        self.compute_dtype = _DTYPES[self._precision.value]
         self._asked = threads is not None
         if threads is not None:
             torch.set_num_threads(threads)
@@ -91,7 +92,7 @@ class CpuDevice(SharedBatch):
         )
 
     def _precision_now(self) -> Decision:
-        if self.compute_dtype == DTYPES[self._precision.value]:
+        if self.compute_dtype == _DTYPES[self._precision.value]:
             return self._precision
         return resolve_precision(str(self.compute_dtype).removeprefix("torch."), "cpu")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from t5core.devices.compiled import CompiledBatch, keep_compiled
-from t5core.devices.device import Decision
+from t5core.devices.decision import Decision
 from t5core.devices.precision import Precision
 from t5core.devices.processes import join
 from t5core.errors import ConfigError

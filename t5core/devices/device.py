@@ -7,7 +7,6 @@ function of place (``t5core.model.dropout``).
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,17 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from t5core.config import MeshConfig
+from t5core.devices.decision import Decision
 from t5core.devices.layout import Layout
 from t5core.devices.rates import memory_bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """One thing that was decided at start, and why: printed before a run and kept with its result."""
-
-    what: str
-    value: str
-    why: str
 
 
 class Device(Protocol):

@@ -10,15 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import torch
-
-from t5core.devices.device import Decision
+from t5core.devices.decision import Decision
 from t5core.errors import ConfigError
 
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 CHOICES = ("auto", *PRECISIONS)
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _UNITS = {"amx_bf16": "AMX", "avx512_bf16": "avx512_bf16", "bf16": "bf16 instructions"}

@@ -31,7 +31,8 @@ from torch.distributed.tensor import DTensor, Replicate, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
-from t5core.devices.device import Decision, SingleProcess
+from t5core.devices.decision import Decision
+from t5core.devices.device import SingleProcess
 from t5core.devices.layout import Layout, ways
 from t5core.devices.rates import peak_flops_per_s, process_peak_bytes
 from t5core.errors import ConfigError

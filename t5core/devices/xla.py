@@ -26,7 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from t5core.config import MeshConfig
-from t5core.devices.device import Decision, SingleProcess
+from t5core.devices.decision import Decision
+from t5core.devices.device import SingleProcess
 from t5core.devices.layered import is_joined, join_layers, layer_name, split_layers
 from t5core.devices.precision import Precision
 from t5core.devices.xla_cache import keep_programs

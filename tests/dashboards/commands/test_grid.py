@@ -1,6 +1,8 @@
 """``t5grid run``, ``plan`` and ``explain``: what they say, and what they refuse in one line."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -168,3 +170,16 @@ def test_help_names_the_studies(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "explain" in capsys.readouterr().out
+
+
+def test_planning_needs_no_pytorch(tmp_path):
+    """It takes longer to import than all studies to plan."""
+    asked = ["plan", "all", "--scale", "paper", "--accelerator", "cpu", "--store", str(tmp_path / "store")]
+    program = f"""
+import sys
+from dashboards.cli import main
+code = main({asked!r})
+print("heavy:", sorted({{"torch", "ray", "mlflow", "optuna", "scipy"}} & set(sys.modules)), "code:", code)
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines()[-1] == "heavy: [] code: 0"
