@@ -6,6 +6,7 @@ are those of all rows, and a row has no cell where a task is not its own.
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from orchestrator.plan.parts import kind_of_role
 from orchestrator.plan.plan import EVALUATED, LIKELIHOOD, PRETRAINED, Plan, PlannedRow
 from orchestrator.plan.stage import Stage
 from orchestrator.results.compare import Comparison, RowResult, TaskColumn, compare
+from orchestrator.results.compute import compute_notes, compute_of
 from orchestrator.results.notes import notes_on
 from orchestrator.results.values import Checkpoints
 from orchestrator.stages.work import likelihood_file, pairs_in
@@ -38,15 +40,17 @@ def tasks_of_row(plan: Plan, row: PlannedRow) -> dict[str, Task]:
 def comparison_of(plan: Plan, outcomes: Outcomes, store: Store, *, looks: int = 1) -> Comparison:
     """Returns the comparison of a study's rows, from its plan and what came of it; ``looks`` as in ``compare``."""
     study = plan.studies[0]
-    return compare(
+    compute = compute_of(plan, study.baseline)
+    found = compare(
         row_results(plan, outcomes, store),
         columns_of(plan, outcomes),
         baseline=study.baseline,
         title=f"{study.title or study.name}, scale {plan.scale}",
         paper_sd=study.baseline_sd,
-        notes=notes_on(plan, outcomes),
+        notes=(*notes_on(plan, outcomes), *compute_notes(compute)),
         looks=looks,
     )
+    return replace(found, compute=compute)
 
 
 def row_results(plan: Plan, outcomes: Outcomes, store: Store) -> list[RowResult]:

@@ -256,6 +256,23 @@ class RateCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RowCompute:
+    """What all training behind a row takes.
+
+    Attributes:
+        flops: operations.
+        parameters: of its largest model.
+        tokens: of inputs, padding counted.
+        unequal: "flops", "parameters", "tokens" -> ratio to the baseline's, where it is far from 1.
+    """
+
+    flops: float
+    parameters: int
+    tokens: int
+    unequal: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The whole table.
 
@@ -272,6 +289,7 @@ class Comparison:
         rates: what other learning rates do to it; None: none was tried.
         baseline_deviations: the paper's column (a task without one), or AVERAGE -> how far the baseline's runs lie
             apart; empty where it has too few.
+        compute: row -> what is behind it; empty where that is not known.
     """
 
     title: str
@@ -288,6 +306,7 @@ class Comparison:
     columns: Mapping[str, Mapping[Measure, Measured]] = field(repr=False, compare=False)
     rates: RateCheck | None = None
     baseline_deviations: Mapping[str, Deviation] = field(default_factory=dict)
+    compute: Mapping[str, RowCompute] = field(default_factory=dict)
 
     @property
     def tau(self) -> dict[str, float | None]:

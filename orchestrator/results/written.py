@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.results.agreement import unrelated
 from orchestrator.results.signal import SIGNAL_WANTED, Signal
-from orchestrator.results.values import Cell, ComparedRow, Comparison, Number, RateCheck, TaskColumn
+from orchestrator.results.values import Cell, ComparedRow, Comparison, Number, RateCheck, RowCompute, TaskColumn
 
 _DIGITS = 4
 
@@ -26,7 +26,7 @@ def to_dict(comparison: Comparison) -> dict[str, Any]:
         "signal_wanted": SIGNAL_WANTED,
         "level": c.level,
         "paper_columns": list(c.paper_columns),
-        "rows": [_row_dict(row) for row in c.rows],
+        "rows": [{**_row_dict(row), "compute": _compute_dict(c.compute.get(row.name))} for row in c.rows],
         "tau": c.tau,
         "tau_interval": {
             name: None if a.interval is None else [_rounded(end) for end in a.interval]
@@ -41,6 +41,14 @@ def to_dict(comparison: Comparison) -> dict[str, Any]:
         "notes": list(c.notes),
         "learning_rates": None if c.rates is None else _rates_dict(c.rates),
     }
+
+
+def _compute_dict(compute: RowCompute | None) -> dict[str, Any] | None:
+    if compute is None:
+        return None
+    unequal = {name: _rounded(ratio) for name, ratio in compute.unequal.items()}
+    numbers = {"flops": compute.flops, "parameters": compute.parameters, "tokens": compute.tokens}
+    return {**numbers, "unequal_to_baseline": unequal}
 
 
 def _rates_dict(check: RateCheck) -> dict[str, Any]:

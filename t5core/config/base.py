@@ -6,10 +6,12 @@ import numbers
 import types
 import typing
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Self
 
 from t5core.errors import ConfigError, did_you_mean
+
+_HINTS: dict[type, dict[str, Any]] = {}
+"""Class -> its fields' types, as far as they were asked for."""
 
 
 def unhashed(default: Any) -> Any:
@@ -82,10 +84,11 @@ class Config:
                 raise ConfigError(name, value, f"choose one of {', '.join(choices)}", choices=choices)
 
 
-@cache
 def _hints(of: type) -> dict[str, Any]:
     """The types of a class's fields, which it takes a while to resolve."""
-    return typing.get_type_hints(of)
+    if of not in _HINTS:
+        _HINTS[of] = typing.get_type_hints(of)
+    return _HINTS[of]
 
 
 def _plain(value: Any) -> Any:
