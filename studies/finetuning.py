@@ -27,8 +27,8 @@ from orchestrator.plan.study import Row, Study
 from studies.architectures import two_layers_at_least
 from studies.paper import baseline_standard_deviation, published
 from studies.scales import SCALES
+from t5core.arithmetic import num_trained
 from t5core.config import ModelConfig, ObjectiveConfig
-from t5core.training.trainable import num_trainable
 
 PAPER_WIDTH = 768
 """d_model of the paper's Base, which its widths of adapters belong to."""
@@ -61,7 +61,7 @@ def study() -> Study:
 
 def kept_per_task(experiment: Experiment) -> Mapping[str, int | None]:
     """Returns the width of the adapters, what fine-tuning trains by its end, and its bytes in float32."""
-    trained = num_trainable(experiment.model, experiment.finetune)
+    trained = num_trained(experiment.model, experiment.finetune)
     return {
         "d": experiment.model.adapter_size,
         "trained_parameters": trained,

@@ -4,7 +4,7 @@
 A test holds the two to be the same for every architecture, size and option.
 """
 
-from t5core.config import ModelConfig
+from t5core.config import ModelConfig, TrainConfig
 
 
 def num_parameters(config: ModelConfig) -> int:
@@ -37,6 +37,21 @@ def train_flops(config: ModelConfig, inputs_length: int, targets_length: int) ->
         forward = _stack_flops(c, c.num_encoder_layers, inputs_length)
         forward += _stack_flops(c, c.num_decoder_layers, targets_length, inputs_length)
     return 3 * (forward + 2 * targets_length * c.d_model * c.vocab_size)
+
+
+def num_trained(config: ModelConfig, train: TrainConfig) -> int:
+    """Returns how many parameters a run trains by its end, as ``t5core.training.trainable`` chooses them."""
+    c = config
+    if train.trainable in ("all", "gradual"):
+        return num_parameters(c)
+    stacks = [(c.num_decoder_layers, not c.decoder_only)]
+    if c.architecture == "encoder_decoder":
+        stacks.append((c.num_encoder_layers, False))
+    adapter = 0 if c.adapter_size is None else 2 * c.d_model * c.adapter_size + c.d_model
+    adapters = sum(layers * adapter for layers, _ in stacks)
+    if train.trainable == "adapters":
+        return adapters
+    return adapters + sum((layers * (3 if cross else 2) + 1) * c.d_model for layers, cross in stacks)
 
 
 def _inner(c: ModelConfig) -> int:

@@ -209,7 +209,7 @@ def plan_over(
     for study in studies:
         try:
             scale = options.scale_of(scales, study)
-            more = seeds.first_more(study.baseline)
+            more = seeds.first_more(study.baseline, study.own_seeds(scale, seeds.each))
             plan = plan_of(study, scale, seeds.each, first_seed=options.first_seed, more_seeds=more, rates=rates)
         except ConfigError as error:
             if study.name not in optional:

@@ -3,8 +3,9 @@
 import pytest
 
 from t5core import arithmetic
-from t5core.config import ModelConfig
+from t5core.config import ModelConfig, TrainConfig
 from t5core.model import PRESETS, flops, preset
+from t5core.training.trainable import num_trainable
 
 ARCHITECTURES = ("encoder_decoder", "shared_encoder_decoder", "language_model", "prefix_lm")
 
@@ -40,3 +41,17 @@ def test_every_architecture_and_option_is_counted_as_the_model_counts_itself(
 
 def test_stacks_of_unlike_depth_are_counted_apart() -> None:
     check(preset("tiny").replace(num_encoder_layers=5, num_decoder_layers=2))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("trainable", ["all", "gradual", "adapters", "adapters_and_norms"])
+@pytest.mark.parametrize("adapter_size", [None, 24])
+def test_what_is_trained_is_counted_as_training_chooses_it(
+    architecture: str, trainable: str, adapter_size: int | None
+) -> None:
+    if trainable.startswith("adapters") and adapter_size is None:
+        pytest.skip("no adapters to train")
+    model = preset("tiny", vocab_size=400, architecture=architecture)  # type: ignore[arg-type]
+    model = model.replace(adapter_size=adapter_size)
+    train = TrainConfig(steps=12, trainable=trainable)  # type: ignore[arg-type]
+    assert arithmetic.num_trained(model, train) == num_trainable(model, train)
