@@ -16,8 +16,8 @@ four times these parameters, which is where most of the computation goes at the 
 softmax over the vocabulary takes its part whatever the size, so larger models cost less than twice and four times.
 
 At `tiny` the whole study stands on a quarter of the scale's steps (325 and 200), so that it takes minutes: its row of
-four times the steps is the scale's baseline, as the other studies train it. A quarter of them ends before the plateau is left
-that docs/tiny.md tells of, so what more steps gain there is more than it would be later on.
+four times the steps is the scale's baseline, as the other studies train it. A quarter of them ends before the plateau
+is left that docs/tiny.md tells of, so what more steps gain there is more than it would be later on.
 
     python studies/scaling.py --scale tiny
     python studies/scaling.py --scale tiny --rows '4x-ensembled*'
