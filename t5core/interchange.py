@@ -72,6 +72,19 @@ def from_hf(folder: str | os.PathLike[str]) -> T5:
     return model.eval()
 
 
+def check_hf(folder: str | os.PathLike[str]) -> tuple[ModelConfig, tuple[Path, ...]]:
+    """Returns the model that a Hugging Face T5 folder describes and the files of its weights, of which heads are read.
+
+    Raises:
+        ConfigError, CheckpointError: as ``from_hf``, but for what only the values of tensors tell.
+    """
+    path = Path(folder)
+    described = _Described.read(path)
+    files = _files_by_tensor(path)
+    _places(path, files, described, on_meta(described.config).state_dict())
+    return described.config, tuple(sorted(set(files.values())))
+
+
 def to_hf(model: T5, folder: str | os.PathLike[str]) -> None:
     """Writes a model as a Hugging Face T5 folder: ``model.safetensors`` in float32, then ``config.json``.
 
@@ -239,39 +252,63 @@ def _weights(
     folder: Path, files: Mapping[str, Path], described: _Described, expected: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Returns the tensors by our names; ``expected`` has their shapes."""
-    theirs = {hf_name(name): name for name in expected}
-    extras = {name for name in (_HEAD, *_COPIES) if name in files and name not in theirs}
-    unknown = sorted(set(files) - set(theirs) - extras - set(_UNUSED))
+    places = _places(folder, files, described, expected)
+    found = {name: tensor for name, tensor in _read(files) if name not in _UNUSED}
+    for name in sorted({_HEAD, *_COPIES} & set(found) - {hf_name(ours) for ours in expected}):
+        if not torch.equal(found[name], found[places["embedding.weight"]]):
+            raise CheckpointError("tensor", name, f"it differs from {_EMBEDDING}, which the config ties it to")
+    taken: set[str] = set()
+    out = {}
+    for ours, name in places.items():  # the embedding may stand for the head too: each has memory of its own
+        out[ours] = found[name].clone() if name in taken else found[name]
+        taken.add(name)
+    return out
+
+
+def _places(
+    folder: Path, files: Mapping[str, Path], described: _Described, expected: Mapping[str, Tensor]
+) -> dict[str, str]:
+    """Returns which of the folder's tensors each of ours is; names and shapes are held against what is expected."""
+    theirs = {hf_name(ours): ours for ours in expected}
+    unknown = sorted(set(files) - set(theirs) - {_HEAD, *_COPIES, *_UNUSED})
     if unknown:
         way_out = f"{len(unknown)} of its tensors have no place in the model that {CONFIG_FILE} describes"
         raise CheckpointError("tensor", unknown[0], way_out)
-    found = {name: tensor for name, tensor in _read(files) if name not in _UNUSED}
-    for name in _COPIES:
-        if _EMBEDDING not in found and name in found:
-            found[_EMBEDDING] = found[name]
-    if described.head_may_be_the_embedding and _EMBEDDING in found:
-        found.setdefault(_HEAD, found[_EMBEDDING].clone())
-    missing = sorted(set(theirs) - set(found))
+    stands_for = {name: name for name in theirs if name in files}
+    copy = next((name for name in _COPIES if name in files), None)
+    if copy is not None:
+        stands_for.setdefault(_EMBEDDING, copy)
+    if described.head_may_be_the_embedding and _EMBEDDING in stands_for:
+        stands_for.setdefault(_HEAD, stands_for[_EMBEDDING])
+    missing = sorted(set(theirs) - set(stands_for))
     if missing:
         raise CheckpointError("tensor", missing[0], f"{len(missing)} tensors are missing from {folder}")
-    for name in sorted(extras):
-        if not torch.equal(found[name], found[_EMBEDDING]):
-            raise CheckpointError("tensor", name, f"it differs from {_EMBEDDING}, which the config ties it to")
+    shapes = _shapes(files)
     for name, ours in theirs.items():
-        if found[name].shape != expected[ours].shape:
-            way_out = f"{CONFIG_FILE} asks for {tuple(expected[ours].shape)}"
-            raise CheckpointError(name, tuple(found[name].shape), way_out)
-    return {ours: found[name] for name, ours in theirs.items()}
+        shape = shapes[stands_for[name]]
+        if shape != tuple(expected[ours].shape):
+            raise CheckpointError(name, shape, f"{CONFIG_FILE} asks for {tuple(expected[ours].shape)}")
+    return {ours: stands_for[name] for name, ours in theirs.items()}
 
 
-def _read(files: Mapping[str, Path]) -> Iterator[tuple[str, Tensor]]:
-    """Gives every tensor in float32, in memory of its own; refuses those with values that are not finite."""
+def _shapes(files: Mapping[str, Path]) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of all tensors, from the heads of their files."""
+    shapes = {}
     for path in sorted(set(files.values())):
         with _opened(path) as file:
             present = set(file.keys())
             for name in sorted(name for name, where in files.items() if where == path):
                 if name not in present:
                     raise CheckpointError("tensor", name, f"the index says {path.name}, but it is not there")
+                shapes[name] = tuple(file.get_slice(name).get_shape())
+    return shapes
+
+
+def _read(files: Mapping[str, Path]) -> Iterator[tuple[str, Tensor]]:
+    """Gives every tensor in float32, in memory of its own; refuses those with values that are not finite."""
+    for path in sorted(set(files.values())):
+        with _opened(path) as file:
+            for name in sorted(name for name, where in files.items() if where == path):
                 tensor = file.get_tensor(name)
                 if not tensor.is_floating_point():
                     raise CheckpointError(name, str(tensor.dtype), "give floating-point weights")

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from t5core.arguments import OneLineParser, whole_number
 from t5core.cli.lines import note, print_json, rows
-from t5core.errors import CheckpointError, ConfigError, DataError
+from t5core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:  # importing torch takes seconds that --help does not need
     from t5core.model import T5
@@ -134,17 +134,12 @@ def generate(arguments: argparse.Namespace) -> int:
 
 def _trained(path: Path) -> "tuple[T5, Path]":
     """Returns a model on the CPU and the folder that holds its files."""
-    from t5core.interchange import CONFIG_FILE, from_hf
+    from t5core.interchange import from_hf
+    from t5core.start import is_ours, trained_folder
     from t5core.training import checkpoint
-    from t5core.training.loop import FINAL
 
-    for folder in (path, path / FINAL):
-        if (folder / checkpoint.STATE_FILE).is_file():
-            return checkpoint.load(folder).model(), folder
-    if (path / CONFIG_FILE).is_file():
-        return from_hf(path), path
-    files = f"no {checkpoint.STATE_FILE}, no {FINAL}/{checkpoint.STATE_FILE} and no {CONFIG_FILE} is there"
-    raise CheckpointError("CHECKPOINT", str(path), f"{files}: give a checkpoint or a Hugging Face T5 folder")
+    folder = trained_folder(path, "CHECKPOINT")
+    return (checkpoint.load(folder).model() if is_ours(folder) else from_hf(folder)), folder
 
 
 def _vocabulary(folder: Path, given: Path | None, num_rows: int) -> "Vocabulary":

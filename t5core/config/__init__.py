@@ -15,6 +15,7 @@ values with their JSON and their fingerprint. Never: a path that is opened, a de
 """
 
 from t5core.config.base import Config, added, unhashed
+from t5core.config.checkpoint import GivenVocabulary, InitConfig
 from t5core.config.model import (
     Architecture,
     AttentionInit,
@@ -54,6 +55,8 @@ __all__ = [
     "CorpusVariant",
     "DecodeConfig",
     "FeedForwardKind",
+    "GivenVocabulary",
+    "InitConfig",
     "LengthPenaltyForm",
     "LikelihoodConfig",
     "LossDenominator",

@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from t5core.config import ModelConfig
 from t5core.errors import CheckpointError
 from t5core.finite import check_finite
-from t5core.model import T5
+from t5core.model import T5, on_meta
 
 MODEL_FILE = "model.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"
@@ -49,6 +50,19 @@ class Checkpoint:
             check_finite(name, tensor, path)
         model.load_state_dict(weights)
         return model.eval()
+
+    def check_shapes(self) -> None:
+        """Raises CheckpointError where the weights are not those of the model that ``state.json`` describes."""
+        expected = {
+            k: tuple(v.shape) for k, v in on_meta(ModelConfig.from_dict(self.state["model"])).state_dict().items()
+        }
+        path = self.folder / MODEL_FILE
+        with safe_open(path, framework="pt") as file:
+            found = {name: tuple(file.get_slice(name).get_shape()) for name in list(file.keys())}
+        for name in sorted(expected.keys() | found.keys()):
+            if found.get(name) != expected.get(name):
+                way_out = f"{STATE_FILE} asks for {expected.get(name, 'no such tensor')}; give a whole checkpoint"
+                raise CheckpointError(name, found.get(name), f"{way_out} ({path})")
 
     def optimizer(self) -> dict[str, Tensor]:
         """Returns AdaFactor's moments by name."""
