@@ -46,7 +46,7 @@ def study() -> Study:
         baseline="baseline",
         baseline_sd=baseline_standard_deviation(),
         defaults=lambda scale: {"tasks": as_many_as_there_are(scale.tasks)},
-        changes={"objective": ObjectiveConfig(), "parts": PARTS},
+        changes=lambda scale: {"objective": ObjectiveConfig(), "parts": parts_at(scale)},
         rows=(
             Row(
                 name="baseline",
@@ -58,6 +58,12 @@ def study() -> Study:
             *(_row(f"T-{t:g}", f"Temperature-scaled, T={t:g}", f"Temperature {t:g}") for t in PAPER_TEMPERATURES),
         ),
     )
+
+
+def parts_at(scale: Experiment) -> int:
+    """Returns how many stages multi-task training is cut into: from a checkpoint it may have a schedule that is one."""
+    whole = scale.init is not None and not scale.further and scale.finetune.schedule.over_the_run
+    return 1 if whole else PARTS
 
 
 def fixed_mixtures(experiment: Experiment) -> tuple[Fixed, ...]:

@@ -24,7 +24,7 @@ from typing import Any
 from orchestrator.commands.study import main
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Changes, Row, Study
-from studies.mixing import PARTS, as_many_as_there_are, fixed_mixtures
+from studies.mixing import as_many_as_there_are, fixed_mixtures, parts_at
 from studies.paper import baseline_standard_deviation, published
 from studies.scales import SCALES
 from t5core.config import MixtureConfig, ObjectiveConfig
@@ -45,7 +45,7 @@ def study() -> Study:
         rows=(
             _row("pretrain-finetune", "Unsupervised pre-training + fine-tuning", {}),
             # in parts, as Table 11 has it: one run for both tables
-            _row("multitask", "Multi-task training", _at_once(parts=PARTS)),
+            _row("multitask", "Multi-task training", _in_parts),
             _row("multitask-finetune", "Multi-task pre-training + fine-tuning", _at_once(then_finetune=True)),
             _row(
                 "leave-one-out",
@@ -57,7 +57,11 @@ def study() -> Study:
     )
 
 
-def _at_once(**more: Any) -> Changes:
+def _in_parts(baseline: Experiment) -> Mapping[str, Any]:
+    return {"multitask": _mixture(baseline), "parts": parts_at(baseline)}
+
+
+def _at_once(**more: bool) -> Changes:
     def changes(baseline: Experiment) -> Mapping[str, Any]:
         return {"multitask": _mixture(baseline), **more}
 

@@ -4,6 +4,7 @@
     --tasks glue_cola,glue_sst2,my_task.yaml --data-dir data/ --pretrain-steps 5000
     --vocabulary-mix 10:corpus 1:german/ 1:french/ 1:romanian/
     --seeds 2 --rates 0.5x,1x,2x --checkpoints 5
+    --init hf:google/flan-t5-small --tasks my_task.yaml
 
 Everything is checked here or where it is used first, before any device is taken.
 """
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 
 from orchestrator.commands.addresses import default_store_uri, default_tracking_uri
 from orchestrator.commands.finished import FINISHED_ONLY, LEFT_TO_DO
+from orchestrator.commands.init import check_init, from_checkpoint
 from orchestrator.commands.seeds import Seeds
 from orchestrator.commands.vocabulary_mix import sources_of
 from orchestrator.plan.checkpoints import Checkpoints
@@ -84,6 +86,8 @@ class Options:
     json: bool
     vocabulary_mix: tuple[str, ...] = ()
     finetune: str | None = None
+    init: str | None = None
+    further: bool = False
     finished_only: bool = False
     profile: bool = False
     microbatch: int | None = None
@@ -134,6 +138,8 @@ class Options:
             )
             add("--rates", metavar="A,B", help=at_several)
             at_last = "take bits per byte at the last K checkpoints of each row, and their mean; K:N: N steps apart"
+            goes_on = "with --init: pre-train every row further from there, beside a row with the checkpoint as it is"
+            add("--further", action="store_true", help=goes_on)
             add("--checkpoints", metavar="K", help=f"{at_last} (default: the end alone)")
             says_what = f"show the table if every stage is finished; else start nothing, exit code {LEFT_TO_DO}"
             add(FINISHED_ONLY, action="store_true", help=says_what)
@@ -158,6 +164,8 @@ class Options:
         add("--finetune-steps", type=int, metavar="N", help="steps of fine-tuning, in place of the scale's")
         add("--inputs-length", type=int, metavar="N", help="tokens of a task's inputs, in place of the scale's")
         add("--targets-length", type=int, metavar="N", help="tokens of a task's targets and of predictions, likewise")
+        start = "start from this checkpoint, ours or Hugging Face's, and its vocabulary in place of pre-training"
+        add("--init", metavar="FOLDER|hf:NAME", help=start)
         add("--vocabulary-pieces", type=int, metavar="N", help="size of the SentencePiece vocabulary")
         add(
             "--vocabulary-mix",
@@ -211,6 +219,8 @@ class Options:
         here = self.accelerator != "auto" or "RAY_ADDRESS" not in os.environ  # else the run checks what Ray has
         if here:
             check_parallel(self._device_name(), self.parallel, mesh)
+        brought = {n: getattr(self, n) for n in ("pretrain_steps", "vocabulary_pieces", "vocabulary_mix")}
+        check_init(self.init, further=self.further, **brought)
         scale = scales[self.scale] if study is None else study.adapted(scales[self.scale])
         baseline = self._changed(scale.baseline)
         if mesh is not None and here:
@@ -284,6 +294,8 @@ class Options:
         return found
 
     def _changed(self, baseline: Experiment) -> Experiment:
+        if self.init is not None:
+            baseline = from_checkpoint(baseline, self.init, further=self.further)
         corpus, tasks, vocabulary, model = baseline.corpus, baseline.tasks, baseline.vocabulary, baseline.model
         names = tasks.names
         if self.corpus:

@@ -127,12 +127,15 @@ def _of_checkpoints(p: Mapping[str, Any]) -> list[str]:
 
 
 def _data(plan: Plan) -> list[str]:
-    """What a plan reads, a line for each corpus and each choice of tasks."""
+    """What a plan reads, a line for each corpus, each choice of tasks and each checkpoint."""
     told = []
     for stage in plan.stages.values():
         if stage.kind == "corpus":
             corpus = stage.settings["corpus"]
             told.append(", ".join(map(masked, corpus["paths"])) or f"{corpus['source']} text")
+        elif stage.kind == "init":
+            given = stage.settings["init"]
+            told.append(f"checkpoint {masked(given['source'])} (sha256 {given['content'][:12]})")
         elif stage.kind == "tasks":
             tasks = stage.settings["tasks"]
             own = {content["name"] for content in tasks["content"]}

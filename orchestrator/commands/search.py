@@ -19,6 +19,7 @@ from rich.console import Console
 from orchestrator.commands.addresses import default_storage_url
 from orchestrator.commands.console import exit_code, plain_console, say
 from orchestrator.commands.flags import Options
+from orchestrator.commands.init import said_of_init
 from orchestrator.commands.plan_shown import show_plan
 from orchestrator.commands.progress import Progress
 from orchestrator.commands.study import FREE_BYTES_WANTED, say_where_traces_are
@@ -300,6 +301,7 @@ def _say(
         search=f"{name}: {total} trials, {done} of them are there; {at_once} at a time",
         scale=f"{scale.name}: {scale.purpose}",
         space=f"{space.name}; first the paper's {len(space.starts())} fixed mixtures, which are never pruned",
+        **said_of_init(scale.baseline),
         **options.said_of_lanes(),
         storage=f"{masked(options.more['storage'])} (optuna-dashboard opens it)",
         tracking=f"{tracker.uri}, experiment {tracker.experiment}",

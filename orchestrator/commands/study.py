@@ -19,6 +19,7 @@ from rich.console import Console
 from orchestrator.commands.console import exit_code, plain_console, say
 from orchestrator.commands.finished import LEFT_TO_DO
 from orchestrator.commands.flags import Options
+from orchestrator.commands.init import said_of_init
 from orchestrator.commands.plan_shown import show_plan
 from orchestrator.commands.progress import Progress
 from orchestrator.commands.seeds import Seeds, outcome, still_open
@@ -90,6 +91,8 @@ def run_study(study: Study, scales: Mapping[str, Scale], options: Options) -> in
     """Plans, checks, runs and compares; raises ConfigError for what cannot be run."""
     started_s = time.monotonic()
     scale = options.scale_of(scales, study)
+    if options.further:
+        study = study.with_checkpoint_as_it_is()
     seeds, rates = options.number_of_seeds, options.learning_rates
     if seeds.most is not None and len(study.rows) < 2:
         raise ConfigError("seeds", options.seeds, "there is one row, so no order to be told: give a number")
@@ -247,6 +250,7 @@ def _say_what_was_decided(
         scale=f"{scale.name}: {scale.purpose}",
         stages=places,
         precision=f"{precision.value} ({precision.why})",
+        **said_of_init(scale.baseline),
         **options.said_of_lanes(),
         store=store.shown_uri,
         tracking=f"{tracker.uri}, experiment {tracker.experiment}",

@@ -92,6 +92,10 @@ def multitask_flops(model: ModelConfig, objective: ObjectiveConfig | None, train
 
 def stage_cost(stage: Stage) -> StageCost:
     """Returns the cost of one stage; preparation and evaluation count as nothing beside training."""
+    if stage.kind == "init":
+        held = num_parameters(ModelConfig.from_dict(dict(stage.settings["init"]["model"])))
+        taken = BYTES_PER_PARAMETER * held
+        return StageCost(stage=stage, parameters=held, tokens=0, flops=0.0, checkpoint_bytes=taken)
     if not stage.trains:
         return StageCost(stage=stage, parameters=0, tokens=0, flops=0.0, checkpoint_bytes=0)
     model = ModelConfig.from_dict(dict(stage.settings["model"]))

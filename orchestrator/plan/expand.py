@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.plan.cost import finetune_flops, multitask_flops, pretrain_flops
 from orchestrator.plan.ensembles import member_name, member_role, trained_role
 from orchestrator.plan.experiment import Experiment
+from orchestrator.plan.init import init_stages, read_ones
 from orchestrator.plan.parts import WHOLE, Part, parts_of
 from orchestrator.plan.stage import Stage, corpus_role
 from t5core.config import (
@@ -28,12 +29,15 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
     e = experiment
     stages: dict[str, Stage] = {}
     stages["corpus"] = _corpus(e.corpus)
-    stages["vocabulary"] = _vocabulary(e, stages)
+    if e.init is None:
+        stages["vocabulary"] = _vocabulary(e, stages)
+    else:
+        stages |= init_stages(e.init)
     text = {"corpus": stages["corpus"], "vocabulary": stages["vocabulary"]}
     from_corpus = any(task.embedded for task in tasks_of(e.tasks).values())
     source = {"corpus": _other_corpus(e.tasks_corpus, stages, "tasks_corpus")} if from_corpus else {}
     stages["tasks"] = Stage.of("tasks", f"{len(e.tasks.names)}-tasks", inputs=source, tasks=e.tasks)
-    if e.objective is not None:
+    if e.trains_on_text:
         stages["tokens"] = Stage.of("tokens", stages["corpus"].name, inputs=text)
     name = f"{row}-seed{e.seed}"
     members = [_trained(of_one, stages, member_name(name, number)) for number, of_one in enumerate(e.members)]
@@ -45,7 +49,7 @@ def stages_of(experiment: Experiment, row: str) -> dict[str, Stage]:
         for first, *others in zip(*members, strict=True):
             last = [one.last for one in (first, *others)]
             stages[first.role(role)] = judge(e, stages, last, first.called(name), first.part)
-    return stages
+    return stages if e.init is None else read_ones(stages)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,8 +206,8 @@ def _targets_length(e: Experiment, part: Part) -> int | None:
 
 
 def _pretrained(e: Experiment, stages: Mapping[str, Stage], name: str) -> dict[str, Stage]:
-    """Returns the stage of pre-training by its role; none where the row has no objective."""
-    if e.objective is None:
+    """Returns the stage of pre-training by its role; none where the row has no objective, or a checkpoint instead."""
+    if e.objective is None or e.in_place:
         return {}
     pretrain = e.pretrain.replace(seed=e.pretrain.seed + e.seed)
     plain = e.model.replace(adapter_size=None)  # adapters come with fine-tuning: rows with and without share the rest
@@ -211,7 +215,7 @@ def _pretrained(e: Experiment, stages: Mapping[str, Stage], name: str) -> dict[s
         "pretrain",
         name,
         cost=pretrain_flops(plain, e.objective, pretrain),
-        inputs={"tokens": stages["tokens"], "vocabulary": stages["vocabulary"]},
+        inputs={"tokens": stages["tokens"], "vocabulary": stages["vocabulary"], **_begun(e, stages)},
         model=plain,
         objective=e.objective,
         train=pretrain,
@@ -221,6 +225,11 @@ def _pretrained(e: Experiment, stages: Mapping[str, Stage], name: str) -> dict[s
     return {"pretrain": stage}
 
 
+def _begun(e: Experiment, stages: Mapping[str, Stage]) -> dict[str, Stage]:
+    """Returns the stage of the checkpoint that a first training starts from, by its role; none for random weights."""
+    return {} if e.init is None else {"init": stages["init"]}
+
+
 def _finetuned(
     e: Experiment, stages: Mapping[str, Stage], name: str, part: Part, before: Mapping[str, Stage]
 ) -> dict[str, Stage]:
@@ -228,9 +237,9 @@ def _finetuned(
     train = e.finetune.replace(seed=e.finetune.seed + e.seed)
     if part.targets_length is not None:
         train = train.replace(targets_length=_targets_length(e, part))
-    if not before:
+    start = {"pretrain": list(before.values())[-1]} if before else _begun(e, stages) if e.in_place else {}
+    if not start:
         train = train.replace(fresh_moments=False)  # they are so by themselves: one stage, not two
-    start = {"pretrain": list(before.values())[-1]} if before else {}
     stage = Stage.of(
         "finetune",
         _called(name, part),
@@ -259,7 +268,7 @@ def _multitask(e: Experiment, stages: Mapping[str, Stage], name: str, without: C
     ends = [whole.steps * part // e.parts for part in range(e.parts + 1)]
     early = whole.replace(keep_last=None, keep_every=None)  # only what is judged in the end is kept
     out: dict[str, Stage] = {}
-    earlier: dict[str, Stage] = {}
+    earlier = _begun(e, stages)
     read = ("tokens", "tasks", "vocabulary") if e.objective is not None else ("tasks", "vocabulary")
     plain = e.model.replace(adapter_size=None) if e.then_finetune else e.model
     text: dict[str, Any] = {} if e.objective is None else {"objective": e.objective}

@@ -12,6 +12,7 @@ from t5core.config import (
     Config,
     CorpusConfig,
     DecodeConfig,
+    InitConfig,
     MixtureConfig,
     ModelConfig,
     ObjectiveConfig,
@@ -59,6 +60,10 @@ class Experiment(Config):
         ensemble: what is judged are several models, whose logits are averaged; None: one model.
         precision: of activations, where it is not what the device computes in by itself (``usual_precision``); None: as
             the device does. The rest of a result's identity says nothing of devices.
+        init: a checkpoint, with its model and vocabulary, in place of pre-training: fine-tuning and multi-task training
+            begin there. A row without objective and mixture has no pre-training that it could take the place of: what
+            is left of it are its sizes and its vocabulary.
+        further: pre-train on from there, with fresh moments and the schedule of pre-training.
         seed: added to the seeds of pre-training and fine-tuning; corpus, vocabulary and tasks stay the same.
     """
 
@@ -82,6 +87,8 @@ class Experiment(Config):
     parts: int = 1
     ensemble: EnsembleConfig | None = added(None)
     precision: str | None = added(None)
+    init: InitConfig | None = added(None)
+    further: bool = added(False)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -105,6 +112,7 @@ class Experiment(Config):
         if self.mixture.unsupervised is not None:
             way_out = "unlabeled text takes part in multi-task training: set it in multitask"
             raise ConfigError("mixture.unsupervised", self.mixture.unsupervised, way_out)
+        self._check_init()
         self._check_multitask()
         if self.ensemble is not None:
             check_alike((self.model, *self.ensemble.models))
@@ -122,16 +130,44 @@ class Experiment(Config):
             return
         if self.objective is None and self.multitask.unsupervised is not None:
             raise ConfigError("objective", None, "multi-task training needs one for the unlabeled text")
-        schedule = self.pretrain.schedule
-        if self.parts > 1 and schedule.over_the_run:
-            raise ConfigError("schedule", schedule.kind, "it is laid over a whole run, which cannot be cut into parts")
-        if self.parts > 1 and self.pretrain.average_last is not None:
+        whole = self.multitask_train
+        if self.parts > 1 and whole.schedule.over_the_run:
+            way_out = "it is laid over a whole run, which cannot be cut into parts"
+            raise ConfigError("schedule", whole.schedule.kind, way_out)
+        if self.parts > 1 and whole.average_last is not None:
             way_out = "the next part would go on from the mean: a run that is averaged cannot be cut into parts"
-            raise ConfigError("average_last", self.pretrain.average_last, way_out)
-        if self.parts > 1 and self.pretrain.trainable == "gradual":
+            raise ConfigError("average_last", whole.average_last, way_out)
+        if self.parts > 1 and whole.trainable == "gradual":
             raise ConfigError(
                 "trainable", "gradual", "its episodes share out a whole run, which cannot be cut into parts"
             )
+
+    def _check_init(self) -> None:
+        """Checks that a row leaves a checkpoint what it is, and that its sentinels can be used where they have to."""
+        if self.init is None:
+            if self.further:
+                raise ConfigError("further", True, "there is no checkpoint to pre-train further from: give init")
+            return
+        for name, value in self.init.model.to_dict().items():
+            if name != "adapter_size" and (asked := getattr(self.model, name)) != value:
+                way_out = f"the checkpoint {self.init.source} has {value}, and no other size: leave such rows out"
+                raise ConfigError(name, asked, way_out)
+        if self.trains_on_text and not self.init.vocabulary.num_sentinels:
+            way_out = (
+                "objectives need its vocabulary's sentinels, whose ids fall one by one from <extra_id_0>: fine-tune"
+            )
+            raise ConfigError("init", self.init.source, f"{way_out} from it only")
+
+    @property
+    def in_place(self) -> bool:
+        """Whether a checkpoint takes the place of pre-training."""
+        trained = self.objective is not None or self.multitask is not None
+        return self.init is not None and not self.further and trained
+
+    @property
+    def trains_on_text(self) -> bool:
+        """Whether something is trained on the unlabeled text."""
+        return self.objective is not None and (self.multitask is not None or not self.in_place)
 
     @property
     def cut(self) -> dict[str, int]:
@@ -159,8 +195,14 @@ class Experiment(Config):
 
     @property
     def multitask_train(self) -> TrainConfig:
-        """Multi-task training as a whole: the steps of both phases or of the first, at pre-training's schedule."""
+        """Multi-task training as a whole: the steps of both phases or of the first, at pre-training's schedule.
+
+        Where a checkpoint takes the place of pre-training it is trained as fine-tuning is, as long and at its schedule.
+        """
         pretrain, finetune = self.pretrain, self.finetune
+        if self.in_place:
+            none = {"keep_last": None, "keep_every": None} if self.then_finetune else {}
+            return finetune.replace(fresh_moments=False, seed=finetune.seed + self.seed, **none)
         kept = {} if self.then_finetune else {"keep_last": finetune.keep_last, "keep_every": finetune.keep_every}
         return pretrain.replace(
             steps=pretrain.steps + (0 if self.then_finetune else finetune.steps),

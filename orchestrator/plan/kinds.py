@@ -63,6 +63,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             revisions=(Revision(name="any-script", touches=own_text),),
         ),
         "vocabulary": Kind(version=1, function="orchestrator.stages.text:vocabulary"),
+        "init": Kind(version=1, function="orchestrator.stages.init:init"),
         # 3: text around sentinels has the released code's ids, and some packages' text speaks of sentinels
         "tokens": Kind(version=3, function="orchestrator.stages.text:tokens"),
         "tasks": Kind(

@@ -7,7 +7,8 @@ Two rows may like different rates, and then the one that the scale's rate suits 
 
     pre-training             in rows that have one; their fine-tuning keeps its rate
     multi-task training      which goes by the schedule of pre-training
-    fine-tuning              in rows without pre-training: it is all the training that they have
+    fine-tuning              in rows without pre-training: it is all the training that they have; also where a
+                             checkpoint takes the place of pre-training, which multi-task training then goes by too
 
 So every row has as many tries at what it learns from nothing, and none at what all rows do alike. At 1x a row is what
 it is without any of this, to the same keys.
@@ -92,7 +93,7 @@ def at_rate(experiment: "Experiment", multiple: float) -> "Experiment":
     """Returns an experiment at a multiple of its rate, which is that of its training from random weights."""
     if multiple == OWN:
         return experiment
-    if experiment.objective is None:
+    if experiment.objective is None or experiment.in_place:
         return experiment.replace(finetune=_scaled(experiment.finetune, multiple))
     return experiment.replace(pretrain=_scaled(experiment.pretrain, multiple))
 

@@ -20,10 +20,14 @@ from typing import Any
 
 from orchestrator.plan.expand import stages_of
 from orchestrator.plan.experiment import Experiment
-from orchestrator.plan.plan import Fact, Plan, PlannedRow, PlannedStudy
+from orchestrator.plan.plan import EVALUATED, Fact, Plan, PlannedRow, PlannedStudy
 from orchestrator.plan.rates import OWN, OWN_RATE, Rates, at_rate, shown
+from orchestrator.plan.stage import Stage
 from t5core.errors import ConfigError
 from t5core.tasks import judged, tasks_of
+
+AS_IT_IS = "as-it-is"
+"""The row without further pre-training, beside those that go on from a checkpoint."""
 
 Changes = Mapping[str, Any] | Callable[[Experiment], Mapping[str, Any]]
 """Fields of Experiment and their values; a function, where they depend on the scale's experiment."""
@@ -96,6 +100,15 @@ class Study:
     def has(self, row: str, glob: str) -> bool:
         """Whether a glob, of ROW or STUDY/ROW, is about one of the study's rows."""
         return fnmatch.fnmatchcase(f"{self.name}/{row}" if "/" in glob else row, glob)
+
+    def with_checkpoint_as_it_is(self) -> "Study":
+        """Returns the study with one more row: the baseline without the further pre-training from its checkpoint."""
+        baseline = next(row for row in self.rows if row.name == self.baseline)
+
+        def changes(experiment: Experiment) -> Mapping[str, Any]:
+            return {**baseline.changed_fields(experiment), "further": False}
+
+        return replace(self, rows=(*self.rows, Row(name=AS_IT_IS, label="The checkpoint as it is", changes=changes)))
 
     def experiment(self, scale: "Scale", row: Row, seed: int) -> Experiment:
         """Returns a row's experiment at a scale."""
@@ -184,7 +197,23 @@ def plan_of(
             for rate in rates.multiples:
                 stages = stages_of(at_rate(experiment, rate), row.name if rate == OWN else f"{row.name}-{shown(rate)}")
                 rows.append((replace(says, rate=rate), stages))
+    _check_apart(baseline, rows)
     return Plan.of(study.planned, scale.name, rows)
+
+
+def _check_apart(baseline: Experiment, rows: Sequence[tuple[PlannedRow, Mapping[str, Stage]]]) -> None:
+    """Raises ConfigError where rows differ in nothing but what a checkpoint takes the place of."""
+    if baseline.init is None:
+        return
+    seen: dict[str, str] = {}
+    for row, stages in rows:
+        other = seen.setdefault(stages[EVALUATED].key, row.run)
+        if other != row.run:
+            why = "they differ in pre-training, which it takes the place of: --further pre-trains each from there"
+            if baseline.further:
+                why = "they differ in nothing that is left"
+            way_out = f"from it, {other} and {row.run} are one run: {why}; --rows leaves rows out"
+            raise ConfigError("init", baseline.init.source, way_out)
 
 
 def planned(row: Row, experiment: Experiment, changed: Sequence[str], facts: Mapping[str, Fact]) -> PlannedRow:
@@ -203,7 +232,7 @@ def planned(row: Row, experiment: Experiment, changed: Sequence[str], facts: Map
         label=row.label,
         paper=dict(row.paper),
         paper_cell=row.paper_cell,
-        axes={name: says.get(name) for name in changed},
+        axes={name: says.get(name, getattr(experiment, name)) for name in changed},
         tasks=tuple(judged(tasks_of(experiment.tasks))),
         facts=dict(facts),
     )

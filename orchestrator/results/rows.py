@@ -176,6 +176,8 @@ def _whole_run(plan: Plan, trained: Stage) -> tuple[int, int]:
         return begin, before + steps
     if "pretrain" in trained.inputs:
         return sum(_whole_run(plan, plan.stages[trained.inputs["pretrain"]])), steps
+    if "init" in trained.inputs and trained.kind == "finetune":  # others begin to count anew
+        return int(plan.stages[trained.inputs["init"]].settings["init"]["total_step"]), steps
     return 0, steps
 
 

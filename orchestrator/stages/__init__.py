@@ -8,6 +8,7 @@ left there is taken up again.
     vocabulary  vocabulary.model, vocabulary.json
     tokens      {train,validation}.{tokens,offsets}.npy
     tasks       {task}.{train,validation}.jsonl
+    init        final/ (a checkpoint)
     pretrain    final/ (a checkpoint), metrics.jsonl
     finetune, multitask    the same, and kept/step-*/ where other weights than the last are judged too
     evaluate    {task}.predictions.jsonl, {task}.scores.npy

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.plan.stage import corpus_role
 from orchestrator.stages.work import Work, write_rows
-from t5core.config import CorpusConfig, TasksConfig, VocabularyConfig
+from t5core.config import CorpusConfig, GivenVocabulary, TasksConfig, VocabularyConfig
 from t5core.corpora import build_corpus, identify, read_documents
 from t5core.errors import DataError
 from t5core.feeds import tokenise
@@ -30,7 +30,9 @@ def corpus(work: Work) -> dict[str, Any]:
 
 
 def vocabulary(work: Work) -> dict[str, Any]:
-    """Trains the vocabulary on its corpora by their parts."""
+    """Trains the vocabulary on its corpora by their parts, or copies that of a checkpoint."""
+    if "given" in work.stage.settings:
+        return _given_vocabulary(work)
     config = VocabularyConfig.from_dict(work.setting("vocabulary"))
     sources = []
     for number, parts in enumerate(work.stage.settings.get("parts", [1])):
@@ -54,6 +56,14 @@ def vocabulary(work: Work) -> dict[str, Any]:
         for sample in samples
     ]
     return {**sizes, "sources": drawn}
+
+
+def _given_vocabulary(work: Work) -> dict[str, Any]:
+    from t5core.start import open_vocabulary
+
+    given = open_vocabulary(GivenVocabulary.from_dict(work.setting("given")))
+    given.save_to(work.folder)
+    return {"num_pieces": given.num_pieces, "num_sentinels": given.num_sentinels, "size": given.size}
 
 
 def tokens(work: Work) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The stages that train: pre-training, fine-tuning, and both at once.
 
-    pretrain    unlabeled text                           from random weights
-    finetune    tasks, mixed                             from what is trained before, or from random weights
-    multitask   unlabeled text and tasks, mixed          from random weights, or from its own earlier part
+    pretrain    unlabeled text                           from random weights, or from a checkpoint that is given
+    finetune    tasks, mixed                             from what is trained before, such a checkpoint, random weights
+    multitask   unlabeled text and tasks, mixed          from random weights, such a checkpoint, or its own earlier part
 
 All leave ``final/`` (a checkpoint with the vocabulary beside it) and ``metrics.jsonl``.
 """
@@ -30,9 +30,9 @@ VALIDATION_BATCHES = 8
 
 
 def pretrain(work: Work) -> dict[str, Any]:
-    """Trains on unlabeled text."""
+    """Trains on unlabeled text; from a checkpoint that is given it begins anew, but for the weights."""
     train, config, vocabulary = _settings(work)
-    model = T5(config).initialise(train.seed)
+    model = _first_model(work, config, train)
     run = TrainingRun(
         model,
         _text(work, "train", train, config, vocabulary),
@@ -53,8 +53,9 @@ def finetune(work: Work) -> dict[str, Any]:
     examples, rates = _mixture(work, vocabulary)
     feed = _example_feed(examples, rates, train, config, vocabulary)
     moments, first_step, new = None, 0, frozenset[str]()
-    if "pretrain" in work.inputs:
-        start = checkpoint.load(work.inputs["pretrain"] / FINAL)
+    earlier = work.inputs.get("pretrain") or work.inputs.get("init")
+    if earlier is not None:
+        start = checkpoint.load(earlier / FINAL)
         model, first_step = start.model(), start.state["total_step"]
         moments = None if train.fresh_moments else start.optimizer()
         if config.adapter_size is not None and model.config.adapter_size is None:
@@ -93,7 +94,7 @@ def multitask(work: Work) -> dict[str, Any]:
         start = checkpoint.load(work.inputs["earlier"] / FINAL)
         model, moments, first_step = start.model(), start.optimizer(), start.state["total_step"]
     else:
-        model = T5(config).initialise(train.seed)
+        model = _first_model(work, config, train)
     run = TrainingRun(
         model,
         ShiftedFeed(feed, first_step),
@@ -106,6 +107,14 @@ def multitask(work: Work) -> dict[str, Any]:
         show=_shown_by(vocabulary),
     )
     return {**_trained(work, run), "rates": rates, "cut": _cut(examples, train)}
+
+
+def _first_model(work: Work, config: ModelConfig, train: TrainConfig) -> T5:
+    """The model that a training begins with which goes on with no other's moments and steps."""
+    if "init" not in work.inputs:
+        return T5(config).initialise(train.seed)
+    model = checkpoint.load(work.inputs["init"] / FINAL).model()
+    return model if config.adapter_size is None else with_adapters(model, config.adapter_size, train.seed)
 
 
 def _settings(work: Work) -> tuple[TrainConfig, ModelConfig, Vocabulary]:

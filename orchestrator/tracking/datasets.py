@@ -1,6 +1,7 @@
 """What MLflow shows of the data behind a row: dataset inputs of its parent run.
 
     corpus       digest of the text                            context pretrain
+    init         digest of the checkpoint, with its source     context init
     glue_cola    digest of the training split, its examples    context train
     glue_cola    digest of the validation split                context validation
 
@@ -25,13 +26,20 @@ if TYPE_CHECKING:
 CONTEXT = "mlflow.data.context"
 """The tag by which MLflow's pages tell what a run used a dataset for."""
 
+_DIGEST = 36
+"""Signs of a digest that MLflow takes."""
+
 
 def dataset_inputs(stage: Stage, manifest: Manifest) -> "list[DatasetInput]":
-    """Returns the data that a finished stage stands for; none but for corpora and tasks with data of their own."""
+    """Returns the data that a finished stage stands for, a checkpoint too; none of tasks without data of their own."""
     if stage.kind == "corpus":
         corpus = manifest.config.get("corpus", {})
         if corpus.get("content"):
             return [_input("corpus", corpus["content"], "local", {"corpus": corpus["source"]}, None, "pretrain")]
+    if stage.kind == "init":
+        given = stage.settings["init"]
+        kind, source = ("hub", given["source"]) if given["source"].startswith("hf:") else ("local", stage.name)
+        return [_input("init", given["content"][:_DIGEST], kind, {"checkpoint": source}, None, "init")]
     if stage.kind != "tasks":
         return []
     hubs = _hubs(TasksConfig.from_dict(dict(stage.settings["tasks"])))

@@ -249,7 +249,7 @@ def test_name_settings_and_cost_do_not_count_and_kind_version_and_roles_do(monke
 
 def test_every_kind_has_a_version_and_only_training_and_evaluation_take_a_device() -> None:
     stages = stages_of(baseline(), "row")
-    assert tuple(stages) == ROLES and set(KINDS) == {*ROLES, "multitask"}
+    assert tuple(stages) == ROLES and set(KINDS) == {*ROLES, "init", "multitask"}
     assert all(role == stage.kind for role, stage in stages.items())
     assert {role for role, stage in stages.items() if stage.accelerated} == {
         "pretrain",
