@@ -7,8 +7,6 @@
 from orchestrator.plan.experiment import Experiment
 from t5core.config import ScheduleConfig
 from t5core.errors import ConfigError
-from t5core.model import num_parameters
-from t5core.start import identify_start
 from t5core.uris import masked
 
 PUBLISHED = ScheduleConfig(kind="constant", learning_rate=0.001)
@@ -38,6 +36,8 @@ def check_init(init: str | None, *, further: bool, **others: object) -> None:
 
 def from_checkpoint(baseline: Experiment, given: str, *, further: bool) -> Experiment:
     """Returns an experiment that starts from a checkpoint; raises ConfigError for one that it cannot start from."""
+    from t5core.start import identify_start  # it imports torch, which takes seconds that others need not wait for
+
     init = identify_start(given)
     pretrain, finetune = baseline.pretrain, baseline.finetune
     if not init.total_step:
@@ -51,6 +51,8 @@ def said_of_init(baseline: Experiment) -> dict[str, str]:
     init = baseline.init
     if init is None:
         return {}
+    from t5core.model import num_parameters
+
     what = f"{num_parameters(init.model):,} parameters, {init.vocabulary.num_pieces:,} pieces, {init.content[:12]}"
     how = "pre-trained further" if baseline.further else "in place of pre-training"
     rate = "" if init.total_step else f"; no moments, so trained at a constant {PUBLISHED.learning_rate:g}"
