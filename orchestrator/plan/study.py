@@ -20,6 +20,7 @@ from typing import Any
 
 from orchestrator.plan.expand import stages_of
 from orchestrator.plan.experiment import Experiment
+from orchestrator.plan.parts import roles
 from orchestrator.plan.plan import EVALUATED, Fact, Plan, PlannedRow, PlannedStudy
 from orchestrator.plan.rates import OWN, OWN_RATE, Rates, at_rate, shown
 from orchestrator.plan.stage import Stage
@@ -205,9 +206,9 @@ def _check_apart(baseline: Experiment, rows: Sequence[tuple[PlannedRow, Mapping[
     """Raises ConfigError where rows differ in nothing but what a checkpoint takes the place of."""
     if baseline.init is None:
         return
-    seen: dict[str, str] = {}
+    seen: dict[tuple[str, ...], str] = {}
     for row, stages in rows:
-        other = seen.setdefault(stages[EVALUATED].key, row.run)
+        other = seen.setdefault(tuple(stages[role].key for role in roles(EVALUATED, stages)), row.run)
         if other != row.run:
             why = "they differ in pre-training, which it takes the place of: --further pre-trains each from there"
             if baseline.further:

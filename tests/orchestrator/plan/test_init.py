@@ -85,6 +85,28 @@ def test_multi_task_training_starts_there_as_long_as_fine_tuning_and_at_its_sche
     assert e.replace(further=True).multitask_train.steps == e.pretrain.steps + e.finetune.steps
 
 
+def test_a_mixture_before_fine_tuning_starts_there_with_and_without_text(tmp_path):
+    for objective in (ObjectiveConfig(), None):
+        mixture = EVERYWHERE if objective else MixtureConfig(kind="equal")
+        e = experiment(tmp_path, objective=objective, multitask=mixture, then_finetune=True)
+        for stages in (stages_of(e, "row"), stages_of(e.replace(further=True), "row")):
+            assert "init" in roles_read(stages, "multitask")
+            assert roles_read(stages, "finetune") == {"tasks", "vocabulary", "multitask"}
+            assert ("tokens" in stages) == (objective is not None)
+        assert e.multitask_train == e.finetune
+        assert e.replace(further=True).multitask_train.steps == e.pretrain.steps
+
+
+def test_each_part_of_a_row_is_fine_tuned_from_it(tmp_path):
+    e = experiment(tmp_path, finetuning="apart")
+    stages = stages_of(e, "row")
+    parts = [role for role, stage in stages.items() if stage.kind == "finetune"]
+    assert parts == [f"finetune:{name}" for name in e.tasks.names]
+    assert all(roles_read(stages, part) == {"tasks", "vocabulary", "init"} for part in parts)
+    plan = plan_of(study(), Scale(name="micro", purpose="", baseline=e))
+    assert len(plan.rows) == 2
+
+
 def test_a_schedule_over_the_run_is_not_cut_there_either(tmp_path):
     e = experiment(tmp_path)
     linear = e.finetune.replace(schedule=ScheduleConfig(kind="linear"))
