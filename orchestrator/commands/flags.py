@@ -86,6 +86,7 @@ class Options:
     json: bool
     vocabulary_mix: tuple[str, ...] = ()
     finetune: str | None = None
+    checkpoint: str | None = None
     init: str | None = None
     further: bool = False
     finished_only: bool = False
@@ -141,6 +142,8 @@ class Options:
             goes_on = "with --init: pre-train every row further from there, beside a row with the checkpoint as it is"
             add("--further", action="store_true", help=goes_on)
             add("--checkpoints", metavar="K", help=f"{at_last} (default: the end alone)")
+            which = "which checkpoint answers a task, last or best (of --checkpoints, by the examples it is judged by)"
+            add("--checkpoint", metavar="WHICH", help=f"{which} (default: the scale's)")
             says_what = f"show the table if every stage is finished; else start nothing, exit code {LEFT_TO_DO}"
             add(FINISHED_ONLY, action="store_true", help=says_what)
         add("--accelerator", default="auto", help=f"one of {', '.join(DEVICE_NAMES)} (default: %(default)s)")
@@ -343,4 +346,5 @@ class Options:
             finetune=finetune,
             decode=decode,
             **({} if self.finetune is None else {"finetuning": self.finetune}),
+            **({} if self.checkpoint is None else {"checkpoint": self.checkpoint}),
         )

@@ -9,7 +9,7 @@ from orchestrator.plan.cost import finetune_flops, multitask_flops, pretrain_flo
 from orchestrator.plan.ensembles import member_name, member_role, trained_role
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.init import init_stages, read_ones
-from orchestrator.plan.parts import WHOLE, Part, parts_of
+from orchestrator.plan.parts import WHOLE, Part, PartConfig, parts_of
 from orchestrator.plan.stage import Stage, corpus_role
 from t5core.config import (
     CorpusConfig,
@@ -150,14 +150,17 @@ def evaluation(
 ) -> Stage:
     """Returns the stage that evaluates what a stage trained, or several together, on inputs as long as they knew."""
     longest = _targets_length(e, part)
-    new_tokens = e.decode.max_new_tokens if longest is None else min(e.decode.max_new_tokens, longest)
+    decode = _part_config(e, part).decode or e.decode
+    new_tokens = decode.max_new_tokens if longest is None else min(decode.max_new_tokens, longest)
+    choice: dict[str, Any] = {"also_at": _kept_steps(trained[0])} if e.checkpoint == "best" else {}
     return Stage.of(
         "evaluate",
         name,
         inputs=_judged(stages, trained),
-        decode=e.decode.replace(max_new_tokens=new_tokens),
+        decode=decode.replace(max_new_tokens=new_tokens),
         tasks=e.tasks,
         inputs_length=_evaluated_length(e),
+        **choice,
         **part.only,
         **e.computed,
     )
@@ -196,6 +199,12 @@ def _evaluated_length(e: Experiment) -> int:
     """Columns of evaluation's inputs: as many as training's."""
     only_once = e.multitask is not None and not e.then_finetune
     return (e.multitask_train if only_once else e.finetune).inputs_length
+
+
+def _part_config(e: Experiment, part: Part) -> PartConfig:
+    """Returns what is otherwise in a part; of what is the whole, and of parts that none is about, nothing is."""
+    nothing = PartConfig(tasks=())
+    return next((c for c in e.part_configs if part.judged and set(part.judged) <= set(c.tasks)), nothing)
 
 
 def _targets_length(e: Experiment, part: Part) -> int | None:
@@ -237,6 +246,7 @@ def _finetuned(
     train = e.finetune.replace(seed=e.finetune.seed + e.seed)
     if part.targets_length is not None:
         train = train.replace(targets_length=_targets_length(e, part))
+    train = train.replace(batch_size=_part_config(e, part).batch_size or train.batch_size)
     start = {"pretrain": list(before.values())[-1]} if before else _begun(e, stages) if e.in_place else {}
     if not start:
         train = train.replace(fresh_moments=False)  # they are so by themselves: one stage, not two

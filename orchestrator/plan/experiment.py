@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from orchestrator.plan.ensembles import EnsembleConfig, check_alike
+from orchestrator.plan.parts import PartConfig
 from t5core.config import (
     Config,
     CorpusConfig,
@@ -53,8 +54,11 @@ class Experiment(Config):
         leave_one_out: each part of ``finetuning`` has a multi-task training of its own, without the part's tasks: how
             well does what is learned carry over to a task that is new (section 3.5.3)?
         finetuning: which tasks a fine-tuning learns: all "together", the paper's "groups", or each "apart", see
-            ``orchestrator.plan.parts``; every part takes the steps of ``finetune``. Says
-            nothing where there is no fine-tuning.
+            ``orchestrator.plan.parts``; every part takes the steps of ``finetune``. Says nothing where
+            there is no fine-tuning.
+        part_configs: what is otherwise in parts about certain tasks: the first that fits a part counts.
+        checkpoint: which of the weights that fine-tuning keeps (``keep_last``) answer a task: the "last", or for each
+            task the "best" by the very examples it is judged by, as in the paper (section 3.1.2).
         parts: multi-task training is cut into so many stages, each going on where the one before ended: a search
             looks at the scores after each, and a study's row and a search's trial share what they have in common.
         ensemble: what is judged are several models, whose logits are averaged; None: one model.
@@ -84,6 +88,8 @@ class Experiment(Config):
     then_finetune: bool = added(False)
     leave_one_out: bool = added(False)
     finetuning: Literal["together", "groups", "apart"] = added("together")
+    part_configs: tuple[PartConfig, ...] = added(())
+    checkpoint: Literal["last", "best"] = added("last")
     parts: int = 1
     ensemble: EnsembleConfig | None = added(None)
     precision: str | None = added(None)
@@ -96,7 +102,9 @@ class Experiment(Config):
             way_out = "an encoder needs an input: take prefix_lm, or a decoder-only architecture"
             raise ConfigError("objective", self.objective.kind, way_out)
         self._positive("parts", "unlabeled_tokens")
-        self._one_of("finetuning")
+        self._one_of("finetuning", "checkpoint")
+        if self.checkpoint == "best" and self.finetune.keep_last is None:
+            raise ConfigError("checkpoint", "best", "there is one checkpoint: have some kept, with --checkpoints K")
         if self.precision not in (None, *PRECISIONS):
             raise ConfigError("precision", self.precision, f"choose one of {', '.join(PRECISIONS)}", choices=PRECISIONS)
         other = self.tasks_corpus

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from t5core.config import Config, DecodeConfig
 from t5core.errors import ConfigError
 from t5core.tasks import Task, judged
 from t5core.tasks.known import GROUPS
@@ -38,17 +39,37 @@ class Part:
     Attributes:
         name: of a group or a task; "" for all tasks together.
         tasks: what is trained on and judged by; none where it is the whole.
+        judged: those of them that it is judged by.
         targets_length: in tokens, as its own tasks need; None: the experiment's.
     """
 
     name: str
     tasks: tuple[str, ...]
+    judged: tuple[str, ...] = ()
     targets_length: int | None = None
 
     @property
     def only(self) -> dict[str, Any]:
         """What a stage has to know of a part: nothing where it is the whole."""
         return {"only": sorted(self.tasks)} if self.name else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartConfig(Config):
+    """What is otherwise where all that a fine-tuning is judged by is among these tasks.
+
+    Attributes:
+        tasks: their names.
+        batch_size: sequences; None: the experiment's.
+        decode: how answers are searched for; None: the experiment's.
+    """
+
+    tasks: tuple[str, ...]
+    batch_size: int | None = None
+    decode: DecodeConfig | None = None
+
+    def __post_init__(self) -> None:
+        self._positive("batch_size")
 
 
 WHOLE = Part(name="", tasks=())
@@ -87,9 +108,10 @@ def _part(name: str, tasks: Mapping[str, Task]) -> Part:
     if not judged(tasks):
         way_out = "nothing is judged by what is trained on it alone: add what it is to help, or leave it out"
         raise ConfigError("finetuning", ", ".join(tasks), way_out)
+    by = judged(tasks)
     # DPR's are as long as any, but the released code trains it in the rows of those that it helps
-    longest = max(task.max_targets_tokens for task in judged(tasks).values())
-    return Part(name=name, tasks=tuple(tasks), targets_length=longest)
+    longest = max(task.max_targets_tokens for task in by.values())
+    return Part(name=name, tasks=tuple(tasks), judged=tuple(by), targets_length=longest)
 
 
 def _group(name: str) -> str:

@@ -14,6 +14,7 @@ def notes_on(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
         *cut_answers(plan, outcomes),
         *unreadable_outputs(plan, outcomes),
         *metric_notes(plan, outcomes),
+        *chosen_checkpoints(plan, outcomes),
     )
 
 
@@ -81,6 +82,20 @@ def metric_notes(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
             if isinstance(evaluated, Finished):
                 told |= evaluated.manifest.result.get("notes", {})
     return tuple(f"{task}: {note}" for task, note in told.items())
+
+
+def chosen_checkpoints(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
+    """Returns a line where scores are those of the best of several checkpoints."""
+    most = 0
+    for row in plan.rows:
+        for evaluated in map(outcomes.__getitem__, row.of_role(EVALUATED)):
+            if isinstance(evaluated, Finished):
+                at = evaluated.manifest.result.get("main_scores_at", {})
+                most = max([most, *map(len, at.values())])
+    if not most:
+        return ()
+    chosen = f"scores are of each task's best of {most} checkpoints, chosen by the examples that are reported"
+    return (f"{chosen}: as the paper chooses, and as much too high for all rows as luck is; bits are their mean",)
 
 
 def short_sources(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
