@@ -1,7 +1,18 @@
 """Which studies there are, in the paper's order: what ``t5grid run all`` and ``python studies/all.py`` run."""
 
 from orchestrator.commands.grid import Listed
-from studies import architectures, baseline, corpora, data_size, finetuning, mixing, multitask, objectives, scaling
+from studies import (
+    architectures,
+    baseline,
+    corpora,
+    data_size,
+    finetuning,
+    limits,
+    mixing,
+    multitask,
+    objectives,
+    scaling,
+)
 
 CATALOGUE: tuple[Listed, ...] = (
     Listed.of(baseline.study()),  # Table 1
@@ -13,4 +24,5 @@ CATALOGUE: tuple[Listed, ...] = (
     Listed.of(mixing.study()),  # Table 11
     Listed.of(multitask.study()),  # Table 12
     Listed.of(scaling.study()),  # Table 13
+    Listed.of(limits.study()),  # Tables 14 and 15
 )
