@@ -19,7 +19,7 @@ from t5core.errors import ConfigError
 ROOT = Path(__file__).resolve().parents[3]
 
 REFUSED = {
-    "scale": (["--scale", "tinny"], "scale='tinny': choose one of tiny, mini, paper (did you mean 'tiny'?)"),
+    "scale": (["--scale", "tinny"], "scale='tinny': choose one of tiny, desk, mini, paper (did you mean 'tiny'?)"),
     "rows": (["--rows", "spam-3"], "rows='spam-3': matches none of replace-spans, prefix-lm, "),
     "accelerator": (["--accelerator", "gpu"], "accelerator='gpu': choose one of auto, cpu, cuda, xla"),
     "seeds": (["--seeds", "0"], "seeds=0: give 1 or more"),
@@ -126,7 +126,7 @@ REFUSED = {
     "kind of store": (["--store", "s4://bucket"], "store='s4://bucket': "),
     "store without space": (
         ["--scale", "paper"],
-        "store='{tmp}/store': needs 51.9 GB and its disk has 10.0 GB free; ",
+        "store='{tmp}/store': needs 201.7 GB and its disk has 10.0 GB free; ",
     ),
 }
 
@@ -211,7 +211,7 @@ def test_the_command_itself_leaves_with_code_2_and_one_line(tmp_path: Path) -> N
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: scale='papr': choose one of tiny, mini, paper (did you mean 'paper'?)\n"
+    assert done.stderr == "error: scale='papr': choose one of tiny, desk, mini, paper (did you mean 'paper'?)\n"
     assert list(tmp_path.iterdir()) == []
 
 
