@@ -2,6 +2,7 @@
 
 import pytest
 
+from orchestrator.plan.parts import kind_of_role
 from orchestrator.plan.study import Study, plan_of
 from studies import architectures, data_size, mixing, objectives
 from studies.baseline import study
@@ -25,7 +26,7 @@ def test_the_baseline_is_trained_as_often_as_the_paper_did_and_the_other_row_onc
     assert [row.seed for row in plan.rows if row.name == "no-pretraining"] == [0]
     published = {row.name: row.config for row in paper_table(1).rows}
     assert published["Baseline average"]["runs"] == 10
-    assert len({row.stages["finetune"] for row in plan.rows}) == runs + 1
+    assert len({row.of_role("finetune") for row in plan.rows}) == runs + 1
     assert all(("pretrain" in row.stages) == (row.name == "baseline") for row in plan.rows)
 
 
@@ -33,12 +34,10 @@ def test_without_pre_training_the_papers_steps_are_those_of_fine_tuning() -> Non
     plan = plan_of(study(), SCALES["paper"])
     (without,) = [plan.by_role(row) for row in plan.rows if row.name == "no-pretraining"]
     config = paper_table(1).row("No pre-training").config
-    assert without["finetune"].config["train"]["steps"] == config["finetune_steps"] == 2**18
-    assert without["finetune"].config["train"]["schedule"] == {
-        **without["finetune"].config["train"]["schedule"],
-        "kind": "constant",
-        "learning_rate": 0.001,
-    }
+    tunings = [stage.config["train"] for role, stage in without.items() if kind_of_role(role) == "finetune"]
+    assert len(tunings) == 7 and all(train["steps"] == config["finetune_steps"] == 2**18 for train in tunings)
+    schedules = [train["schedule"] for train in tunings]
+    assert {(s["kind"], s["learning_rate"]) for s in schedules} == {("constant", 0.001)}
     pretrain = plan.by_role(plan.rows[0])["pretrain"].config["train"]
     assert (pretrain["steps"], pretrain["batch_size"], pretrain["inputs_length"]) == (2**19, 128, 512)
 

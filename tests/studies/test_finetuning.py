@@ -29,7 +29,7 @@ def test_the_rows_are_those_of_the_table() -> None:
 def test_at_the_papers_scale_the_rows_train_what_the_papers_did() -> None:
     plan = plan_of(study(), SCALES["paper"])
     published = [row.config for row in paper_table(10).rows]
-    trained = [plan.by_role(row)["finetune"].config for row in plan.rows]
+    trained = [plan.by_role(row)["finetune:glue"].config for row in plan.rows]
     assert [config["model"]["adapter_size"] for config in trained] == [
         config.get("adapter_inner_dim") for config in published
     ]
@@ -50,7 +50,8 @@ def test_widths_are_the_same_fractions_of_the_models_and_an_episode_is_a_layer(
 ) -> None:
     plan = plan_of(study(), SCALES[scale])
     assert [row.facts["d"] for row in plan.rows] == [None, *widths, None]
-    assert plan.by_role(plan.rows[-1])["finetune"].config["train"]["unfreezing_episodes"] == episodes
+    tunings = [plan.stages[key].config["train"] for key in plan.rows[-1].of_role("finetune")]
+    assert {train["unfreezing_episodes"] for train in tunings} == {episodes}
 
 
 def test_what_a_task_costs_to_keep_is_what_its_fine_tuning_has_changed_by_its_end() -> None:
@@ -69,7 +70,7 @@ def test_what_a_task_costs_to_keep_is_what_its_fine_tuning_has_changed_by_its_en
 def test_all_rows_start_from_one_pre_training(scale: str) -> None:
     plan = plan_of(study(), SCALES[scale])
     for role, count in {"tokens": 1, "tasks": 1, "pretrain": 1, "finetune": 6, "evaluate": 6, "likelihood": 6}.items():
-        assert len({row.stages[role] for row in plan.rows}) == count
+        assert len({row.of_role(role) for row in plan.rows}) == count
 
 
 @pytest.mark.parametrize("scale", SCALES)

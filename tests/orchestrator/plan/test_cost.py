@@ -28,6 +28,8 @@ from studies.scales import SCALES
 from t5core.config import DecodeConfig, ModelConfig, ObjectiveConfig, TrainConfig
 
 BASE_PARAMETERS = 222_903_552
+PARTS = 7
+"""Fine-tunings of a row at the paper's scale: GLUE, SuperGLUE, SQuAD, CNN/DailyMail and three pairs of languages."""
 
 
 def paper_plan(rows: str = "*", seeds: int = 1) -> Plan:
@@ -53,7 +55,7 @@ def test_kept_weights_take_four_bytes_a_parameter_each() -> None:
     study, scale = objectives().select("replace-spans"), SCALES["paper"]
     finetune = scale.baseline.finetune.replace(keep_last=5, keep_every=1000)
     plan = plan_of(study, replace(scale, baseline=scale.baseline.replace(finetune=finetune)))
-    assert plan_cost(plan).checkpoint_bytes == (8 + 8 + 4 * 4) * BASE_PARAMETERS
+    assert plan_cost(plan).checkpoint_bytes == (8 + PARTS * (8 + 4 * 4)) * BASE_PARAMETERS
 
 
 def test_longer_targets_and_more_steps_cost_more() -> None:
@@ -77,9 +79,9 @@ def test_a_plan_counts_the_stages_that_rows_share_once() -> None:
     study = Study(name="lengths", title="Lengths", baseline="decode-1", rows=rows)
     cost = plan_cost(plan_of(study, SCALES["paper"]))
     one = plan_cost(paper_plan("replace-spans"))
-    assert cost.flops == one.flops and cost.tokens == one.tokens == 2**35 + 2**34
+    assert cost.flops == one.flops and cost.tokens == one.tokens == 2**35 + PARTS * 2**34
     assert cost.unshared_flops == 4 * one.flops == 4 * one.unshared_flops
-    assert cost.checkpoint_bytes == 2 * 8 * BASE_PARAMETERS
+    assert cost.checkpoint_bytes == (1 + PARTS) * 8 * BASE_PARAMETERS
 
 
 def test_every_seed_costs_as_much_as_the_first() -> None:
@@ -117,7 +119,7 @@ def test_a_plan_as_json_says_what_it_is_and_starts_nothing(
         "rates",
     }
     assert (said["study"], said["scale"]) == ("objectives", "paper")
-    assert (said["stages_named"], said["stages_distinct"]) == (152, 62) == (said["stages_named"], len(said["stages"]))
+    assert (said["stages_named"], said["stages_distinct"]) == (404, 314) == (said["stages_named"], len(said["stages"]))
     assert len(said["rows"]) == 14 and said["rows"][0]["name"] == "replace-spans"
     folders = {stage["folder"].rpartition("-")[2]: stage for stage in said["stages"]}
     assert all(set(row["stages"].values()) <= set(folders) for row in said["rows"])
@@ -127,7 +129,7 @@ def test_a_plan_as_json_says_what_it_is_and_starts_nothing(
     assert pretrain["flops"] == pytest.approx(3.3e19, rel=0.01)
     assert (pretrain["rows"], pretrain["parameters"], pretrain["tokens"]) == (1, BASE_PARAMETERS, 2**35)
     assert said["flops"] == pytest.approx(sum(stage["flops"] for stage in said["stages"]))
-    assert said["tokens"] == 13 * 2**35 + 14 * 2**34
+    assert said["tokens"] == 13 * 2**35 + 14 * PARTS * 2**34
     assert [rate["device"] for rate in said["rates"]] == list(ASSUMED_FLOPS_PER_S)
     for rate in said["rates"]:
         assert rate["from"].startswith("assumed: ")
@@ -141,7 +143,7 @@ def test_a_plan_for_people_names_stages_sharing_and_hours(tmp_path: Path) -> Non
     text = out.getvalue()
     assert "objectives at scale paper" in text
     assert "pretrain/replace-spans-seed0-" in text and "222.9M" in text and "34.4B" in text and "3.29e+19" in text
-    assert "62 stages; the rows name 152, so sharing saves 90 of them" in text
+    assert "314 stages; the rows name 404, so sharing saves 90 of them" in text
     assert "device-hours (assumed: one chip at 40 % of 275 TFLOP/s)" in text
 
 
@@ -164,12 +166,12 @@ def test_what_is_finished_is_marked_and_gives_the_rate(tmp_path: Path) -> None:
 
 
 def test_what_is_finished_takes_no_more_space() -> None:
-    """Three runs train: the pre-training and two fine-tunings; the one at work holds two more beside its last."""
+    """The pre-training and two rows' fine-tunings train; the one at work holds two more beside its last."""
     plan = paper_plan("replace-spans,no-pretraining")
     training = [key for key, stage in plan.stages.items() if stage.trains]
-    assert len(training) == 3
-    assert bytes_left(plan, ()) == (3 + 2) * 8 * BASE_PARAMETERS
-    assert bytes_left(plan, training[:2]) == (1 + 2) * 8 * BASE_PARAMETERS
+    assert len(training) == 1 + 2 * PARTS
+    assert bytes_left(plan, ()) == (1 + 2 * PARTS + 2) * 8 * BASE_PARAMETERS
+    assert bytes_left(plan, training[:2]) == (2 * PARTS - 1 + 2) * 8 * BASE_PARAMETERS
     assert bytes_left(plan, plan.stages) == 0
 
 

@@ -10,6 +10,8 @@ from t5core.config import (
     Config,
     CorpusConfig,
     DecodeConfig,
+    GivenVocabulary,
+    InitConfig,
     LikelihoodConfig,
     MeshConfig,
     MixtureConfig,
@@ -83,6 +85,15 @@ CONFIGS = st.one_of(
     ),
     st.builds(TrainConfig, steps=st.integers(1_000, 10**9), average_last=st.integers(2, 9), average_every=SMALL),
     st.builds(MeshConfig, data=COUNT, model=COUNT),
+    st.builds(GivenVocabulary, content=TEXT, num_pieces=COUNT, num_sentinels=COUNT, source=TEXT),
+    st.builds(
+        InitConfig,
+        content=TEXT,
+        model=st.builds(ModelConfig, d_model=COUNT),
+        vocabulary=st.builds(GivenVocabulary, content=TEXT, num_pieces=COUNT, num_sentinels=COUNT, rows=COUNT),
+        total_step=COUNT,
+        source=TEXT,
+    ),
     st.builds(DecodeConfig, max_new_tokens=COUNT, batch_size=COUNT),
     st.builds(LikelihoodConfig, max_target_tokens=COUNT, batch_size=COUNT),
     st.builds(
@@ -129,6 +140,8 @@ def test_every_config_is_among_those_tested():
         "TaskContent",
         "TaskWeight",
         "MixtureConfig",
+        "GivenVocabulary",
+        "InitConfig",
     }
 
 
@@ -170,6 +183,7 @@ def test_lists_of_json_become_tuples_and_nested_configs_come_back():
         (TaskContent(name="a"), set()),
         (TaskWeight(name="a", weight=1.0), set()),
         (MixtureConfig(), set()),
+        (GivenVocabulary(content="a", num_pieces=9, num_sentinels=1), {"source", "rows"}),
     ],
     ids=lambda value: type(value).__name__,
 )
