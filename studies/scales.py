@@ -5,7 +5,7 @@
     mini    a real answer from one GPU
     paper   the paper's own settings, for TPU pods
 
-``tiny`` was chosen by measurement; docs/tiny.md tells what was tried.
+``tiny`` and ``desk`` were chosen by measurement; docs/tiny.md and docs/desk.md tell what was tried.
 """
 
 from collections.abc import Mapping
@@ -85,7 +85,7 @@ def tiny() -> Scale:
 
 
 def desk() -> Scale:
-    """Returns the scale of an evening without a GPU: real text and real tasks, five times what ``tiny`` computes."""
+    """Returns the scale of an evening without a GPU: real text and tasks, nine times what ``tiny`` computes."""
     vocabulary = VocabularyConfig(num_pieces=8_000, num_sentinels=100, train_chars=20_000_000)
     steps = 1_200
     return Scale(
