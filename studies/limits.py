@@ -33,11 +33,13 @@ from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.parts import PartConfig
 from orchestrator.plan.study import Row, Study
 from studies.mixing import fixed_mixtures
+from studies.multitask import LIMIT
 from studies.paper import baseline_standard_deviation, paper_table, published
-from studies.scales import SCALES
+from studies.scales import SCALES, part_of_tiny
 from t5core.config import MixtureConfig, ModelConfig, ObjectiveConfig, TaskWeight
 from t5core.mixing import PAPER_SIZES, UNSUPERVISED, share_rte
 from t5core.model import preset
+from t5core.tasks import tasks_of
 from t5core.tasks.known import GROUPS
 
 STEPS, BATCH_SIZE = 1_000_000, 2**11
@@ -92,13 +94,8 @@ def study() -> Study:
 
 
 def _basis(scale: Experiment) -> Mapping[str, Any]:
-    if scale != SCALES["tiny"].baseline:
-        return {}
-    return {
-        "pretrain": scale.pretrain.replace(steps=scale.pretrain.steps // TINY_BASIS),
-        "finetune": scale.finetune.replace(steps=scale.finetune.steps // TINY_BASIS),
-        "tasks": scale.tasks.replace(validation_examples=TINY_EXAMPLES),
-    }
+    phases = part_of_tiny(scale, TINY_BASIS)
+    return {**phases, "tasks": scale.tasks.replace(validation_examples=TINY_EXAMPLES)} if phases else {}
 
 
 def _sized(size: str) -> Row:
@@ -123,7 +120,7 @@ def _recipe(size: str) -> Any:
         if _is_papers(baseline):
             parts += (PartConfig(tasks=(*GROUPS["glue"], *GROUPS["super_glue"]), batch_size=8),)
         finetune = baseline.finetune
-        every = finetune.steps // CHECKPOINTS
+        kept = min(CHECKPOINTS, finetune.steps)
         return {
             **_longer(baseline),
             "objective": ObjectiveConfig(mean_noise_span_length=3.0),
@@ -132,7 +129,7 @@ def _recipe(size: str) -> Any:
             "then_finetune": True,
             "finetuning": "apart",
             "part_configs": parts,
-            "finetune": finetune.replace(keep_last=CHECKPOINTS, keep_every=every),
+            "finetune": finetune.replace(keep_last=kept, keep_every=finetune.steps // kept),
             "checkpoint": "best",
         }
 
@@ -151,10 +148,11 @@ def _model(model: ModelConfig, size: str) -> ModelConfig:
 
 
 def _mixture(baseline: Experiment, size: str) -> MixtureConfig:
-    trained = {name: PAPER_SIZES[name] for name in baseline.tasks.names if name in PAPER_SIZES}
-    if not _is_papers(baseline) or not trained:
-        return next(fixed.mixture for fixed in fixed_mixtures(baseline) if fixed.name == "K-2^19")
-    weights = {name: min(n, MOST_EXAMPLES) for name, n in share_rte(trained).items()}
+    trained = [name for name, task in tasks_of(baseline.tasks).items() if "train" in task.splits]
+    if not _is_papers(baseline) or not set(trained) <= set(PAPER_SIZES):  # of other tasks it has no sizes
+        return next(fixed.mixture for fixed in fixed_mixtures(baseline) if fixed.name == LIMIT)
+    most = min(MOST_EXAMPLES, baseline.tasks.train_examples)
+    weights = {name: min(n, most) for name, n in share_rte({name: PAPER_SIZES[name] for name in trained}).items()}
     weights[UNSUPERVISED] = UNLABELED_SIZES[size]
     return MixtureConfig(
         kind="weights",

@@ -152,6 +152,14 @@ def mini() -> Scale:
     )
 
 
+def part_of_tiny(baseline: Experiment, divisor: int) -> dict[str, TrainConfig]:
+    """Returns the phases of ``tiny`` with their steps over ``divisor``, for studies of costly rows; none elsewhere."""
+    if baseline != tiny().baseline:
+        return {}
+    phases = {"pretrain": baseline.pretrain, "finetune": baseline.finetune}
+    return {name: train.replace(steps=train.steps // divisor) for name, train in phases.items()}
+
+
 C4_COMMIT = "1588ec454efa1a09f29cd18ddd04fe05fc8653a2"
 """Of the set on the hub with C4 and its pages in other languages; the one that others pin too."""
 C4 = f"hf:allenai/c4:en:train@{C4_COMMIT}"

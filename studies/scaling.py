@@ -33,7 +33,7 @@ from orchestrator.plan.ensembles import EnsembleConfig
 from orchestrator.plan.experiment import Experiment
 from orchestrator.plan.study import Row, Study
 from studies.paper import baseline_standard_deviation, published
-from studies.scales import SCALES
+from studies.scales import SCALES, part_of_tiny
 from t5core.config import ModelConfig, ObjectiveConfig
 from t5core.model import preset
 
@@ -48,7 +48,7 @@ def study() -> Study:
         title="Four times the computation (Table 13)",
         baseline="baseline",
         baseline_sd=baseline_standard_deviation(),
-        defaults=_basis,
+        defaults=lambda scale: part_of_tiny(scale, TINY_BASIS),
         changes={"objective": ObjectiveConfig()},
         rows=(
             Row(name="baseline", label="Baseline", **published(13, "Baseline")),
@@ -99,15 +99,6 @@ def larger(model: ModelConfig, factor: int) -> ModelConfig:
     return model.replace(
         num_encoder_layers=factor * model.num_encoder_layers, num_decoder_layers=factor * model.num_decoder_layers
     )
-
-
-def _basis(scale: Experiment) -> Mapping[str, Any]:
-    if scale != SCALES["tiny"].baseline:
-        return {}
-    return {
-        phase: train.replace(steps=train.steps // TINY_BASIS)
-        for phase, train in (("pretrain", scale.pretrain), ("finetune", scale.finetune))
-    }
 
 
 def _longer(baseline: Experiment, factor: int) -> Mapping[str, Any]:

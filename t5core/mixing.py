@@ -63,10 +63,6 @@ PAPER_SIZES: Mapping[str, int] = MappingProxyType(
     }
 )
 """Training examples of every supervised task of the paper."""
-GROUPS: Mapping[str, frozenset[str]] = MappingProxyType(
-    {"glue": frozenset(GLUE_SIZES), "super_glue": frozenset(SUPER_GLUE_SIZES)}
-)
-"""Tasks that the paper fine-tunes, and leaves out, as one."""
 
 
 def rates(
@@ -151,22 +147,6 @@ def mixture_rates(mixture: MixtureConfig, num_examples: Mapping[str, float]) -> 
         if name not in weights:
             raise ConfigError("weights", name, "has no weight: give every task one, 0 to leave it out")
     return rates(weights)
-
-
-def leave_one_out(num_examples: Mapping[str, float], left_out: str) -> dict[str, float]:
-    """Returns the sizes without one task, or without one group: "glue", "super_glue" (Table 12).
-
-    Raises:
-        ConfigError: nothing of that name is there, or nothing else.
-    """
-    gone = GROUPS.get(left_out, frozenset((left_out,)))
-    rest = {name: size for name, size in num_examples.items() if name not in gone}
-    if len(rest) == len(num_examples):
-        choices = [*GROUPS, *num_examples]
-        raise ConfigError("leave_one_out", left_out, f"choose from {', '.join(choices)}", choices=choices)
-    if not rest:
-        raise ConfigError("leave_one_out", left_out, "no other task is in the mixture")
-    return rest
 
 
 def share_rte(num_examples: Mapping[str, float]) -> dict[str, float]:

@@ -142,6 +142,8 @@ class Options:
             goes_on = "with --init: pre-train every row further from there, beside a row with the checkpoint as it is"
             add("--further", action="store_true", help=goes_on)
             add("--checkpoints", metavar="K", help=f"{at_last} (default: the end alone)")
+            apart = "tasks together, the paper's groups (GLUE and SuperGLUE mixed, others alone), or each task apart"
+            add("--finetune", metavar="HOW", help=f"fine-tune {apart} (default: the scale's)")
             which = "which checkpoint answers a task, last or best (of --checkpoints, by the examples it is judged by)"
             add("--checkpoint", metavar="WHICH", help=f"{which} (default: the scale's)")
             says_what = f"show the table if every stage is finished; else start nothing, exit code {LEFT_TO_DO}"
@@ -161,8 +163,6 @@ class Options:
         add("--data-dir", metavar="FOLDER", help="where the tasks' sets lie, in place of the hub")
         add("--train-examples", type=int, metavar="N", help="train on at most N examples of each task")
         add("--validation-examples", type=int, metavar="N", help="judge by at most N examples of each task")
-        apart = "tasks together, the paper's groups (GLUE and SuperGLUE mixed, others alone), or each task apart"
-        add("--finetune", metavar="HOW", help=f"fine-tune {apart} (default: the scale's)")
         add("--pretrain-steps", type=int, metavar="N", help="steps of pre-training, in place of the scale's")
         add("--finetune-steps", type=int, metavar="N", help="steps of fine-tuning, in place of the scale's")
         add("--inputs-length", type=int, metavar="N", help="tokens of a task's inputs, in place of the scale's")

@@ -114,18 +114,19 @@ def trials_of(plan: Plan, outcomes: Outcomes, store: Store) -> list[Trial]:
         ended = row_result(plan, row, outcomes, store)
         figures: dict[str, float] = {}
         if ended.status == "done":
-            pretrained = _result(row.stages, "pretrain", outcomes)
+            pretrained = _result(outcomes, row.stages.get("pretrain", ""))
             figures |= {"loss": pretrained["validation_loss"]} if "validation_loss" in pretrained else {}
             figures |= {f"{task} score": score for task, score in ended.scores.items()}
-            bits = _result(row.stages, "likelihood", outcomes).get("bits_per_byte", {})
+            parts = [_result(outcomes, key) for key in row.of_role("likelihood")]
+            bits = {task: value for part in parts for task, value in part.get("bits_per_byte", {}).items()}
             figures |= {f"{task} bits": value for task, value in bits.items() if value is not None}
         failed = ended.reason if ended.status != "done" else ""
         out.append(Trial(row=row.name, seed=row.seed, figures=figures, reason=failed))
     return out
 
 
-def _result(stages: Mapping[str, str], role: str, outcomes: Outcomes) -> Mapping[str, Any]:
-    outcome = outcomes[stages[role]] if role in stages else None
+def _result(outcomes: Outcomes, key: str) -> Mapping[str, Any]:
+    outcome = outcomes[key] if key else None
     return outcome.manifest.result if isinstance(outcome, Finished) else {}
 
 

@@ -56,5 +56,5 @@ def test_training_all_at_once_is_the_run_of_table_11() -> None:
 
 def test_supervised_pre_training_reads_no_text() -> None:
     row = stages(plan_at(SCALES["tiny"]), "supervised")
-    assert "tokens" not in row and "unsupervised" not in str(row["multitask"].config.get("mixture", {}).get("weights"))
+    assert "tokens" not in row and row["multitask"].settings["mixture"]["unsupervised"] is None
     assert row["finetune"].inputs["pretrain"] == row["multitask"].key

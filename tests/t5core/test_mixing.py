@@ -12,10 +12,8 @@ from t5core.mixing import (
     PAPER_MAXIMUMS,
     PAPER_SIZES,
     PAPER_TEMPERATURES,
-    SUPER_GLUE_SIZES,
     UNSUPERVISED,
     equal,
-    leave_one_out,
     mixture_rates,
     rates,
     share_rte,
@@ -65,16 +63,6 @@ def test_rates_are_shares_that_keep_the_order_of_sizes(sizes, maximum, temperatu
 def test_what_cannot_be_mixed_is_named(arguments, message):
     with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
         rates(*arguments)
-
-
-def test_a_group_is_left_out_as_one():
-    rest = leave_one_out(PAPER_SIZES, "super_glue")
-    assert set(PAPER_SIZES) - set(rest) == set(SUPER_GLUE_SIZES)
-    assert set(leave_one_out(SIZES, "b")) == {"a", "c"}
-    with pytest.raises(ConfigError, match=r"did you mean 'glue'"):
-        leave_one_out(PAPER_SIZES, "gleu")
-    with pytest.raises(ConfigError, match="no other task"):
-        leave_one_out({"a": 1}, "a")
 
 
 def test_rte_is_halved_where_both_benchmarks_are_mixed():
