@@ -17,6 +17,9 @@ stays as it is and the steps are twice the scale's. What is shown there is that 
 At `tiny` the study has an eighth of the scale's steps and 100 examples of each task to be judged by: every row of the
 recipe fine-tunes six times and answers ten times.
 
+The baselines stay the other studies' own, with their last checkpoints: the table says that the choice flatters the
+recipe against them.
+
 Paper columns of the five sizes are of the test sets (Table 14), ours of the validation sets; "base" has the validation
 scores of Table 15.
 

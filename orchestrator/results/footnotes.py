@@ -147,7 +147,9 @@ def checkpoint_notes(rows: Mapping[str, Sequence[RowResult]]) -> tuple[str, ...]
         return ()
     some = "" if all(judged.values()) else f" (not of {', '.join(name for name, runs in judged.items() if not runs)})"
     number = " or ".join(map(str, counts))
-    lines = [f"bits per byte: the mean over the last {number} checkpoints of a run{some}; scores are of its end"]
+    lines = [
+        f"bits per byte: the mean over the last {number} checkpoints of a run{some}; scores are of its end unless said"
+    ]
     alone = all(sum(run.status == "done" for run in runs) < 2 for runs in rows.values())
     resting = [n for n, runs in judged.items() if any(r.checkpoints and not r.checkpoints.steady for r in runs)]
     if alone and resting:

@@ -85,17 +85,20 @@ def metric_notes(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
 
 
 def chosen_checkpoints(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:
-    """Returns a line where scores are those of the best of several checkpoints."""
-    most = 0
+    """Returns a line where scores are those of the best of several checkpoints; of some rows only, it warns."""
+    most: dict[str, int] = {}
     for row in plan.rows:
         for evaluated in map(outcomes.__getitem__, row.of_role(EVALUATED)):
             if isinstance(evaluated, Finished):
                 at = evaluated.manifest.result.get("main_scores_at", {})
-                most = max([most, *map(len, at.values())])
-    if not most:
+                most[row.called] = max([most.get(row.called, 1), *map(len, at.values())])
+    chosen = [name for name, count in most.items() if count > 1]
+    if not chosen:
         return ()
-    chosen = f"scores are of each task's best of {most} checkpoints, chosen by the examples that are reported"
-    return (f"{chosen}: as the paper chooses, and as much too high for all rows as luck is; bits are their mean",)
+    some = "" if len(chosen) == len(most) else f" of {', '.join(chosen)}"
+    against = "" if not some else ", which flatters them against the rows that had no choice"
+    best = f"scores{some} are of each task's best of {max(most.values())} checkpoints"
+    return (f"{best}, chosen by the examples that are reported: too high by luck, as the paper's are{against}",)
 
 
 def short_sources(plan: Plan, outcomes: Outcomes) -> tuple[str, ...]:

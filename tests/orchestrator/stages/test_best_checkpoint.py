@@ -1,6 +1,7 @@
 """Each task answered by its best checkpoint, as the paper chooses."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import micro_study
@@ -51,7 +52,10 @@ def test_every_task_has_what_its_best_checkpoint_answers(tmp_path: Path) -> None
         per_example_Nk = np.load(folders[1] / f"{name}.scores.npy", allow_pickle=False)
         assert len(per_example_Nk) == len(found)
     (note,) = chosen_checkpoints(plan, outcomes)
-    assert note.startswith("scores are of each task's best of 3 checkpoints")
+    assert note.startswith("scores of best are of each task's best of 3 checkpoints, chosen by the examples")
+    assert note.endswith("which flatters them against the rows that had no choice")
+    (alone,) = chosen_checkpoints(replace(plan, rows=plan.rows[1:]), outcomes)
+    assert alone.startswith("scores are of each task's best of 3") and "flatters" not in alone
 
 
 def test_the_best_of_one_checkpoint_is_refused(tmp_path: Path) -> None:
